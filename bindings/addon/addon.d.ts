@@ -1,0 +1,228 @@
+/**
+ * What `bpf_kernel.node` exports: the thin, raw face of kernel-backend (kb.h).
+ *
+ * The addon moves bytes and calls C; policy (defaults, names, codecs, warnings,
+ * symbols to iterate) belongs to the TypeScript above it. One instance per
+ * environment: worker threads may require it as often as they like, and every
+ * handle of an environment is closed when that environment ends.
+ *
+ * Rules that hold for every function:
+ * - `init()` first: the error class is JavaScript's, so `instanceof` and stack
+ *   traces are right. Everything else throws a plain Error before that.
+ * - An argument of the wrong type throws TypeError, a number or a buffer of the
+ *   wrong size throws RangeError, both with a `code` as Node's own errors have;
+ *   nothing has been done then.
+ * - A failing operation throws KernelError. "No such key" and "no more keys"
+ *   are answers (`false`), not errors.
+ * - close() may be called any number of times; every other method of a closed
+ *   handle throws KernelError with code 'ERR_CLOSED'.
+ * - Handles may be closed in any order. A NativeMap is independent of its
+ *   object (it has a file descriptor of its own); a NativeProgram keeps the
+ *   object's kernel side alive until it is closed; a NativeLink keeps whatever
+ *   it needs. A handle that is collected without close() is closed then, which
+ *   detaches a link: the wrapper should warn.
+ * - Buffers may be any Uint8Array (Buffer too); nothing is kept after the call.
+ */
+
+/** Fields that the addon hands to the error class. */
+export interface KernelErrorFields {
+  /** What was being done, e.g. 'load program', 'attach raw_tracepoint', 'map lookup'. */
+  operation: string;
+  /** Positive errno as the kernel gave it (524 is the kernel-internal ENOTSUPP); EBADF for ERR_CLOSED. */
+  errno: number;
+  /** 'EPERM', 'ENOENT', …, 'ENOTSUPP' for 524, or 'ERR_CLOSED'. */
+  code: string;
+  /** The program or map that it is about, where there is one. */
+  subject?: string;
+  /** The kernel verifier's log, complete, where there is one. */
+  log?: string;
+  /** Entries that a batch processed before it failed, where that is known. */
+  count?: number;
+}
+
+export interface KernelErrorConstructor {
+  new (message: string, fields: KernelErrorFields): Error;
+}
+
+export interface OpenOptions {
+  /** Object name (map name prefix of .data, .rodata, .bss); default 'bpf'. */
+  name?: string;
+}
+
+export interface LoadOptions {
+  /**
+   * Kernel verifier log level. 0 (default): no log at first, level 1 with a
+   * growing buffer after a failure. Else that level at once (1 or 2, +4 for
+   * statistics), and NativeProgram.log() has it after success too.
+   */
+  logLevel?: number;
+}
+
+export interface ProgramInfo {
+  name: string;
+  section: string;
+  /** enum bpf_prog_type */
+  type: number;
+  /** enum bpf_attach_type that was given at load */
+  expectedAttachType: number;
+  /** eBPF instructions (8-byte slots), before the kernel rewrites them */
+  instructionCount: number;
+  /** Kernel id, or 0 before load. */
+  id: number;
+  /** File descriptor, or -1 before load. Owned by the object. */
+  fd: number;
+}
+
+export interface MapInfo {
+  name: string;
+  /** enum bpf_map_type */
+  type: number;
+  keySize: number;
+  /** Size of one value as the kernel counts it. */
+  valueSize: number;
+  /**
+   * Bytes that a lookup writes and an update reads: valueSize, or for per-CPU
+   * types roundup(valueSize, 8) * possibleCpus().
+   */
+  userValueSize: number;
+  maxEntries: number;
+  /** BPF_F_* map flags */
+  flags: number;
+  /** Kernel id, or 0 before load. */
+  id: number;
+  /** File descriptor, or -1 before load. In NativeObject.maps() owned by the object. */
+  fd: number;
+  /** BTF type ids of key and value: in the object's .BTF (NativeObject.maps()) or in the kernel's btfId (NativeMap.info()); 0 = none. */
+  btfKeyTypeId: number;
+  btfValueTypeId: number;
+  /** Kernel id of the BTF object, 0 = none; only in NativeMap.info(). */
+  btfId: number;
+}
+
+/** Where to attach. Without a target the section name decides. */
+export type AttachTarget =
+  | { kind: 'raw_tracepoint'; name: string; cookie?: bigint | number }
+  | {
+      kind: 'tracepoint';
+      category: string;
+      name: string;
+      cookie?: bigint | number;
+    }
+  | { kind: 'section'; cookie?: bigint | number };
+
+export interface LinkInfo {
+  id: number;
+  /** enum bpf_link_type */
+  type: number;
+  programId: number;
+}
+
+/** 64-bit flags; BPF_F_LOCK is 4, the upper half may hold a CPU number. */
+export type Flags = number | bigint;
+
+export interface NativeObject {
+  readonly closed: boolean;
+  /** Loads all maps and programs, once. Throws with `subject` and `log` if the verifier refuses. */
+  load(options?: LoadOptions): void;
+  programs(): ProgramInfo[];
+  maps(): MapInfo[];
+  /** Handle of program number `index` in programs(). */
+  program(index: number): NativeProgram;
+  /** Handle of map number `index` in maps(), after load(). */
+  map(index: number): NativeMap;
+  close(): void;
+}
+
+export interface NativeProgram {
+  readonly closed: boolean;
+  readonly fd: number;
+  info(): ProgramInfo;
+  /** The verifier's log of the load, if `logLevel` asked for one. */
+  log(): string | undefined;
+  attach(target?: AttachTarget): NativeLink;
+  close(): void;
+}
+
+export interface NativeLink {
+  readonly closed: boolean;
+  readonly fd: number;
+  /** Throws EOPNOTSUPP on kernels where this attachment has no link object (tracepoints before 5.15). */
+  info(): LinkInfo;
+  /** Detaches and frees; the kernel's link is gone unless it is pinned. */
+  close(): void;
+}
+
+export interface BatchResult {
+  /** Entries in `keys` and `values`. */
+  count: number;
+  /** No more entries after these. */
+  done: boolean;
+}
+
+export interface NativeMap {
+  readonly closed: boolean;
+  readonly fd: number;
+  info(): MapInfo;
+  /** key.byteLength === keySize and value.byteLength === userValueSize. False: no such key. */
+  lookup(key: Uint8Array, value: Uint8Array, flags?: Flags): boolean;
+  update(key: Uint8Array, value: Uint8Array, flags?: Flags): void;
+  /** False: no such key. */
+  delete(key: Uint8Array): boolean;
+  /** Writes the key after `key` (the first one for undefined) to `next`. False: there is none. */
+  nextKey(key: Uint8Array | undefined, next: Uint8Array): boolean;
+  /**
+   * Fills the caller's buffers with up to `count` entries that follow `cursor`.
+   * `cursor` (max(keySize, 4) bytes) is where the last call stopped and is
+   * overwritten; `first` says that there was no last call. Needs
+   * keys.byteLength >= count * keySize and values.byteLength >= count * userValueSize.
+   * ENOSPC: one hash bucket has more entries than `count`; ask again with more.
+   */
+  lookupBatch(
+    cursor: Uint8Array,
+    first: boolean,
+    keys: Uint8Array,
+    values: Uint8Array,
+    count: number,
+    flags?: Flags,
+  ): BatchResult;
+  /** No more writes from user space (Linux 5.2). */
+  freeze(): void;
+  close(): void;
+}
+
+export interface Probe {
+  /** True: this process can create a map and load a program of that type. */
+  bpf: boolean;
+  /** Why not, in a sentence with the remedy. */
+  reason?: string;
+  errno?: number;
+  code?: string;
+}
+
+export interface Versions {
+  /** libbpf that is linked in, e.g. '1.5'. */
+  libbpf: string;
+  /** elfutils that is linked in, e.g. '0.192', or '' when not known. */
+  libelf: string;
+  /** uname -r */
+  kernel: string;
+}
+
+export interface Addon {
+  init(classes: { KernelError: KernelErrorConstructor }): void;
+  /** `bytes` is trusted ELF: asm-core's writer made it. It is copied. */
+  openObject(bytes: Uint8Array, options?: OpenOptions): NativeObject;
+  /**
+   * May this process use bpf(2)? Creates a map and loads a two-instruction
+   * program of the given enum bpf_prog_type (default RAW_TRACEPOINT), closes both.
+   */
+  probe(programType?: number): Probe;
+  version(): Versions;
+  possibleCpus(): number;
+  /** The kernel's next id after the given one (0 to start), undefined at the end. Needs CAP_SYS_ADMIN. */
+  nextProgId(after: number): number | undefined;
+  nextMapId(after: number): number | undefined;
+  nextLinkId(after: number): number | undefined;
+  /** Mounts tracefs on /sys/kernel/tracing unless it is there already. Never done unasked. */
+  mountTracefs(): void;
+}
