@@ -1,0 +1,105 @@
+/* ctx.c - sources, locations and collecting diagnostics; see ctx.h. */
+#include "ctx.h"
+
+#include <string.h>
+
+static const struct row {
+    eb_severity severity;
+    const char *message, *help;
+} rows[] = {
+#define DIAG(id, severity, message, help) {severity, message, help},
+#include "diag.def"
+};
+
+/* ---- sources ---- */
+
+eb_loc eb_source_add(ebpf_ctx *ctx, eb_str name, eb_str text) {
+    eb_loc first = 1;
+    if (ctx->sources.len) {
+        const eb_source *last = &ctx->sources.at[ctx->sources.len - 1];
+        first = last->first + (eb_loc)last->text.len + 1;
+    }
+    if (text.len >= UINT32_MAX - 1 - first)
+        eb_fail(&ctx->arena, EBPF_E_LIMIT);
+    *EB_PUSH(&ctx->arena, &ctx->sources) =
+        (eb_source){.name = eb_str_copy(&ctx->arena, name), .text = text, .first = first};
+    return first;
+}
+
+static void find_lines(ebpf_ctx *ctx, eb_source *source) {
+    *EB_PUSH(&ctx->arena, &source->lines) = 0;
+    for (uint32_t i = 0; i < source->text.len; i++)
+        if (source->text.at[i] == '\n')
+            *EB_PUSH(&ctx->arena, &source->lines) = i + 1;
+}
+
+eb_place eb_place_of(ebpf_ctx *ctx, eb_loc loc) {
+    uint32_t n = ctx->sources.len;
+    if (loc == 0 || n == 0)
+        return (eb_place){0};
+    while (n > 1 && ctx->sources.at[n - 1].first > loc)
+        n--;
+    eb_source *source = &ctx->sources.at[n - 1];
+    if (!source->lines.len)
+        find_lines(ctx, source);
+    uint32_t offset = loc - source->first, lo = 0, hi = source->lines.len;
+    while (hi - lo > 1) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        if (source->lines.at[mid] <= offset)
+            lo = mid;
+        else
+            hi = mid;
+    }
+    uint32_t start = source->lines.at[lo], end = start;
+    while (end < source->text.len && source->text.at[end] != '\n' && source->text.at[end] != '\r')
+        end++;
+    return (eb_place){source, lo + 1, offset - start + 1, {source->text.at + start, end - start}};
+}
+
+/* ---- diagnostics ---- */
+
+static eb_diag *add(ebpf_ctx *ctx, eb_diag_code code, va_list args) {
+    eb_buf text = {.arena = &ctx->arena};
+    eb_buf_vfmt(&text, rows[code].message, args);
+    if (rows[code].severity == EB_ERROR)
+        ctx->errors++;
+    if (ctx->diags.len >= EB_DIAG_MOST) {
+        ctx->dropped++;
+        return eb_alloc(&ctx->arena, sizeof(eb_diag)); /* room for notes that nobody reads */
+    }
+    eb_diag *diag = EB_PUSH(&ctx->arena, &ctx->diags);
+    *diag = (eb_diag){.severity = rows[code].severity,
+                      .code = code,
+                      .insn = -1,
+                      .text = {(const char *)text.at, text.len}};
+    return diag;
+}
+
+eb_diag *eb_diag_add(ebpf_ctx *ctx, eb_diag_code code, eb_loc lo, eb_loc hi, ...) {
+    va_list args;
+    va_start(args, hi);
+    eb_diag *diag = add(ctx, code, args);
+    va_end(args);
+    diag->lo = lo;
+    diag->hi = hi;
+    return diag;
+}
+
+eb_diag *eb_diag_input(ebpf_ctx *ctx, eb_diag_code code, eb_str input, int32_t insn, ...) {
+    va_list args;
+    va_start(args, insn);
+    eb_diag *diag = add(ctx, code, args);
+    va_end(args);
+    diag->input = input;
+    diag->insn = insn;
+    return diag;
+}
+
+void eb_diag_note(ebpf_ctx *ctx, eb_diag *diag, eb_loc lo, eb_loc hi, const char *format, ...) {
+    eb_buf text = {.arena = &ctx->arena};
+    va_list args;
+    va_start(args, format);
+    eb_buf_vfmt(&text, format, args);
+    va_end(args);
+    *EB_PUSH(&ctx->arena, &diag->notes) = (eb_note){lo, hi, {(const char *)text.at, text.len}};
+}

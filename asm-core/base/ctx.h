@@ -1,0 +1,77 @@
+/* ctx.h - one request: its arena, its source texts and its diagnostics.
+ *
+ * A location (eb_loc) is a 32-bit number: 0 is nowhere, otherwise 1 + an offset into all source
+ * texts laid end to end, so that a token, an instruction and a symbol each carry one word and file,
+ * line and column are found when somebody asks. */
+#ifndef EB_CTX_H
+#define EB_CTX_H
+
+#include "ebpf.h"
+#include "map.h"
+
+typedef uint32_t eb_loc;
+
+typedef struct eb_source {
+    eb_str name;
+    eb_str text;
+    eb_loc first;           /* the location of its first byte; its end has one too */
+    EB_VEC(uint32_t) lines; /* offsets where lines start; filled on the first question */
+} eb_source;
+
+typedef struct eb_place {
+    const eb_source *source; /* NULL: nowhere */
+    uint32_t line, column;   /* from 1; columns count bytes */
+    eb_str text;             /* the line without its end */
+} eb_place;
+
+typedef enum eb_severity { EB_ERROR, EB_WARNING, EB_NOTE } eb_severity;
+
+/* One row of diag.def each. */
+typedef enum eb_diag_code {
+#define DIAG(id, severity, message, help) EB_DIAG_##id,
+#include "diag.def"
+    EB_DIAG_COUNT
+} eb_diag_code;
+
+typedef struct eb_note {
+    eb_loc lo, hi;
+    eb_str text;
+} eb_note;
+
+typedef struct eb_diag {
+    eb_severity severity;
+    eb_diag_code code;
+    eb_loc lo, hi; /* the span; hi is one past its last byte */
+    int32_t insn;  /* the instruction it speaks of, or -1 */
+    eb_str input;  /* the name of a binary input, where there is no source text */
+    eb_str text;
+    EB_VEC(eb_note) notes;
+} eb_diag;
+
+struct ebpf_ctx {
+    eb_arena arena;
+    EB_VEC(eb_source) sources;
+    EB_VEC(eb_diag) diags;
+    uint32_t errors;
+    uint32_t dropped; /* diagnostics past the limit of EB_DIAG_MOST */
+};
+
+enum { EB_DIAG_MOST = 100 };
+
+/* Enter a source text, which must outlive the context's use of it; returns the location of its
+ * first byte. Fails with EBPF_E_LIMIT when all texts together pass 2^32 - 2 bytes. */
+eb_loc eb_source_add(ebpf_ctx *ctx, eb_str name, eb_str text);
+eb_place eb_place_of(ebpf_ctx *ctx, eb_loc loc);
+
+/* Collect a diagnostic; the arguments fill the message of its row. Returned so that notes can be
+ * added to it; never NULL. */
+eb_diag *eb_diag_add(ebpf_ctx *ctx, eb_diag_code code, eb_loc lo, eb_loc hi, ...);
+/* The same about a binary input, at instruction `insn` or -1. */
+eb_diag *eb_diag_input(ebpf_ctx *ctx, eb_diag_code code, eb_str input, int32_t insn, ...);
+void eb_diag_note(ebpf_ctx *ctx, eb_diag *diag, eb_loc lo, eb_loc hi, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
+
+/* Render everything collected so far. */
+void eb_diag_render(ebpf_ctx *ctx, enum ebpf_diag_format format, eb_buf *out);
+
+#endif

@@ -1,0 +1,26 @@
+/* map.h - names to numbers: an open-addressing table that keeps insertion order.
+ * Zeroed but for the arena, it is empty. Keys are not copied. */
+#ifndef EB_MAP_H
+#define EB_MAP_H
+
+#include "str.h"
+
+typedef struct eb_map_entry {
+    eb_str key;
+    uint32_t hash;
+    uint32_t value;
+} eb_map_entry;
+
+typedef struct eb_map {
+    eb_arena *arena;
+    EB_VEC(eb_map_entry) entries; /* in the order of insertion */
+    uint32_t *slots;              /* entry number + 1, or 0 */
+    uint32_t mask;                /* slots - 1, or 0 before the first insertion */
+} eb_map;
+
+/* The value stored for `key`, or NULL. Valid until the next insertion. */
+uint32_t *eb_map_find(const eb_map *map, eb_str key);
+/* The value stored for `key`, which is entered with 0 when it is new. */
+uint32_t *eb_map_enter(eb_map *map, eb_str key, bool *is_new);
+
+#endif

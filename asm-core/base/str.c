@@ -1,0 +1,282 @@
+/* str.c - see str.h. */
+#include "str.h"
+
+#include <string.h>
+
+#include "ebpf.h"
+
+eb_str eb_str_from(const char *text) {
+    return (eb_str){text, strlen(text)};
+}
+
+bool eb_str_eq(eb_str a, eb_str b) {
+    return a.len == b.len && (a.len == 0 || memcmp(a.at, b.at, a.len) == 0);
+}
+
+bool eb_str_is(eb_str a, const char *text) {
+    return eb_str_eq(a, eb_str_from(text));
+}
+
+bool eb_str_starts(eb_str a, const char *prefix) {
+    size_t len = strlen(prefix);
+    return a.len >= len && memcmp(a.at, prefix, len) == 0;
+}
+
+eb_str eb_str_copy(eb_arena *arena, eb_str text) {
+    char *at = eb_alloc(arena, text.len + 1);
+    if (text.len)
+        memcpy(at, text.at, text.len);
+    return (eb_str){at, text.len};
+}
+
+uint32_t eb_str_hash(eb_str text) {
+    uint32_t hash = 2166136261u; /* FNV-1a: short keys, the same on every host */
+    for (size_t i = 0; i < text.len; i++)
+        hash = (hash ^ (uint8_t)text.at[i]) * 16777619u;
+    return hash ^ hash >> 15;
+}
+
+unsigned eb_str_distance(eb_str a, eb_str b, unsigned most) {
+    enum { LONGEST = 63 };
+    unsigned rows[3][LONGEST + 1];
+    size_t gap = a.len > b.len ? a.len - b.len : b.len - a.len;
+    if (a.len > LONGEST || b.len > LONGEST || gap > most)
+        return most + 1;
+    for (unsigned j = 0; j <= b.len; j++)
+        rows[0][j] = j;
+    for (unsigned i = 1; i <= a.len; i++) {
+        unsigned *row = rows[i % 3], *above = rows[(i + 2) % 3], *above2 = rows[(i + 1) % 3];
+        row[0] = i;
+        for (unsigned j = 1; j <= b.len; j++) {
+            unsigned best = above[j - 1] + (a.at[i - 1] != b.at[j - 1]);
+            if (above[j] + 1 < best)
+                best = above[j] + 1;
+            if (row[j - 1] + 1 < best)
+                best = row[j - 1] + 1;
+            if (i > 1 && j > 1 && a.at[i - 1] == b.at[j - 2] && a.at[i - 2] == b.at[j - 1] &&
+                above2[j - 2] + 1 < best)
+                best = above2[j - 2] + 1;
+            row[j] = best;
+        }
+    }
+    unsigned distance = rows[a.len % 3][b.len];
+    return distance > most ? most + 1 : distance;
+}
+
+/* ---- buffer ---- */
+
+uint8_t *eb_buf_room(eb_buf *buf, size_t size) {
+    if (size > buf->cap - buf->len) {
+        if (size > SIZE_MAX / 4 || buf->len > SIZE_MAX / 4)
+            eb_fail(buf->arena, EBPF_E_NOMEM);
+        size_t cap = buf->cap < 64 ? 128 : buf->cap * 2;
+        if (cap < buf->len + size)
+            cap = buf->len + size;
+        uint8_t *at = eb_alloc(buf->arena, cap);
+        if (buf->len)
+            memcpy(at, buf->at, buf->len);
+        buf->at = at;
+        buf->cap = cap;
+    }
+    uint8_t *room = buf->at + buf->len;
+    buf->len += size;
+    return size ? memset(room, 0, size) : room;
+}
+
+void eb_buf_put(eb_buf *buf, const void *bytes, size_t size) {
+    if (size)
+        memcpy(eb_buf_room(buf, size), bytes, size);
+}
+
+void eb_buf_str(eb_buf *buf, eb_str text) {
+    eb_buf_put(buf, text.at, text.len);
+}
+
+void eb_buf_byte(eb_buf *buf, uint8_t byte) {
+    *eb_buf_room(buf, 1) = byte;
+}
+
+void eb_buf_align(eb_buf *buf, size_t align) {
+    size_t over = align ? buf->len % align : 0;
+    if (over)
+        eb_buf_room(buf, align - over);
+}
+
+/* ---- formatting ---- */
+
+typedef struct spec {
+    bool zero, plus;
+    unsigned width;
+    int length; /* 0 int, 1 long, 2 long long, 3 size_t */
+} spec;
+
+static void put_number(eb_buf *buf, spec s, uint64_t value, bool negative, unsigned base) {
+    char digits[24];
+    unsigned n = 0;
+    do {
+        digits[n++] = "0123456789abcdef"[value % base];
+        value /= base;
+    } while (value);
+    unsigned sign = negative || s.plus;
+    if (sign && s.zero)
+        eb_buf_byte(buf, negative ? '-' : '+');
+    for (unsigned i = n + sign; i < s.width; i++)
+        eb_buf_byte(buf, s.zero ? '0' : ' ');
+    if (sign && !s.zero)
+        eb_buf_byte(buf, negative ? '-' : '+');
+    while (n)
+        eb_buf_byte(buf, (uint8_t)digits[--n]);
+}
+
+static uint64_t take_unsigned(va_list *args, int length) {
+    switch (length) {
+    case 1:
+        return va_arg(*args, unsigned long);
+    case 2:
+        return va_arg(*args, unsigned long long);
+    case 3:
+        return va_arg(*args, size_t);
+    default:
+        return va_arg(*args, unsigned);
+    }
+}
+
+static int64_t take_signed(va_list *args, int length) {
+    switch (length) {
+    case 1:
+        return va_arg(*args, long);
+    case 2:
+        return va_arg(*args, long long);
+    case 3:
+        return (int64_t)va_arg(*args, size_t);
+    default:
+        return va_arg(*args, int);
+    }
+}
+
+static void put_text(eb_buf *buf, spec s, eb_str text) {
+    eb_buf_str(buf, text);
+    for (size_t i = text.len; i < s.width; i++)
+        eb_buf_byte(buf, ' '); /* strings are padded to the right: %-*s is what tables want */
+}
+
+void eb_buf_vfmt(eb_buf *buf, const char *f, va_list args0) {
+    va_list args;
+    va_copy(args, args0);
+    while (*f) {
+        const char *from = f;
+        while (*f && *f != '%')
+            f++;
+        eb_buf_put(buf, from, (size_t)(f - from));
+        if (!*f)
+            break;
+        f++;
+        spec s = {0};
+        int precision = -1;
+        for (; *f == '0' || *f == '+' || *f == '-'; f++) {
+            s.zero |= *f == '0';
+            s.plus |= *f == '+';
+        }
+        for (; *f >= '0' && *f <= '9'; f++)
+            s.width = s.width * 10 + (unsigned)(*f - '0');
+        if (*f == '*') {
+            s.width = (unsigned)va_arg(args, int);
+            f++;
+        }
+        if (f[0] == '.' && f[1] == '*') {
+            precision = va_arg(args, int);
+            f += 2;
+        }
+        for (; *f == 'l' || *f == 'z'; f++)
+            s.length = *f == 'z' ? 3 : s.length + 1;
+        switch (*f) {
+        case 's': {
+            const char *text = va_arg(args, const char *);
+            put_text(buf, s,
+                     precision >= 0 ? (eb_str){text, (size_t)precision} : eb_str_from(text));
+            break;
+        }
+        case 'c':
+            eb_buf_byte(buf, (uint8_t)va_arg(args, int));
+            break;
+        case 'd':
+        case 'i': {
+            int64_t value = take_signed(&args, s.length);
+            put_number(buf, s, value < 0 ? 0 - (uint64_t)value : (uint64_t)value, value < 0, 10);
+            break;
+        }
+        case 'u':
+            put_number(buf, s, take_unsigned(&args, s.length), false, 10);
+            break;
+        case 'x':
+            put_number(buf, s, take_unsigned(&args, s.length), false, 16);
+            break;
+        case '%':
+            eb_buf_byte(buf, '%');
+            break;
+        default: /* the compiler checks formats; an unknown one shows itself */
+            eb_buf_byte(buf, '?');
+            break;
+        }
+        if (*f)
+            f++;
+    }
+    va_end(args);
+}
+
+void eb_buf_fmt(eb_buf *buf, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    eb_buf_vfmt(buf, format, args);
+    va_end(args);
+}
+
+eb_str eb_str_fmt(eb_arena *arena, const char *format, ...) {
+    eb_buf buf = {.arena = arena};
+    va_list args;
+    va_start(args, format);
+    eb_buf_vfmt(&buf, format, args);
+    va_end(args);
+    eb_buf_byte(&buf, 0);
+    return (eb_str){(const char *)buf.at, buf.len - 1};
+}
+
+/* ---- byte order ---- */
+
+static uint64_t get(const void *at, bool big, unsigned size) {
+    const uint8_t *bytes = at;
+    uint64_t value = 0;
+    for (unsigned i = 0; i < size; i++)
+        value |= (uint64_t)bytes[i] << 8 * (big ? size - 1 - i : i);
+    return value;
+}
+
+static void set(void *at, bool big, unsigned size, uint64_t value) {
+    uint8_t *bytes = at;
+    for (unsigned i = 0; i < size; i++)
+        bytes[i] = (uint8_t)(value >> 8 * (big ? size - 1 - i : i));
+}
+
+uint16_t eb_get16(const void *at, bool big) {
+    return (uint16_t)get(at, big, 2);
+}
+
+uint32_t eb_get32(const void *at, bool big) {
+    return (uint32_t)get(at, big, 4);
+}
+
+uint64_t eb_get64(const void *at, bool big) {
+    return get(at, big, 8);
+}
+
+void eb_set16(void *at, bool big, uint16_t value) {
+    set(at, big, 2, value);
+}
+
+void eb_set32(void *at, bool big, uint32_t value) {
+    set(at, big, 4, value);
+}
+
+void eb_set64(void *at, bool big, uint64_t value) {
+    set(at, big, 8, value);
+}

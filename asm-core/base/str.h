@@ -1,0 +1,56 @@
+/* str.h - spans of text, the growable byte buffer, and formatting without stdio. */
+#ifndef EB_STR_H
+#define EB_STR_H
+
+#include <stdarg.h>
+
+#include "arena.h"
+
+/* Text that need not end in NUL. */
+typedef struct eb_str {
+    const char *at;
+    size_t len;
+} eb_str;
+
+#define EB_STR(literal) ((eb_str){(literal), sizeof(literal) - 1})
+
+eb_str eb_str_from(const char *text); /* until its NUL */
+bool eb_str_eq(eb_str a, eb_str b);
+bool eb_str_is(eb_str a, const char *text);
+bool eb_str_starts(eb_str a, const char *prefix);
+eb_str eb_str_copy(eb_arena *arena, eb_str text); /* with a NUL behind it */
+uint32_t eb_str_hash(eb_str text);
+/* Edits (insert, delete, replace, swap neighbours) from a to b, or `most` + 1 when there are more.
+ */
+unsigned eb_str_distance(eb_str a, eb_str b, unsigned most);
+
+/* Bytes that grow in an arena. Zeroed but for the arena, it is empty. */
+typedef struct eb_buf {
+    eb_arena *arena;
+    uint8_t *at;
+    size_t len, cap;
+} eb_buf;
+
+uint8_t *eb_buf_room(eb_buf *buf, size_t size); /* `size` new, zeroed bytes at the end */
+void eb_buf_put(eb_buf *buf, const void *bytes, size_t size);
+void eb_buf_str(eb_buf *buf, eb_str text);
+void eb_buf_byte(eb_buf *buf, uint8_t byte);
+void eb_buf_align(eb_buf *buf, size_t align); /* pad with zeroes */
+
+/* printf's %s %.*s %c %d %i %u %x %p-less subset with l, ll, z, 0, + and widths. */
+void eb_buf_fmt(eb_buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void eb_buf_vfmt(eb_buf *buf, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
+/* A formatted string in the arena, with a NUL behind it. */
+eb_str eb_str_fmt(eb_arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* ---- numbers in either byte order ---- */
+
+uint16_t eb_get16(const void *at, bool big);
+uint32_t eb_get32(const void *at, bool big);
+uint64_t eb_get64(const void *at, bool big);
+void eb_set16(void *at, bool big, uint16_t value);
+void eb_set32(void *at, bool big, uint32_t value);
+void eb_set64(void *at, bool big, uint64_t value);
+
+#endif

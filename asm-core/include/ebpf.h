@@ -1,0 +1,123 @@
+/* ebpf.h - the public interface of asm-core.
+ *
+ * Bytes in; bytes and diagnostics out. A request makes everything it needs in one context; closing
+ * the context is the only free. Nothing here reads files, clocks or the environment, prints, aborts
+ * or keeps mutable globals, so the same calls serve the CLI, Node, browsers and workers, and the
+ * same input gives the same bytes in all of them.
+ *
+ * Entry points return 0 or a negative enum ebpf_status. EBPF_E_INPUT means that the diagnostics of
+ * the context say what is wrong and where; after EBPF_E_NOMEM and EBPF_E_LIMIT the context may only
+ * be freed. Strings need not end in NUL; all sizes are bytes. */
+#ifndef EBPF_H
+#define EBPF_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define EBPF_VERSION "2.0.0-dev"
+
+/* Marks what the static library, the shared library and the wasm module export. */
+#if defined(__wasm__)
+#define EBPF_API __attribute__((visibility("default"), used))
+#elif defined(__GNUC__)
+#define EBPF_API __attribute__((visibility("default")))
+#else
+#define EBPF_API
+#endif
+
+typedef struct ebpf_ctx ebpf_ctx; /* one request, or many that share their memory */
+typedef struct ebpf_object
+    ebpf_object; /* sections, symbols, relocations, BTF; owned by its context */
+
+/* A span of bytes that the context owns; valid until the context is freed. */
+typedef struct ebpf_bytes {
+    const void *data;
+    size_t size;
+} ebpf_bytes;
+
+enum ebpf_status {
+    EBPF_OK = 0,
+    EBPF_E_INPUT = -1, /* the input is wrong: see the diagnostics */
+    EBPF_E_NOMEM = -2, /* no memory left */
+    EBPF_E_LIMIT = -3, /* a limit of the context was reached */
+    EBPF_E_ARG = -4    /* the caller broke the contract (unknown dialect, index out of range) */
+};
+
+enum ebpf_dialect {
+    EBPF_DIALECT_LLVM = 0, /* LLVM's and the kernel's pseudo-C: r0 = 1 */
+    EBPF_DIALECT_UBPF = 1, /* mnemonics: mov %r0, 1 */
+    EBPF_DIALECT_COUNT = 2
+};
+
+enum ebpf_endian { EBPF_LITTLE = 0, EBPF_BIG = 1 };
+
+/* ---- contexts ---- */
+
+/* A new context, or NULL when there is no memory. `memory_limit` bounds what its arena may take, in
+ * bytes; 0 means 1 GiB (512 MiB in wasm). */
+EBPF_API ebpf_ctx *ebpf_ctx_new(size_t memory_limit);
+EBPF_API void ebpf_ctx_free(ebpf_ctx *ctx);
+
+/* Room for `size` bytes in the context: how a wasm host hands its input over. NULL when the limit
+ * is reached. */
+EBPF_API void *ebpf_ctx_alloc(ebpf_ctx *ctx, size_t size);
+
+/* ---- diagnostics ---- */
+
+enum ebpf_diag_format {
+    EBPF_DIAG_TEXT = 0, /* file:line:column: error: text, the source line, a caret, notes */
+    EBPF_DIAG_ANSI = 1, /* the same with terminal colours */
+    EBPF_DIAG_JSON = 2  /* an array of { severity, code, file, line, column, endLine, ... } */
+};
+
+EBPF_API int ebpf_diagnostics(ebpf_ctx *ctx, int format, ebpf_bytes *out);
+EBPF_API uint32_t ebpf_error_count(const ebpf_ctx *ctx);
+
+/* ---- assembler, disassembler ---- */
+
+/* Assemble `text` (called `name` in diagnostics). Instructions before any .section go to ".text".
+ */
+EBPF_API int ebpf_assemble(ebpf_ctx *ctx, const char *name, size_t name_size, const void *text,
+                           size_t size, int dialect, int endian, ebpf_object **out);
+
+enum ebpf_dis_flags {
+    EBPF_DIS_RAW = 1,     /* put each slot's bytes in front of its text, as a comment */
+    EBPF_DIS_OBJDUMP = 2, /* llvm-objdump's lines: offset, bytes, text, no directives */
+    EBPF_DIS_NO_BYTES = 4 /* with EBPF_DIS_OBJDUMP: as --no-show-raw-insn */
+};
+
+/* The object as text that ebpf_assemble reads back to the same sections and relocations. */
+EBPF_API int ebpf_disassemble(ebpf_ctx *ctx, const ebpf_object *obj, int dialect, uint32_t flags,
+                              ebpf_bytes *text);
+
+/* ---- objects ---- */
+
+/* Read an ELF file of machine EM_BPF, either byte order. The bytes are copied. */
+EBPF_API int ebpf_object_read(ebpf_ctx *ctx, const char *name, size_t name_size, const void *bytes,
+                              size_t size, ebpf_object **out);
+
+/* An object whose ".text" is `bytes`: bare instructions without a container. */
+EBPF_API int ebpf_object_from_raw(ebpf_ctx *ctx, const void *bytes, size_t size, int endian,
+                                  ebpf_object **out);
+
+/* The object as a relocatable ELF file; deterministic. */
+EBPF_API int ebpf_object_write(ebpf_ctx *ctx, const ebpf_object *obj, ebpf_bytes *elf);
+
+/* The bytes of one section, as they stand before relocation; EBPF_E_ARG when there is none so
+ * called. */
+EBPF_API int ebpf_object_section(ebpf_ctx *ctx, const ebpf_object *obj, const char *name,
+                                 size_t name_size, ebpf_bytes *bytes);
+
+/* JSON: { endian, license, sections[], programs[], maps[], symbols[] }. */
+EBPF_API int ebpf_object_info(ebpf_ctx *ctx, const ebpf_object *obj, ebpf_bytes *json);
+
+EBPF_API const char *ebpf_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,128 @@
+/* object.h - the hub: what every producer makes and every consumer takes.
+ *
+ * Sections, symbols and relocations as ELF has them, with the views that BPF adds: programs (the
+ * functions in executable sections) and maps (the variables of .maps). Numbers in it are host
+ * numbers; section bytes are in the object's byte order. Everything lives in the context's arena.
+ * Sources: the ELF specification, LLVM's BPF relocation types, libbpf's conventions. */
+#ifndef EB_OBJECT_H
+#define EB_OBJECT_H
+
+#include "ctx.h"
+
+enum {
+    EB_EM_BPF = 247,
+    EB_SHN_UNDEF = 0,
+    EB_SHN_ABS = 0xfff1,
+    EB_SHN_COMMON = 0xfff2,
+    EB_SHT_NULL = 0,
+    EB_SHT_PROGBITS = 1,
+    EB_SHT_SYMTAB = 2,
+    EB_SHT_STRTAB = 3,
+    EB_SHT_RELA = 4,
+    EB_SHT_NOBITS = 8,
+    EB_SHT_REL = 9,
+    EB_SHT_LLVM_ADDRSIG = 0x6fff4c03,
+    EB_SHF_WRITE = 1,
+    EB_SHF_ALLOC = 2,
+    EB_SHF_EXECINSTR = 4,
+    EB_SHF_MERGE = 0x10,
+    EB_SHF_STRINGS = 0x20,
+    EB_STB_LOCAL = 0,
+    EB_STB_GLOBAL = 1,
+    EB_STB_WEAK = 2,
+    EB_STT_NOTYPE = 0,
+    EB_STT_OBJECT = 1,
+    EB_STT_FUNC = 2,
+    EB_STT_SECTION = 3,
+    EB_STT_FILE = 4,
+    EB_STV_DEFAULT = 0,
+    EB_STV_HIDDEN = 2,
+    EB_R_BPF_64_64 = 1,
+    EB_R_BPF_64_ABS64 = 2,
+    EB_R_BPF_64_ABS32 = 3,
+    EB_R_BPF_64_NODYLD32 = 4,
+    EB_R_BPF_64_32 = 10
+};
+
+typedef struct eb_reloc {
+    uint64_t offset; /* in its section */
+    uint32_t type;   /* EB_R_BPF_... */
+    uint32_t symbol; /* index into the object's symbols */
+    int64_t addend;  /* of RELA sections; REL keeps its addend in place */
+} eb_reloc;
+
+typedef struct eb_section {
+    eb_str name;
+    uint32_t type;  /* EB_SHT_... */
+    uint64_t flags; /* EB_SHF_... */
+    uint64_t align; /* 0 and 1 mean none */
+    uint64_t entsize;
+    uint64_t size; /* equals bytes.len, but for EB_SHT_NOBITS */
+    eb_buf bytes;
+    EB_VEC(eb_reloc) relocs;
+    bool rela;           /* its relocations carry their addend */
+    EB_VEC(eb_loc) locs; /* per 8-byte slot where it was written; empty when unknown */
+    eb_loc loc;
+} eb_section;
+
+typedef struct eb_symbol {
+    eb_str name;
+    uint32_t section; /* index, or EB_SHN_UNDEF, EB_SHN_ABS, EB_SHN_COMMON */
+    uint64_t value, size;
+    uint8_t bind, type, visibility;
+    eb_loc loc;
+} eb_symbol;
+
+/* A function of an executable section. */
+typedef struct eb_func {
+    eb_str name;
+    uint32_t symbol, section;
+    uint64_t offset,
+        size;     /* bytes in the section; size reaches to the next function when ELF has 0 */
+    bool program; /* an entry point: not in .text, and its section is named by SEC() */
+} eb_func;
+
+typedef struct eb_map_def {
+    eb_str name;
+    uint32_t symbol;
+    uint32_t type, key_size, value_size, max_entries, flags, numa_node, pinning;
+    uint64_t extra;
+    uint32_t btf_key, btf_value; /* BTF type ids, or 0 */
+    uint32_t inner;              /* 1 + index of the inner map's definition in maps, or 0 */
+} eb_map_def;
+
+typedef struct eb_btf eb_btf;
+
+struct ebpf_object {
+    ebpf_ctx *ctx;
+    bool big;                    /* byte order */
+    uint32_t eflags;             /* e_flags */
+    eb_str name;                 /* for diagnostics */
+    EB_VEC(eb_section) sections; /* [0] is the null section */
+    EB_VEC(eb_symbol) symbols;   /* [0] is the null symbol */
+    EB_VEC(eb_func) funcs;       /* by section and offset; eb_object_index fills it */
+    EB_VEC(eb_map_def) maps;     /* in .maps order; eb_object_index fills it */
+    eb_str license;              /* contents of the license section, "" without */
+    eb_btf *btf;                 /* parsed .BTF, or NULL */
+};
+
+/* A new object with the null section and the null symbol. */
+ebpf_object *eb_object_new(ebpf_ctx *ctx, bool big);
+/* Append; the index is returned. Pointers into the vectors are valid until the next append. */
+uint32_t eb_object_add_section(ebpf_object *obj, eb_str name, uint32_t type, uint64_t flags);
+uint32_t eb_object_add_symbol(ebpf_object *obj, eb_str name, uint32_t section, uint64_t value);
+/* The first section called `name`, or 0. */
+uint32_t eb_object_find_section(const ebpf_object *obj, eb_str name);
+
+/* Fill funcs, maps, license and btf from sections and symbols; diagnostics say what is damaged.
+ * Producers call it once when the object is complete. Returns 0 or EBPF_E_INPUT. */
+int eb_object_index(ebpf_object *obj);
+
+/* ELF bytes to object and back (elf_read.c, elf_write.c). The reader copies what it keeps. */
+int eb_elf_read(ebpf_ctx *ctx, eb_str name, const uint8_t *bytes, size_t size, ebpf_object **out);
+void eb_elf_write(const ebpf_object *obj, eb_buf *out);
+
+/* The object described as JSON (info.c); see ebpf_object_info. */
+void eb_object_info_json(const ebpf_object *obj, eb_buf *out);
+
+#endif
