@@ -1,0 +1,211 @@
+/* ebpf_vm.h - run the programs of an object, on any machine and without privileges.
+ *
+ * A VM is made from an object: its maps and data sections get memory, its code is relocated and
+ * decoded once. The host starts a program on a piece of memory (the program's context), sets a
+ * budget of instructions and runs; the VM comes back with a reason. There are no callbacks: a
+ * helper that the host implements is a reason to stop, the host sets r0 and runs on. Clock, random
+ * numbers, CPU and process are inputs, so the same inputs give the same run.
+ *
+ * Addresses that programs see are virtual: the upper 32 bits number a region (context, one per
+ * stack frame, maps, data sections), the lower 32 are the offset in it. Region 0 does not exist, so
+ * null and small numbers are no address. Every access is checked against its region; one that
+ * leaves it stops the program with a fault and never touches memory of the host.
+ *
+ * For hosts that see this through wasm: every argument is a 32-bit number or a pointer; the structs
+ * below have no pointers and no padding, and the comment in front of a field is its byte offset.
+ *
+ * Status: entry points return 0 or a negative enum ebpf_status, running ones also a positive enum
+ * ebpf_stop. Map operations return 0 or a negative errno, as the bpf system call does. */
+#ifndef EBPF_VM_H
+#define EBPF_VM_H
+
+#include "ebpf.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct ebpf_vm ebpf_vm; /* owned by its context, as everything */
+
+enum ebpf_stop {
+    EBPF_STOP_EXIT = 1,   /* the program returned; its result is reg[0] */
+    EBPF_STOP_FAULT = 2,  /* it did something that it must not: ebpf_vm_fault_of, diagnostics */
+    EBPF_STOP_BUDGET = 3, /* the budget (or the single step) is used up; run goes on */
+    EBPF_STOP_HELPER = 4, /* the host implements state.helper: read reg[1..5], set reg[0], run on */
+    EBPF_STOP_BREAK = 5   /* a breakpoint; the instruction has not run yet */
+};
+
+enum { EBPF_VM_REGS = 11, EBPF_VM_FRAMES = 8, EBPF_VM_FRAME_SIZE = 512, EBPF_VM_MAX_CPUS = 256 };
+
+/* Registers and position. The host may write reg, and sets budget before it runs. */
+typedef struct ebpf_vm_state {
+    /*   0 */ uint64_t reg[EBPF_VM_REGS];
+    /*  88 */ uint64_t executed; /* instructions since the start */
+    /*  96 */ uint64_t budget;   /* instructions that may still run; counts down */
+    /* 104 */ uint32_t stop;     /* the last enum ebpf_stop, 0 before the first */
+    /* 108 */ uint32_t helper;   /* the helper to call, after EBPF_STOP_HELPER */
+    /* 112 */ uint32_t section;  /* of the next instruction: its section in the object */
+    /* 116 */ uint32_t slot;     /* and its 8-byte slot there */
+    /* 120 */ uint32_t depth;    /* frames in use below the first */
+    /* 124 */ uint32_t reserved;
+} ebpf_vm_state; /* 128 bytes */
+
+/* What programs learn about the world. Zero but for tgid = pid = 1 and comm = "vm"; the host may
+ * write it at any time. */
+typedef struct ebpf_vm_inputs {
+    /*  0 */ uint64_t clock_ns;      /* the next ktime_get_ns */
+    /*  8 */ uint64_t clock_step_ns; /* added to clock_ns at every reading of any clock */
+    /* 16 */ uint64_t boot_ns;       /* ktime_get_boot_ns is clock_ns + boot_ns (time asleep) */
+    /* 24 */ uint64_t random;        /* state of the random numbers */
+    /* 32 */ uint32_t cpu;           /* below the VM's number of CPUs, else 0 is used */
+    /* 36 */ uint32_t pid;           /* the thread, as the kernel counts */
+    /* 40 */ uint32_t tgid;          /* the process */
+    /* 44 */ uint32_t uid;
+    /* 48 */ uint32_t gid;
+    /* 52 */ uint32_t task_low; /* what get_current_task returns, in two halves; 0 is none */
+    /* 56 */ uint32_t task_high;
+    /* 60 */ uint32_t reserved;
+    /* 64 */ char comm[16];
+} ebpf_vm_inputs; /* 80 bytes */
+
+enum ebpf_fault {
+    EBPF_FAULT_NONE = 0,
+    EBPF_FAULT_NULL = 1,      /* an access through a null pointer */
+    EBPF_FAULT_UNMAPPED = 2,  /* an address that belongs to no region */
+    EBPF_FAULT_BOUNDS = 3,    /* an access that leaves its region, or one value of a map */
+    EBPF_FAULT_READ_ONLY = 4, /* a write to memory that programs may only read */
+    EBPF_FAULT_ALIGN = 5,    /* an atomic operation on an address that is no multiple of its size */
+    EBPF_FAULT_FREED = 6,    /* an access to a deleted map value or the stack of an ended call */
+    EBPF_FAULT_INSN = 7,     /* not an instruction, or one that this VM has not */
+    EBPF_FAULT_JUMP = 8,     /* control leaves the section or enters an instruction's middle */
+    EBPF_FAULT_HELPER = 9,   /* a helper that does not exist, or whose arguments are none */
+    EBPF_FAULT_DEPTH = 10,   /* more calls inside each other than frames */
+    EBPF_FAULT_REGISTER = 11 /* a register that does not exist, or a write to r10 */
+};
+
+enum ebpf_region {
+    EBPF_REGION_NONE = 0,
+    EBPF_REGION_CONTEXT = 1,
+    EBPF_REGION_STACK = 2,
+    EBPF_REGION_MAP = 3,   /* values of a map */
+    EBPF_REGION_DATA = 4,  /* .data, .rodata, .bss and their like */
+    EBPF_REGION_CODE = 5,  /* addresses of functions; neither readable nor writable */
+    EBPF_REGION_HANDLE = 6 /* addresses of maps themselves; neither readable nor writable */
+};
+
+typedef struct ebpf_vm_fault {
+    /*  0 */ uint64_t address; /* of the access, of the call; 0 where there is none */
+    /*  8 */ uint32_t reason;  /* enum ebpf_fault */
+    /* 12 */ uint32_t section; /* of the instruction: its section in the object */
+    /* 16 */ uint32_t slot;    /* and its 8-byte slot there */
+    /* 20 */ uint32_t size;    /* bytes of the access, or 0 */
+    /* 24 */ uint32_t write;   /* 1 for a write */
+    /* 28 */ uint32_t region;  /* enum ebpf_region of the region meant */
+    /* 32 */ uint32_t helper;  /* the helper that made the access, or 0 */
+    /* 36 */ uint32_t line;    /* in the source text, or 0 */
+    /* 40 */ uint32_t column;
+    /* 44 */ uint32_t reserved;
+} ebpf_vm_fault; /* 48 bytes; names and the whole sentence: ebpf_vm_fault_text */
+
+typedef struct ebpf_vm_map {
+    /*  0 */ uint32_t type; /* BPF_MAP_TYPE_... */
+    /*  4 */ uint32_t key_size;
+    /*  8 */ uint32_t value_size;
+    /* 12 */ uint32_t host_value_size; /* bytes that the host passes: per-CPU maps have one value
+                                          per CPU, each rounded up to 8, as in the kernel */
+    /* 16 */ uint32_t max_entries;
+    /* 20 */ uint32_t count; /* entries now in it */
+    /* 24 */ uint32_t flags;
+    /* 28 */ uint32_t reserved;
+} ebpf_vm_map; /* 32 bytes */
+
+/* Why a map operation failed: returned negated, numbers as Linux has them. */
+enum ebpf_errno {
+    EBPF_ENOENT = 2,
+    EBPF_E2BIG = 7,
+    EBPF_ENOMEM = 12,
+    EBPF_EFAULT = 14,
+    EBPF_EEXIST = 17,
+    EBPF_EINVAL = 22
+};
+
+enum ebpf_update { EBPF_ANY = 0, EBPF_NOEXIST = 1, EBPF_EXIST = 2 };
+
+/* ---- making one, and its programs ---- */
+
+/* A VM for `obj`, which stays as it is and must live as long. `cpus` (0 means 1) is the number of
+ * CPUs that per-CPU maps have values for. EBPF_E_INPUT: a relocation or map that cannot be. */
+EBPF_API int ebpf_vm_new(ebpf_ctx *ctx, const ebpf_object *obj, uint32_t cpus, ebpf_vm **out);
+
+/* Programs are the object's functions, in its order; behind them the starts of code sections that
+ * do not begin with a function, called as the section. */
+EBPF_API uint32_t ebpf_vm_program_count(const ebpf_vm *vm);
+EBPF_API int ebpf_vm_program_name(const ebpf_vm *vm, uint32_t program, ebpf_bytes *name);
+/* The index of the function so called, or else of the first one in the section so called;
+ * EBPF_E_ARG without. An empty name means the one to run when none is named: the first entry point,
+ * or else the start of the first section with code. */
+EBPF_API int ebpf_vm_program_find(const ebpf_vm *vm, const char *name, uint32_t size);
+
+/* ---- running ---- */
+
+enum ebpf_vm_start_flags {
+    EBPF_VM_SIZE_IN_R2 = 1, /* r2 is the size of the memory (otherwise 0) */
+    EBPF_VM_READ_ONLY = 2   /* the program may not write to the memory */
+};
+
+/* Stand before the first instruction of `program`: r1 is the address of `mem` (0 when size is 0),
+ * which the program reads and writes in place and which must live until the program has ended.
+ * Maps, data sections, printk and inputs keep their contents; state.executed is 0 again, and
+ * state.budget stays what the host made it (0 in a new VM: set it before running). */
+EBPF_API int ebpf_vm_start(ebpf_vm *vm, uint32_t program, void *mem, uint32_t size, uint32_t flags);
+/* Run until there is a reason to stop, which is returned (and kept in the state). Never more than
+ * state.budget instructions. EBPF_E_ARG when nothing was started or the program has ended. */
+EBPF_API int ebpf_vm_run(ebpf_vm *vm);
+/* One instruction: EBPF_STOP_BUDGET when there are more, whatever state.budget is. */
+EBPF_API int ebpf_vm_step(ebpf_vm *vm);
+
+/* These stay where they are as long as the VM. */
+EBPF_API ebpf_vm_state *ebpf_vm_state_of(ebpf_vm *vm);
+EBPF_API ebpf_vm_inputs *ebpf_vm_inputs_of(ebpf_vm *vm);
+EBPF_API const ebpf_vm_fault *ebpf_vm_fault_of(const ebpf_vm *vm);
+/* The fault as a sentence; it is among the context's diagnostics too. "" without a fault. */
+EBPF_API int ebpf_vm_fault_text(const ebpf_vm *vm, ebpf_bytes *text);
+
+/* From now on helper `id` is the host's (on = 1) or the VM's again (0). Helpers that exist but that
+ * the VM does not implement are the host's always. */
+EBPF_API int ebpf_vm_host_helper(ebpf_vm *vm, uint32_t id, uint32_t on);
+/* The name of helper `id`, without prefix; NULL when there is none. */
+EBPF_API const char *ebpf_helper_name(uint32_t id);
+
+/* The memory at a program's address (upper half: region, lower half: offset), which must be
+ * readable (or writable with write = 1) for `size` bytes; EBPF_E_ARG otherwise. */
+EBPF_API int ebpf_vm_memory(ebpf_vm *vm, uint32_t region, uint32_t offset, uint32_t size,
+                            uint32_t write, ebpf_bytes *out);
+
+/* What trace_printk has written since the last clear. */
+EBPF_API int ebpf_vm_printk(const ebpf_vm *vm, ebpf_bytes *text);
+EBPF_API void ebpf_vm_printk_clear(ebpf_vm *vm);
+
+/* The live bytes of the data section so called (".bss"); EBPF_E_ARG without. */
+EBPF_API int ebpf_vm_section(ebpf_vm *vm, const char *name, uint32_t size, ebpf_bytes *out);
+
+/* ---- maps ---- */
+
+EBPF_API uint32_t ebpf_vm_map_count(const ebpf_vm *vm);
+/* The index of the map so called, or EBPF_E_ARG. */
+EBPF_API int ebpf_vm_map_find(const ebpf_vm *vm, const char *name, uint32_t size);
+EBPF_API int ebpf_vm_map_name(const ebpf_vm *vm, uint32_t map, ebpf_bytes *name);
+EBPF_API int ebpf_vm_map_info(const ebpf_vm *vm, uint32_t map, ebpf_vm_map *out);
+/* `key` has key_size bytes, `value` host_value_size. */
+EBPF_API int ebpf_vm_map_lookup(ebpf_vm *vm, uint32_t map, const void *key, void *value);
+EBPF_API int ebpf_vm_map_update(ebpf_vm *vm, uint32_t map, const void *key, const void *value,
+                                uint32_t flags);
+EBPF_API int ebpf_vm_map_delete(ebpf_vm *vm, uint32_t map, const void *key);
+/* The key after `key`; the first when key is NULL or not in the map. -EBPF_ENOENT after the last.
+ */
+EBPF_API int ebpf_vm_map_next(ebpf_vm *vm, uint32_t map, const void *key, void *next);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
