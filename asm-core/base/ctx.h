@@ -53,7 +53,8 @@ struct ebpf_ctx {
     EB_VEC(eb_source) sources;
     EB_VEC(eb_diag) diags;
     uint32_t errors;
-    uint32_t dropped; /* diagnostics past the limit of EB_DIAG_MOST */
+    struct eb_isa *isa; /* what isa/ builds from its tables on first use */
+    uint32_t dropped;   /* diagnostics past the limit of EB_DIAG_MOST */
 };
 
 enum { EB_DIAG_MOST = 100 };
