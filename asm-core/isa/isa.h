@@ -14,7 +14,4 @@ struct eb_isa {
 
 struct eb_isa *eb_isa_of(ebpf_ctx *ctx);
 
-/* A form's template in a dialect. */
-const char *eb_form_template(eb_form form, enum ebpf_dialect dialect);
-
 #endif

@@ -1,0 +1,49 @@
+/* dialect.h - instructions to text, and the tree that turns text back into instructions. */
+#ifndef EB_DIALECT_H
+#define EB_DIALECT_H
+
+#include "insn.h"
+#include "scan.h"
+
+/* What a node of the tree takes from the input. */
+typedef enum eb_take {
+    EB_TAKE_LITERAL, /* a token with just this text */
+    EB_TAKE_REG64,
+    EB_TAKE_REG32,
+    EB_TAKE_OFFSET, /* nothing, or + or - and an expression */
+    EB_TAKE_EXPR
+} eb_take;
+
+enum { EB_OPERANDS_MOST = 6 };
+
+typedef struct eb_node {
+    eb_take take;
+    eb_str literal;
+    uint32_t child, sibling;           /* node numbers; 0 is none (the root is nobody's child) */
+    uint32_t literals;                 /* how many literal children it has */
+    uint16_t op;                       /* 1 + the operation that ends here, or 0 */
+    char fields[EB_OPERANDS_MOST + 1]; /* of the operands on the way to here, when op is set */
+} eb_node;
+
+typedef struct eb_trie {
+    EB_VEC(eb_node) nodes; /* [0] is the root */
+    uint32_t *slots;       /* literal children of all nodes, hashed: node numbers or 0 */
+    uint32_t mask;
+} eb_trie;
+
+/* The tree of a dialect, built from dialect.def on first use. */
+const eb_trie *eb_trie_of(ebpf_ctx *ctx, enum ebpf_dialect dialect);
+/* The child of `node` that takes the literal `text`, or 0. */
+uint32_t eb_trie_literal(const eb_trie *trie, uint32_t node, eb_str text);
+
+/* Names to print instead of numbers; empty ones print the number. */
+typedef struct eb_names {
+    eb_str target; /* of a jump or local call */
+    eb_str imm;    /* of an immediate */
+} eb_names;
+
+/* Print `insn`, whose operation is `op`. */
+void eb_insn_print(eb_buf *out, enum ebpf_dialect dialect, eb_op op, const ebpf_insn *insn,
+                   const eb_names *names);
+
+#endif
