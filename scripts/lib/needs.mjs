@@ -140,23 +140,18 @@ export function unknownToApt(packages) {
 }
 
 /**
- * The URI of the Debian mirror that the system itself uses, from apt's configuration; '' if it is
- * not a Debian system or has none.
+ * The URI of the Debian mirror that the system itself uses, from what apt would fetch for an update
+ * (`apt-get indextargets` knows only what was fetched before); '' if it is not a Debian system or
+ * has none.
  */
 export function debianMirror() {
   const { ID, VERSION_CODENAME } = osRelease();
   if (ID !== 'debian') return '';
   const suites = [VERSION_CODENAME, 'stable', 'testing', 'unstable', 'sid'];
-  const format = '$(CREATED_BY) $(REPO_URI) $(RELEASE) $(COMPONENT)';
-  const said = execFileSync('apt-get', ['indextargets', '--format', format], {
+  const said = execFileSync('apt-get', ['--print-uris', 'update'], {
     encoding: 'utf8',
   });
-  for (const line of said.split('\n')) {
-    const [kind, uri, release, component] = line.split(' ');
-    const suite = release.replace(/\/$/, '');
-    if (kind !== 'Packages' || component !== 'main' || !suites.includes(suite))
-      continue;
-    if (!uri.includes('security')) return uri;
-  }
+  for (const [, uri, suite] of said.matchAll(/^'(\S+)\/dists\/([^/]+)\//gm))
+    if (suites.includes(suite) && !uri.includes('security')) return uri;
   return '';
 }
