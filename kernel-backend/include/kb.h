@@ -1,0 +1,267 @@
+/*
+ * kb.h: kernel-backend's whole interface: load eBPF objects into the running Linux kernel, attach
+ * programs, read and write maps. C11 over libbpf; it knows nothing of asm-core (only bytes of ELF
+ * pass between them).
+ *
+ * Results. A function that can fail returns 0 or a negative errno and fills an error record if the
+ * caller gave one. Negative values below -4000 are libbpf's own (kb_errno_name() knows them).
+ * -ENOENT of lookup, delete, next_key and lookup_batch is an answer ("no such key", "no more"), not
+ * an error: it leaves the record alone. Nothing is ever printed: libbpf's messages are captured,
+ * per thread, into the record. For that kb takes over libbpf's process-wide print callback, which
+ * matters only to a program that calls the same shared libbpf by itself.
+ *
+ * Ownership. Handles are opaque and belong to the caller until their close function, which takes
+ * the address of the pointer and sets it to NULL: closing twice, or closing NULL, does nothing.
+ * Handles may be closed in any order. A map handle has a file descriptor of its own. A program
+ * handle keeps its object loaded; so does a link if it needs to. File descriptors that a handle
+ * shows stay its own: never close them, dup() them to keep them. All are close-on-exec.
+ *
+ * Threads. Different handles may be used in different threads at once. One object with its program
+ * handles is used by one thread at a time; map operations may run concurrently on one handle.
+ *
+ * TRUST. The ELF that is given to kb_object_open() must be trusted: libbpf and libelf are not made
+ * for hostile input and can be crashed by it. asm-core reads untrusted objects safely and its
+ * writer emits them anew; hand those bytes to kb, never a stranger's.
+ */
+#ifndef KB_H
+#define KB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Errors ---------------------------------------------------------------------------------------*/
+
+/*
+ * What went wrong. Zero-initialise it, pass its address, and clear it when done; a record may be
+ * reused, the next failure replaces what it held. A successful call does not touch it.
+ */
+struct kb_error {
+    int errnum;            /* positive errno, 0 = no error recorded */
+    const char *operation; /* what was being done, e.g. "load program"; static text */
+    char *subject;         /* name of the program or map that it is about, or NULL */
+    char *text;            /* one line for people: what, where, why, what to do */
+    char *log;             /* the kernel verifier's log, complete, or NULL */
+    size_t log_size;       /* its length without the final zero */
+};
+
+/* Frees what the record holds and makes it empty. */
+void kb_error_clear(struct kb_error *err);
+
+/* "EPERM"; "ENOTSUPP" for the kernel's own 524; "LIBBPF_ERRNO__FORMAT"; "E?" when unknown. */
+const char *kb_errno_name(int errnum);
+
+/* Objects --------------------------------------------------------------------------------------*/
+
+struct kb_object;
+struct kb_program;
+struct kb_map;
+struct kb_link;
+
+/* All options structures may be zero, and NULL stands for zero. */
+struct kb_open_opts {
+    const char *name; /* object name, starts the names of its .data/.rodata/.bss maps; "bpf" */
+};
+
+/* Parses trusted ELF (see TRUST above). The bytes are copied. The kernel is not asked. */
+int kb_object_open(const void *bytes, size_t size, const struct kb_open_opts *opts,
+                   struct kb_object **object, struct kb_error *err);
+
+struct kb_load_opts {
+    /*
+     * The verifier's log. 0: none at first; when a program is refused it is loaded again with
+     * level 1 and a buffer that grows until the log fits. Otherwise the kernel's level (1, 2, +4
+     * for statistics) at once, and kb_program_log() has the log after success too.
+     */
+    uint32_t log_level;
+};
+
+/*
+ * Creates the maps and loads the programs. An object can be loaded once; after a failure nothing of
+ * it is left in the kernel and it can only be closed.
+ */
+int kb_object_load(struct kb_object *object, const struct kb_load_opts *opts, struct kb_error *err);
+
+void kb_object_close(struct kb_object **object);
+
+struct kb_program_info {
+    const char *name;    /* C name; this and section live as long as the object or handle */
+    const char *section; /* ELF section, e.g. "raw_tp/sys_enter" */
+    uint32_t type;       /* enum bpf_prog_type */
+    uint32_t expected_attach_type;
+    size_t insn_count; /* 8-byte instructions, before the kernel rewrites them */
+    uint32_t id;       /* kernel id, 0 before load */
+    int fd;            /* -1 before load */
+};
+
+struct kb_map_info {
+    const char *name; /* lives as long as the object or handle */
+    uint32_t type;    /* enum bpf_map_type */
+    uint32_t key_size;
+    uint32_t value_size;
+    size_t value_size_user; /* see kb_map_value_size_user() */
+    uint32_t max_entries;
+    uint32_t flags;
+    uint32_t id; /* kernel id, 0 before load */
+    int fd;      /* -1 before load */
+    /* BTF type ids of key and value, 0 = none: in the object's .BTF (kb_object_map_info) or in the
+     * kernel's BTF object btf_id (kb_map_info). */
+    uint32_t btf_key_type_id;
+    uint32_t btf_value_type_id;
+    uint32_t btf_id; /* 0 from kb_object_map_info */
+};
+
+size_t kb_object_program_count(const struct kb_object *object);
+size_t kb_object_map_count(const struct kb_object *object);
+/* -ERANGE if there is no such index. */
+int kb_object_program_info(const struct kb_object *object, size_t index,
+                           struct kb_program_info *info);
+int kb_object_map_info(const struct kb_object *object, size_t index, struct kb_map_info *info);
+
+/* Handles; the index is that of the info functions. Maps exist after load. */
+int kb_object_program(struct kb_object *object, size_t index, struct kb_program **program,
+                      struct kb_error *err);
+int kb_object_map(struct kb_object *object, size_t index, struct kb_map **map,
+                  struct kb_error *err);
+
+/* Programs -------------------------------------------------------------------------------------*/
+
+void kb_program_close(struct kb_program **program);
+int kb_program_fd(const struct kb_program *program); /* -1 before load */
+int kb_program_info(const struct kb_program *program, struct kb_program_info *info);
+/* The verifier's log that kb_load_opts.log_level asked for, or NULL. Lives as long as the handle.
+ */
+const char *kb_program_log(const struct kb_program *program);
+
+enum kb_target_kind {
+    KB_TARGET_SECTION, /* what the section name says, e.g. SEC("raw_tp/sys_enter") */
+    KB_TARGET_RAW_TRACEPOINT,
+    KB_TARGET_TRACEPOINT, /* needs tracefs to be mounted */
+};
+
+struct kb_attach_opts {
+    enum kb_target_kind kind;
+    union {
+        struct {
+            const char *name; /* "sys_enter" */
+        } raw_tracepoint;
+        struct {
+            const char *category; /* "syscalls" */
+            const char *name;     /* "sys_enter_openat" */
+        } tracepoint;
+    } target;
+    /* What bpf_get_attach_cookie() returns in the program; 0 = none. raw_tracepoint: Linux 6.10,
+     * tracepoint: 5.15. */
+    uint64_t cookie;
+};
+
+/*
+ * Attaches a loaded program. The link must be kept: closing it detaches. Section names that carry
+ * a target are understood for raw_tp/, raw_tracepoint/, raw_tp.w/, raw_tracepoint.w/, tp/ and
+ * tracepoint/; any other section goes to libbpf, which attaches what it can by itself.
+ */
+int kb_program_attach(struct kb_program *program, const struct kb_attach_opts *opts,
+                      struct kb_link **link, struct kb_error *err);
+
+/* Links ----------------------------------------------------------------------------------------*/
+
+struct kb_link_info {
+    uint32_t id;
+    uint32_t type; /* enum bpf_link_type */
+    uint32_t program_id;
+};
+
+int kb_link_fd(const struct kb_link *link);
+/* -EOPNOTSUPP where the kernel has no link object for this attachment (tracepoint before 5.15). */
+int kb_link_info(const struct kb_link *link, struct kb_link_info *info, struct kb_error *err);
+/*
+ * Detaches at once even if others hold the link too, where the link's type can (cgroup, xdp, …;
+ * tracing links cannot: -EOPNOTSUPP, close them). The handle stays and is closed as ever.
+ */
+int kb_link_detach(struct kb_link *link, struct kb_error *err);
+/* The last holder's close detaches. */
+void kb_link_close(struct kb_link **link);
+
+/* Maps -----------------------------------------------------------------------------------------*/
+
+void kb_map_close(struct kb_map **map);
+int kb_map_fd(const struct kb_map *map);
+int kb_map_info(const struct kb_map *map, struct kb_map_info *info, struct kb_error *err);
+
+/*
+ * Bytes that a lookup writes and an update reads: the value size, or for per-CPU maps the value
+ * size rounded up to 8 times the possible CPUs.
+ */
+size_t kb_map_value_size_user(const struct kb_map *map);
+
+/*
+ * Single operations. Sizes are those of the caller's buffers and must be exactly the key size and
+ * kb_map_value_size_user(), else -EINVAL without a system call. Flags are BPF_ANY, BPF_NOEXIST,
+ * BPF_EXIST, BPF_F_LOCK, … and may use all 64 bits.
+ */
+int kb_map_lookup(const struct kb_map *map, const void *key, size_t key_size, void *value,
+                  size_t value_size, uint64_t flags, struct kb_error *err);
+int kb_map_update(const struct kb_map *map, const void *key, size_t key_size, const void *value,
+                  size_t value_size, uint64_t flags, struct kb_error *err);
+int kb_map_delete(const struct kb_map *map, const void *key, size_t key_size, struct kb_error *err);
+/* The key after `key` (NULL: the first) in the map's own order. A key that is no longer there makes
+ * hash maps start again: bound the loop. */
+int kb_map_next_key(const struct kb_map *map, const void *key, size_t key_size, void *next,
+                    size_t next_size, struct kb_error *err);
+
+struct kb_batch {
+    void *cursor;       /* max(key size, 4) bytes: where the last call stopped; overwritten */
+    size_t cursor_size; /* exactly that */
+    bool first;         /* there was no last call: do not read the cursor */
+    void *keys;         /* room for count keys … */
+    size_t keys_size;
+    void *values; /* … and count values of kb_map_value_size_user() */
+    size_t values_size;
+    uint32_t count; /* in: room, out: entries written */
+    uint64_t flags; /* BPF_F_LOCK, … */
+};
+
+/*
+ * Many entries in one system call (Linux 5.6; hash, array and LPM maps). 0: count entries, ask
+ * again with first = false; -ENOENT: count entries, and they were the last; -ENOSPC: one hash
+ * bucket holds more than count entries, nothing was written, ask again with more room.
+ */
+int kb_map_lookup_batch(const struct kb_map *map, struct kb_batch *batch, struct kb_error *err);
+
+/* No more changes from user space (Linux 5.2). Programs still write. */
+int kb_map_freeze(const struct kb_map *map, struct kb_error *err);
+
+/* The machine ----------------------------------------------------------------------------------*/
+
+/*
+ * May this process use bpf(2)? Creates a small map and loads a two-instruction program of the given
+ * enum bpf_prog_type, and closes both. The record says why not and what to do.
+ */
+int kb_probe(uint32_t program_type, struct kb_error *err);
+
+struct kb_versions {
+    const char *libbpf; /* "1.5" */
+    const char *libelf; /* elfutils' "0.192", "" when it is the system's shared one */
+    char kernel[65];    /* uname -r */
+};
+void kb_versions(struct kb_versions *versions);
+
+/* CPUs that per-CPU values have a slot for. */
+int kb_possible_cpus(void);
+
+enum kb_id_kind { KB_ID_PROGRAM, KB_ID_MAP, KB_ID_LINK };
+/* The kernel's next id above `after` (start with 0); -ENOENT at the end. Needs CAP_SYS_ADMIN. */
+int kb_next_id(enum kb_id_kind kind, uint32_t after, uint32_t *next, struct kb_error *err);
+
+/* Mounts tracefs on /sys/kernel/tracing unless it is there. kb never does so unasked. */
+int kb_mount_tracefs(struct kb_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

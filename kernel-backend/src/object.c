@@ -1,0 +1,366 @@
+/*
+ * object.c: objects: bytes of trusted ELF are opened (nothing asks the kernel), described, loaded
+ * once and closed. A failed load names the map or program that failed, the errno, the reason and
+ * the verifier's log.
+ */
+#include "internal.h"
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct kb_object *kb_object_ref(struct kb_object *object) {
+    atomic_fetch_add(&object->refs, 1);
+    return object;
+}
+
+void kb_object_unref(struct kb_object *object) {
+    if (!object || atomic_fetch_sub(&object->refs, 1) != 1)
+        return;
+    struct kb_capture capture;
+    kb_capture_begin(&capture);
+    bpf_object__close(object->bpf);
+    kb_capture_end(&capture);
+    kb_capture_free(&capture);
+    kb_logs_free(object->logs);
+    free(object->programs);
+    free(object->maps);
+    free(object->bytes);
+    free(object);
+}
+
+void kb_object_close(struct kb_object **object) {
+    if (!object)
+        return;
+    kb_object_unref(*object);
+    *object = NULL;
+}
+
+/* Indices instead of libbpf's iterators. */
+static bool list_contents(struct kb_object *object) {
+    struct bpf_program *program = NULL;
+    struct bpf_map *map = NULL;
+
+    while ((program = bpf_object__next_program(object->bpf, program)))
+        object->program_count++;
+    while ((map = bpf_object__next_map(object->bpf, map)))
+        object->map_count++;
+    object->programs = calloc(object->program_count + 1, sizeof(struct bpf_program *));
+    object->maps = calloc(object->map_count + 1, sizeof(struct bpf_map *));
+    if (!object->programs || !object->maps)
+        return false;
+    for (size_t i = 0; (program = bpf_object__next_program(object->bpf, program)); i++)
+        object->programs[i] = program;
+    for (size_t i = 0; (map = bpf_object__next_map(object->bpf, map)); i++)
+        object->maps[i] = map;
+    return true;
+}
+
+static int open_bytes(struct kb_object *object, size_t size, const struct kb_open_opts *opts,
+                      struct kb_error *err) {
+    const char *name = opts && opts->name ? opts->name : "bpf";
+    struct kb_capture capture;
+    LIBBPF_OPTS(bpf_object_open_opts, open_opts, .object_name = name);
+
+    kb_capture_begin(&capture);
+    object->bpf = bpf_object__open_mem(object->bytes, size, &open_opts);
+    int errnum = object->bpf ? 0 : errno;
+    kb_capture_end(&capture);
+    int rc = 0;
+    if (errnum)
+        rc = kb_fail(err, errnum, "open object", name, "%s",
+                     kb_capture_line(&capture, "libbpf does not accept this ELF file"));
+    else if (!list_contents(object))
+        rc = kb_fail(err, ENOMEM, "open object", name, "out of memory");
+    kb_capture_free(&capture);
+    return rc;
+}
+
+int kb_object_open(const void *bytes, size_t size, const struct kb_open_opts *opts,
+                   struct kb_object **out, struct kb_error *err) {
+    static const unsigned char magic[] = {0x7f, 'E', 'L', 'F'};
+    enum { ELF64_HEADER = 64 };
+
+    *out = NULL;
+    if (!bytes || size < ELF64_HEADER || memcmp(bytes, magic, sizeof(magic)) != 0)
+        return kb_fail(err, EINVAL, "open object", NULL,
+                       "these %zu bytes are no 64-bit ELF file; give what the assembler, compiler "
+                       "or linker wrote",
+                       size);
+    struct kb_object *object = calloc(1, sizeof(*object));
+    void *copy = malloc(size);
+    if (!object || !copy) {
+        free(object);
+        free(copy);
+        return kb_fail(err, ENOMEM, "open object", NULL, "out of memory");
+    }
+    atomic_init(&object->refs, 1);
+    object->bytes = memcpy(copy, bytes, size);
+    int rc = open_bytes(object, size, opts, err);
+    if (rc)
+        kb_object_unref(object);
+    else
+        *out = object;
+    return rc;
+}
+
+/* Load -----------------------------------------------------------------------------------------*/
+
+/* The quoted name in the last captured line "WHAT 'NAME': SUFFIX…", copied; NULL if none. */
+static char *failed_name(const char *messages, const char *what, const char *suffix) {
+    const char *start = NULL, *stop = NULL;
+
+    for (const char *at = messages; at && (at = strstr(at, what)); at++) {
+        const char *name = at + strlen(what);
+        const char *quote = strchr(name, '\'');
+        if (quote && strncmp(quote, suffix, strlen(suffix)) == 0) {
+            start = name;
+            stop = quote;
+        }
+    }
+    return start ? strndup(start, (size_t)(stop - start)) : NULL;
+}
+
+/* Lines that end every log and give no reason. */
+static bool is_statistics(const char *line, size_t length) {
+    static const char *const starts[] = {"processed ", "verification time", "stack depth",
+                                         "insns processed", "max_states"};
+
+    for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++)
+        if (length >= strlen(starts[i]) && strncmp(line, starts[i], strlen(starts[i])) == 0)
+            return true;
+    return length == 0;
+}
+
+/* The last line of the log that says something: the verifier stops at its first complaint. */
+static char *log_reason(const char *log) {
+    const char *end = log + strlen(log);
+
+    while (end > log) {
+        const char *line = end;
+        while (line > log && line[-1] != '\n')
+            line--;
+        if (!is_statistics(line, (size_t)(end - line)))
+            return strndup(line, (size_t)(end - line));
+        end = line > log ? line - 1 : log;
+    }
+    return NULL;
+}
+
+/* What all programs together need, for failures before the first of them (libbpf's own trial). */
+static uint64_t all_caps(const struct kb_object *object) {
+    uint64_t caps = KB_CAP_BIT(KB_CAP_BPF);
+
+    for (size_t i = 0; i < object->program_count; i++)
+        caps |= kb_program_caps((uint32_t)bpf_program__type(object->programs[i]));
+    return caps;
+}
+
+static int program_refused(struct kb_object *object, struct kb_capture *capture, int errnum,
+                           const char *name, struct kb_error *err) {
+    const struct bpf_program *program = bpf_object__find_program_by_name(object->bpf, name);
+    const char *log = kb_log_find(capture->logs, name);
+    char *reason = log ? log_reason(log) : NULL;
+    char why[512];
+    int rc;
+
+    if (reason)
+        rc = kb_fail(err, errnum, "load program", name, "the kernel's verifier refuses it: %s",
+                     reason);
+    else if (errnum == EPERM) {
+        kb_explain_eperm(why, sizeof(why),
+                         kb_program_caps(program ? (uint32_t)bpf_program__type(program) : 0));
+        rc = kb_fail(err, errnum, "load program", name, "%s", why);
+    } else
+        rc = kb_fail(err, errnum, "load program", name, "%s",
+                     kb_capture_line(capture, "the kernel refuses it without a reason"));
+    if (err && log)
+        kb_error_set_log(err, strdup(log));
+    free(reason);
+    return rc;
+}
+
+static int map_refused(const struct kb_object *object, struct kb_capture *capture, int errnum,
+                       const char *name, struct kb_error *err) {
+    char why[512];
+
+    if (errnum == EPERM)
+        kb_explain_eperm(why, sizeof(why), all_caps(object));
+    else
+        snprintf(why, sizeof(why), "%s",
+                 errnum == EINVAL ? "the kernel does not know this combination of type, sizes, "
+                                    "max_entries and flags"
+                 : errnum == E2BIG || errnum == ENOMEM
+                     ? "the kernel has no memory for it; is max_entries too big?"
+                     : kb_capture_line(capture, "the kernel refuses it without a reason"));
+    return kb_fail(err, errnum, "create map", name, "%s", why);
+}
+
+static int load_failed(struct kb_object *object, struct kb_capture *capture, int errnum,
+                       struct kb_error *err) {
+    char why[512];
+    int rc;
+    char *program = failed_name(capture->messages, "prog '", "': BPF program load failed");
+    char *map = failed_name(capture->messages, "map '", "': failed to create");
+
+    if (program)
+        rc = program_refused(object, capture, errnum, program, err);
+    else if (map)
+        rc = map_refused(object, capture, errnum, map, err);
+    else if (errnum == EPERM) {
+        kb_explain_eperm(why, sizeof(why), all_caps(object));
+        rc = kb_fail(err, errnum, "load object", bpf_object__name(object->bpf), "%s", why);
+    } else
+        rc = kb_fail(err, errnum, "load object", bpf_object__name(object->bpf), "%s",
+                     kb_capture_line(capture, "libbpf gives no reason"));
+    free(program);
+    free(map);
+    return rc;
+}
+
+int kb_object_load(struct kb_object *object, const struct kb_load_opts *opts,
+                   struct kb_error *err) {
+    struct kb_capture capture;
+    uint32_t log_level = opts ? opts->log_level : 0;
+
+    if (object->loaded)
+        return kb_fail(err, EALREADY, "load object", bpf_object__name(object->bpf),
+                       "a load was tried before; open the bytes again to load them again");
+    object->loaded = true;
+    for (size_t i = 0; log_level && i < object->program_count; i++)
+        bpf_program__set_log_level(object->programs[i], log_level);
+    kb_capture_begin(&capture);
+    int rc = bpf_object__load(object->bpf);
+    kb_capture_end(&capture);
+    if (rc)
+        rc = load_failed(object, &capture, -rc, err);
+    if (log_level) {
+        object->logs = capture.logs;
+        capture.logs = NULL;
+    }
+    kb_capture_free(&capture);
+    return rc;
+}
+
+/* Contents -------------------------------------------------------------------------------------*/
+
+size_t kb_object_program_count(const struct kb_object *object) {
+    return object->program_count;
+}
+
+size_t kb_object_map_count(const struct kb_object *object) {
+    return object->map_count;
+}
+
+uint32_t kb_program_fd_id(int fd) {
+    struct bpf_prog_info info;
+    uint32_t size = sizeof(info);
+
+    memset(&info, 0, sizeof(info));
+    return fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &size) == 0 ? info.id : 0;
+}
+
+static uint32_t map_fd_id(int fd) {
+    struct bpf_map_info info;
+    uint32_t size = sizeof(info);
+
+    memset(&info, 0, sizeof(info));
+    return fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &size) == 0 ? info.id : 0;
+}
+
+static int fd_or_none(int fd) {
+    return fd < 0 ? -1 : fd;
+}
+
+static void describe_program(const struct bpf_program *program, struct kb_program_info *info) {
+    info->name = bpf_program__name(program);
+    info->section = bpf_program__section_name(program);
+    info->type = (uint32_t)bpf_program__type(program);
+    info->expected_attach_type = (uint32_t)bpf_program__expected_attach_type(program);
+    info->insn_count = bpf_program__insn_cnt(program);
+    info->fd = fd_or_none(bpf_program__fd(program));
+    info->id = kb_program_fd_id(info->fd);
+}
+
+int kb_object_program_info(const struct kb_object *object, size_t index,
+                           struct kb_program_info *info) {
+    if (index >= object->program_count)
+        return -ERANGE;
+    describe_program(object->programs[index], info);
+    return 0;
+}
+
+int kb_object_map_info(const struct kb_object *object, size_t index, struct kb_map_info *info) {
+    if (index >= object->map_count)
+        return -ERANGE;
+    const struct bpf_map *map = object->maps[index];
+    info->name = bpf_map__name(map);
+    info->type = (uint32_t)bpf_map__type(map);
+    info->key_size = bpf_map__key_size(map);
+    info->value_size = bpf_map__value_size(map);
+    info->value_size_user = kb_value_size_user(info->type, info->value_size);
+    info->max_entries = bpf_map__max_entries(map);
+    info->flags = bpf_map__map_flags(map);
+    info->fd = fd_or_none(bpf_map__fd(map));
+    info->id = map_fd_id(info->fd);
+    info->btf_key_type_id = bpf_map__btf_key_type_id(map);
+    info->btf_value_type_id = bpf_map__btf_value_type_id(map);
+    info->btf_id = 0;
+    return 0;
+}
+
+int kb_object_map(struct kb_object *object, size_t index, struct kb_map **out,
+                  struct kb_error *err) {
+    *out = NULL;
+    if (index >= object->map_count)
+        return kb_fail(err, ERANGE, "open map", NULL, "the object has %zu maps, not a number %zu",
+                       object->map_count, index);
+    const struct bpf_map *map = object->maps[index];
+    int fd = bpf_map__fd(map);
+    if (fd < 0)
+        return kb_fail(err, EBADF, "open map", bpf_map__name(map),
+                       "it is not in the kernel; load the object first");
+    return kb_map_adopt(fd, bpf_map__name(map), out, err);
+}
+
+/* Programs -------------------------------------------------------------------------------------*/
+
+int kb_object_program(struct kb_object *object, size_t index, struct kb_program **out,
+                      struct kb_error *err) {
+    *out = NULL;
+    if (index >= object->program_count)
+        return kb_fail(err, ERANGE, "open program", NULL,
+                       "the object has %zu programs, not a number %zu", object->program_count,
+                       index);
+    struct kb_program *program = calloc(1, sizeof(*program));
+    if (!program)
+        return kb_fail(err, ENOMEM, "open program", NULL, "out of memory");
+    program->object = kb_object_ref(object);
+    program->bpf = object->programs[index];
+    *out = program;
+    return 0;
+}
+
+void kb_program_close(struct kb_program **program) {
+    if (!program || !*program)
+        return;
+    kb_object_unref((*program)->object);
+    free(*program);
+    *program = NULL;
+}
+
+int kb_program_fd(const struct kb_program *program) {
+    return fd_or_none(bpf_program__fd(program->bpf));
+}
+
+int kb_program_info(const struct kb_program *program, struct kb_program_info *info) {
+    describe_program(program->bpf, info);
+    return 0;
+}
+
+const char *kb_program_log(const struct kb_program *program) {
+    return kb_log_find(program->object->logs, bpf_program__name(program->bpf));
+}
