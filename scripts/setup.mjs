@@ -154,8 +154,8 @@ const native = {
       [inRoot(), systemLibbpf, modified('build/deps/lib/libbpf.a')],
     ),
   outputs: [
-    ...(has('asm-core/cli') ? ['build/release/bpfc'] : []),
-    ...(onLinux && has('bindings/addon')
+    ...(has('asm-core/cli/main.c') ? ['build/release/bpfc'] : []),
+    ...(onLinux && has('bindings/addon/CMakeLists.txt')
       ? ['build/release/bpf_kernel.node']
       : []),
   ],
