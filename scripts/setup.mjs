@@ -32,11 +32,10 @@ const systemLibbpf =
     (!fs.existsSync(inRoot('build/deps/lib/libbpf.a')) &&
       !system.debianMirror()));
 
-/** Is there only while something is missing, so it needs no stamp. */
+/** Comes only while something is missing, so it has no stamp. */
 const packages = {
   name: 'packages',
   what: 'system packages',
-  inputs: () => 'never up to date while it is there',
   async run(log) {
     const missing = system.missing(system.needsOf(profile, systemLibbpf));
     const names = missing.map((need) => need.package);

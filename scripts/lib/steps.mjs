@@ -121,17 +121,18 @@ export class Log {
 }
 
 /**
- * A step: { name, what, inputs(), outputs, run(log) }. inputs() gives its stamp; outputs are paths
- * that must exist for the stamp to count. run may return a text that replaces `what` in the line.
+ * A step: { name, what, inputs(), outputs, run(log) }. inputs() gives its stamp, and a step without
+ * it always runs; outputs are paths that must exist for the stamp to count. run may return a text that replaces `what` in the line.
  * Gives true if the step had to run.
  */
 export async function runStep(step, retry) {
   const stampPath = inRoot('build/stamps', step.name);
-  const stamp = await step.inputs();
+  const stamp = step.inputs?.();
   const made = (step.outputs ?? []).every((output) =>
     fs.existsSync(inRoot(output)),
   );
   if (
+    stamp !== undefined &&
     made &&
     fs.existsSync(stampPath) &&
     fs.readFileSync(stampPath, 'utf8') === stamp
@@ -147,8 +148,10 @@ export async function runStep(step, retry) {
     for (const output of step.outputs ?? [])
       if (!fs.existsSync(inRoot(output)))
         throw new StepError(`${output} was not made`);
-    fs.mkdirSync(path.dirname(stampPath), { recursive: true });
-    fs.writeFileSync(stampPath, stamp);
+    if (stamp !== undefined) {
+      fs.mkdirSync(path.dirname(stampPath), { recursive: true });
+      fs.writeFileSync(stampPath, stamp);
+    }
     line.done(
       `✓ ${step.name.padEnd(11)} ${said ?? step.what} (${seconds(start)})`,
     );
