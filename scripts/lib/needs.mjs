@@ -146,7 +146,7 @@ export function unknownToApt(packages) {
  */
 export function debianMirror() {
   const { ID, VERSION_CODENAME } = osRelease();
-  if (ID !== 'debian') return '';
+  if (ID !== 'debian' || !hasApt()) return '';
   const suites = [VERSION_CODENAME, 'stable', 'testing', 'unstable', 'sid'];
   const said = execFileSync('apt-get', ['--print-uris', 'update'], {
     encoding: 'utf8',
