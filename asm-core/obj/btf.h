@@ -67,17 +67,25 @@ typedef struct eb_func_info {
 
 eb_btf *eb_btf_new(eb_arena *arena);
 uint32_t eb_btf_add_int(eb_btf *btf, eb_str name, uint32_t size, uint32_t encoding);
-/* PTR, TYPEDEF, VOLATILE, CONST, RESTRICT, TYPE_TAG, FWD: a kind that refers to one type. */
+uint32_t eb_btf_add_float(eb_btf *btf, eb_str name, uint32_t size);
+/* PTR, TYPEDEF, VOLATILE, CONST, RESTRICT, TYPE_TAG: a kind that refers to one type. FWD: `type` 0
+ * declares a struct, anything else a union. */
 uint32_t eb_btf_add_ref(eb_btf *btf, eb_btf_kind kind, eb_str name, uint32_t type);
 uint32_t eb_btf_add_array(eb_btf *btf, uint32_t type, uint32_t index_type, uint32_t count);
 uint32_t eb_btf_add_record(eb_btf *btf, eb_btf_kind kind, eb_str name, uint32_t size);
 void eb_btf_add_member(eb_btf *btf, eb_str name, uint32_t type, uint32_t bit_offset);
+/* ENUM (values of up to 32 bits) or ENUM64; it takes the enumerators added right after it. */
+uint32_t eb_btf_add_enum(eb_btf *btf, eb_btf_kind kind, eb_str name, uint32_t size, bool is_signed);
+void eb_btf_add_enumerator(eb_btf *btf, eb_str name, uint64_t value);
 uint32_t eb_btf_add_proto(eb_btf *btf, uint32_t result);
 void eb_btf_add_param(eb_btf *btf, eb_str name, uint32_t type);
 uint32_t eb_btf_add_func(eb_btf *btf, eb_str name, uint32_t proto, uint32_t linkage);
 uint32_t eb_btf_add_var(eb_btf *btf, eb_str name, uint32_t type, uint32_t linkage);
 uint32_t eb_btf_add_datasec(eb_btf *btf, eb_str name, uint32_t size);
 void eb_btf_add_datasec_var(eb_btf *btf, uint32_t var, uint32_t offset, uint32_t size);
+/* A tag of `type`, or of its member, parameter or the like number `component` when that is not -1.
+ */
+uint32_t eb_btf_add_decl_tag(eb_btf *btf, eb_str tag, uint32_t type, int32_t component);
 
 /* The type with that name and kind, or 0. */
 uint32_t eb_btf_find(const eb_btf *btf, eb_btf_kind kind, eb_str name);
@@ -85,12 +93,16 @@ uint32_t eb_btf_find(const eb_btf *btf, eb_btf_kind kind, eb_str name);
 uint32_t eb_btf_strip(const eb_btf *btf, uint32_t id);
 /* Its size in bytes, or 0 when it has none (void, functions, cycles, too large). */
 uint32_t eb_btf_size(const eb_btf *btf, uint32_t id);
+/* Append its name as C has it: u32, struct stat, char[16], const struct task_struct *. */
+void eb_btf_spell(const eb_btf *btf, uint32_t id, eb_buf *out);
 
-/* Write .BTF and .BTF.ext in the given byte order (strings are shared: write both in one go).
- * `infos` is sorted by section, then offset. */
+/* Write .BTF and .BTF.ext in the object's byte order (they share strings, so both in one go).
+ * `infos` is sorted by section, then offset; `ext` stays empty when there are none. A type with
+ * more than 65535 members leaves through the guard with EBPF_E_LIMIT. */
 void eb_btf_write(const eb_btf *btf, const ebpf_object *obj, const eb_func_info *infos,
                   uint32_t info_count, eb_buf *out, eb_buf *ext);
-/* Read .BTF; every id and string is checked. Returns 0 or EBPF_E_INPUT with a diagnostic. */
+/* Read .BTF, whose magic number tells its byte order; every id and string is checked. Returns 0 or
+ * EBPF_E_INPUT with a diagnostic. */
 int eb_btf_read(ebpf_ctx *ctx, eb_str input, const uint8_t *bytes, size_t size, eb_btf **out);
 
 #endif

@@ -21,12 +21,17 @@ enum {
     EB_SHT_RELA = 4,
     EB_SHT_NOBITS = 8,
     EB_SHT_REL = 9,
+    EB_SHT_GROUP = 17,
+    EB_SHT_SYMTAB_SHNDX = 18,
     EB_SHT_LLVM_ADDRSIG = 0x6fff4c03,
     EB_SHF_WRITE = 1,
     EB_SHF_ALLOC = 2,
     EB_SHF_EXECINSTR = 4,
     EB_SHF_MERGE = 0x10,
     EB_SHF_STRINGS = 0x20,
+    EB_SHF_INFO_LINK = 0x40,
+    EB_SHF_LINK_ORDER = 0x80,
+    EB_SHF_GROUP = 0x200,
     EB_STB_LOCAL = 0,
     EB_STB_GLOBAL = 1,
     EB_STB_WEAK = 2,
@@ -51,6 +56,9 @@ typedef struct eb_reloc {
     int64_t addend;  /* of RELA sections; REL keeps its addend in place */
 } eb_reloc;
 
+/* eb_section.link: the symbol table, which is no section here. */
+#define EB_LINK_SYMTAB UINT32_MAX
+
 typedef struct eb_section {
     eb_str name;
     uint32_t type;  /* EB_SHT_... */
@@ -61,6 +69,8 @@ typedef struct eb_section {
     eb_buf bytes;
     EB_VEC(eb_reloc) relocs;
     bool rela;           /* its relocations carry their addend */
+    uint32_t link;       /* a section, EB_LINK_SYMTAB, or 0 */
+    uint32_t info;       /* EB_SHT_GROUP: a symbol; EB_SHF_INFO_LINK: a section; else as in ELF */
     EB_VEC(eb_loc) locs; /* per 8-byte slot where it was written; empty when unknown */
     eb_loc loc;
 } eb_section;
@@ -88,7 +98,8 @@ typedef struct eb_map_def {
     uint32_t type, key_size, value_size, max_entries, flags, numa_node, pinning;
     uint64_t extra;
     uint32_t btf_key, btf_value; /* BTF type ids, or 0 */
-    uint32_t inner;              /* 1 + index of the inner map's definition in maps, or 0 */
+    uint32_t inner;              /* 1 + index of the inner map's definition in maps, or 0; inner
+                                    definitions have symbol 0 and stand behind all others */
 } eb_map_def;
 
 typedef struct eb_btf eb_btf;
@@ -99,7 +110,7 @@ struct ebpf_object {
     uint32_t eflags;             /* e_flags */
     eb_str name;                 /* for diagnostics */
     EB_VEC(eb_section) sections; /* [0] is the null section */
-    EB_VEC(eb_symbol) symbols;   /* [0] is the null symbol */
+    EB_VEC(eb_symbol) symbols;   /* [0] is the null symbol; the writer puts locals first */
     EB_VEC(eb_func) funcs;       /* by section and offset; eb_object_index fills it */
     EB_VEC(eb_map_def) maps;     /* in .maps order; eb_object_index fills it */
     eb_str license;              /* contents of the license section, "" without */
@@ -113,14 +124,21 @@ uint32_t eb_object_add_section(ebpf_object *obj, eb_str name, uint32_t type, uin
 uint32_t eb_object_add_symbol(ebpf_object *obj, eb_str name, uint32_t section, uint64_t value);
 /* The first section called `name`, or 0. */
 uint32_t eb_object_find_section(const ebpf_object *obj, eb_str name);
+/* An object whose ".text" is `bytes`, which start with an instruction; EBPF_E_INPUT with a
+ * diagnostic when they are no whole number of slots. */
+int eb_object_from_raw(ebpf_ctx *ctx, eb_str name, const uint8_t *bytes, size_t size, bool big,
+                       ebpf_object **out);
 
 /* Fill funcs, maps, license and btf from sections and symbols; diagnostics say what is damaged.
  * Producers call it once when the object is complete. Returns 0 or EBPF_E_INPUT. */
 int eb_object_index(ebpf_object *obj);
 
-/* ELF bytes to object and back (elf_read.c, elf_write.c). The reader copies what it keeps. */
+/* ELF bytes to object (elf_read.c), indexed; what it keeps is copied. DWARF (.debug_* and their
+ * relocations), .llvm_addrsig, string and symbol tables are not sections of the object. */
 int eb_elf_read(ebpf_ctx *ctx, eb_str name, const uint8_t *bytes, size_t size, ebpf_object **out);
-void eb_elf_write(const ebpf_object *obj, eb_buf *out);
+/* Object to ELF bytes (elf_write.c): what is given, nothing added. Returns 0, or EBPF_E_INPUT with
+ * a diagnostic when there are more sections than ELF's plain 16-bit indices hold. */
+int eb_elf_write(const ebpf_object *obj, eb_buf *out);
 
 /* The object described as JSON (info.c); see ebpf_object_info. */
 void eb_object_info_json(const ebpf_object *obj, eb_buf *out);

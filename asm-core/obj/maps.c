@@ -1,0 +1,262 @@
+/* maps.c - the maps of an object, from what BTF says of section .maps.
+ *
+ * A map is a variable of .maps whose type is a struct that nobody reads: `type`, `max_entries` and
+ * the like are pointers to arrays, and the array's length is the number; `key` and `value` are
+ * pointers to the types; `values` is an array of pointers to the inner map's struct, or to
+ * functions for a program array. The rules and what is refused are libbpf's (parse_btf_map_def). */
+#include "maps.h"
+
+#include "btf.h"
+#include "kinds.h"
+#include "sort.h"
+
+enum { PIN_BY_NAME = 1, FD_SIZE = 4 };
+
+typedef struct parser {
+    ebpf_object *obj;
+    const eb_btf *btf;
+    eb_map_def *map;
+    bool inner;     /* this defines the maps inside another one */
+    uint32_t below; /* the struct that defines the inner map, or 0 */
+    bool failed;
+} parser;
+
+/* ---- diagnostics ---- */
+
+static void complain(ebpf_object *obj, eb_str name, uint32_t symbol, const char *why) {
+    eb_loc loc = symbol ? obj->symbols.at[symbol].loc : 0;
+    if (loc)
+        eb_diag_add(obj->ctx, EB_DIAG_BAD_MAP, loc, loc + (eb_loc)name.len, (int)name.len, name.at,
+                    why);
+    else
+        eb_diag_input(obj->ctx, EB_DIAG_BAD_MAP, obj->name, -1, (int)name.len, name.at, why);
+}
+
+static void refuse(parser *p, const char *why) {
+    complain(p->obj, p->map->name, p->map->symbol, why);
+    p->failed = true;
+}
+
+static void refuse_member(parser *p, eb_str member, const char *why) {
+    refuse(p, eb_str_fmt(&p->obj->ctx->arena, "'%.*s' %s", (int)member.len, member.at, why).at);
+}
+
+/* ---- members ---- */
+
+static const eb_btf_type *type_at(const parser *p, uint32_t id) {
+    return &p->btf->types.at[id < p->btf->types.len ? id : 0];
+}
+
+/* What a pointer type points to; false when `id` is none. */
+static bool pointee(const parser *p, uint32_t id, uint32_t *to) {
+    const eb_btf_type *type = type_at(p, eb_btf_strip(p->btf, id));
+    *to = type->size_or_type;
+    return type->kind == EB_BTF_PTR;
+}
+
+/* __uint(name, number): a pointer to an array. */
+static uint32_t number(parser *p, const eb_btf_member *m) {
+    uint32_t id;
+    if (!pointee(p, m->type, &id) || type_at(p, id)->kind != EB_BTF_ARRAY) {
+        refuse_member(p, m->name, "is no number: a pointer to an array of that length is needed");
+        return 0;
+    }
+    return type_at(p, id)->extra;
+}
+
+/* __ulong(name, number): an enum whose one value is the number; __uint is taken as well. */
+static uint64_t long_number(parser *p, const eb_btf_member *m) {
+    const eb_btf_type *type = type_at(p, eb_btf_strip(p->btf, m->type));
+    if (type->kind != EB_BTF_ENUM && type->kind != EB_BTF_ENUM64)
+        return number(p, m);
+    if (type->count != 1) {
+        refuse_member(p, m->name, "is no number: its enum must have one value");
+        return 0;
+    }
+    return p->btf->members.at[type->first].value;
+}
+
+static void set_size(parser *p, eb_str member, uint32_t *to, uint32_t size) {
+    if (*to && *to != size) {
+        eb_str why =
+            eb_str_fmt(&p->obj->ctx->arena, "gives size %u where %u was given before", size, *to);
+        refuse_member(p, member, why.at);
+    }
+    *to = size;
+}
+
+/* __type(key, T): a pointer to T. */
+static void set_type(parser *p, const eb_btf_member *m, uint32_t *size, uint32_t *type) {
+    uint32_t id;
+    if (!pointee(p, m->type, &id)) {
+        refuse_member(p, m->name, "is no type: a pointer to it is needed");
+        return;
+    }
+    uint32_t bytes = eb_btf_size(p->btf, id);
+    if (!bytes) {
+        refuse_member(p, m->name, "has a type without a size");
+        return;
+    }
+    set_size(p, m->name, size, bytes);
+    *type = id;
+}
+
+static void set_values(parser *p, const eb_btf_member *m, bool last) {
+    uint32_t kind = p->map->type, id;
+    bool programs = kind == EB_MAP_PROG_ARRAY;
+    const eb_btf_type *array = type_at(p, m->type);
+    if (p->inner) {
+        refuse_member(p, m->name, "cannot stand in an inner map: one level is all there is");
+    } else if (!last) {
+        refuse_member(p, m->name, "must be the last member");
+    } else if (!programs && kind != EB_MAP_ARRAY_OF_MAPS && kind != EB_MAP_HASH_OF_MAPS) {
+        refuse_member(p, m->name, "is for maps of maps and program arrays, given after 'type'");
+    } else if (array->kind != EB_BTF_ARRAY || array->extra ||
+               !pointee(p, array->size_or_type, &id)) {
+        refuse_member(p, m->name, "is not an array without a length, of pointers");
+    } else {
+        set_size(p, m->name, &p->map->value_size, FD_SIZE);
+        id = eb_btf_strip(p->btf, id);
+        if (type_at(p, id)->kind != (programs ? EB_BTF_FUNC_PROTO : EB_BTF_STRUCT))
+            refuse_member(p, m->name,
+                          programs ? "does not point to functions"
+                                   : "does not point to the struct of a map");
+        else if (!programs)
+            p->below = id;
+    }
+}
+
+static void set_pinning(parser *p, const eb_btf_member *m) {
+    p->map->pinning = number(p, m);
+    if (p->inner)
+        refuse_member(p, m->name, "cannot stand in an inner map");
+    else if (p->map->pinning > PIN_BY_NAME)
+        refuse_member(p, m->name, "is neither 0 (none) nor 1 (by name)");
+}
+
+static void parse_member(parser *p, const eb_btf_member *m, bool last) {
+    eb_map_def *map = p->map;
+    if (eb_str_is(m->name, "type"))
+        map->type = number(p, m);
+    else if (eb_str_is(m->name, "max_entries"))
+        map->max_entries = number(p, m);
+    else if (eb_str_is(m->name, "map_flags"))
+        map->flags = number(p, m);
+    else if (eb_str_is(m->name, "numa_node"))
+        map->numa_node = number(p, m);
+    else if (eb_str_is(m->name, "map_extra"))
+        map->extra = long_number(p, m);
+    else if (eb_str_is(m->name, "pinning"))
+        set_pinning(p, m);
+    else if (eb_str_is(m->name, "key_size"))
+        set_size(p, m->name, &map->key_size, number(p, m));
+    else if (eb_str_is(m->name, "value_size"))
+        set_size(p, m->name, &map->value_size, number(p, m));
+    else if (eb_str_is(m->name, "key"))
+        set_type(p, m, &map->key_size, &map->btf_key);
+    else if (eb_str_is(m->name, "value"))
+        set_type(p, m, &map->value_size, &map->btf_value);
+    else if (eb_str_is(m->name, "values"))
+        set_values(p, m, last);
+    else
+        refuse_member(p, m->name, "is no member of a map definition");
+}
+
+static void parse_struct(parser *p, uint32_t id) {
+    const eb_btf_type *type = type_at(p, id);
+    for (uint32_t i = 0; i < type->count && !p->failed; i++)
+        parse_member(p, &p->btf->members.at[type->first + i], i + 1 == type->count);
+    if (!p->failed && !p->map->type)
+        refuse(p, "its 'type' is missing");
+}
+
+/* ---- the section ---- */
+
+/* The symbol of a map; where there is none the map cannot be referred to, which is no error. */
+static uint32_t symbol_of(const ebpf_object *obj, uint32_t section, eb_str name) {
+    for (uint32_t i = 1; i < obj->symbols.len; i++)
+        if (obj->symbols.at[i].section == section && eb_str_eq(obj->symbols.at[i].name, name))
+            return i;
+    return 0;
+}
+
+/* `below` receives the struct of the inner map, or 0. */
+static int parse_map(ebpf_object *obj, uint32_t section, const eb_btf_member *entry,
+                     uint32_t *below) {
+    const eb_btf_type *var = &obj->btf->types.at[entry->type];
+    eb_map_def *map = EB_PUSH(&obj->ctx->arena, &obj->maps);
+    *map = (eb_map_def){.name = var->name, .symbol = symbol_of(obj, section, var->name)};
+    parser p = {.obj = obj, .btf = obj->btf, .map = map};
+    uint32_t type = eb_btf_strip(obj->btf, var->size_or_type);
+    if (var->kind != EB_BTF_VAR || !var->name.len)
+        refuse(&p, "it is no variable with a name");
+    else if (var->extra != EB_BTF_GLOBAL)
+        refuse(&p, "maps must be global variables");
+    else if (type_at(&p, type)->kind != EB_BTF_STRUCT)
+        refuse(&p, "its type is not a struct");
+    else if ((uint64_t)entry->offset + entry->size > obj->sections.at[section].size)
+        refuse(&p, "it reaches past the end of section .maps");
+    else
+        parse_struct(&p, type);
+    *below = p.below;
+    return p.failed ? EBPF_E_INPUT : EBPF_OK;
+}
+
+static int parse_inner(ebpf_object *obj, uint32_t outer, uint32_t type) {
+    eb_str name = obj->maps.at[outer].name;
+    obj->maps.at[outer].inner = obj->maps.len + 1;
+    eb_map_def *map = EB_PUSH(&obj->ctx->arena, &obj->maps);
+    map->name = eb_str_fmt(&obj->ctx->arena, "%.*s.inner", (int)name.len, name.at);
+    parser p = {.obj = obj, .btf = obj->btf, .map = map, .inner = true};
+    parse_struct(&p, type);
+    return p.failed ? EBPF_E_INPUT : EBPF_OK;
+}
+
+static int by_offset(const void *data, uint32_t a, uint32_t b) {
+    const eb_btf_member *left = (const eb_btf_member *)data + a,
+                        *right = (const eb_btf_member *)data + b;
+    return left->offset < right->offset ? -1 : left->offset > right->offset;
+}
+
+static int parse_datasec(ebpf_object *obj, uint32_t section, const eb_btf_type *datasec) {
+    uint32_t count = datasec->count;
+    if (!count)
+        return EBPF_OK;
+    const eb_btf_member *entries = &obj->btf->members.at[datasec->first];
+    uint32_t *order = eb_alloc_array(&obj->ctx->arena, count, sizeof *order);
+    uint32_t *below = eb_alloc_array(&obj->ctx->arena, count, sizeof *below);
+    for (uint32_t i = 0; i < count; i++)
+        order[i] = i;
+    eb_sort(&obj->ctx->arena, order, count, by_offset, entries);
+    int status = EBPF_OK;
+    for (uint32_t i = 0; i < count; i++)
+        if (parse_map(obj, section, &entries[order[i]], &below[i]))
+            status = EBPF_E_INPUT;
+    for (uint32_t i = 0; i < count; i++)
+        if (below[i] && parse_inner(obj, i, below[i]))
+            status = EBPF_E_INPUT;
+    return status;
+}
+
+/* Without BTF only the symbols tell that there are maps. */
+static int undescribed(ebpf_object *obj, uint32_t section) {
+    int status = EBPF_OK;
+    for (uint32_t i = 1; i < obj->symbols.len; i++) {
+        const eb_symbol *symbol = &obj->symbols.at[i];
+        if (symbol->section != section || symbol->type == EB_STT_SECTION)
+            continue;
+        complain(obj, symbol->name, i, "the object has no BTF that describes it (clang needs -g)");
+        status = EBPF_E_INPUT;
+    }
+    return status;
+}
+
+int eb_maps_index(ebpf_object *obj) {
+    if (eb_object_find_section(obj, EB_STR("maps")))
+        eb_diag_input(obj->ctx, EB_DIAG_LEGACY_MAPS, obj->name, -1);
+    uint32_t section = eb_object_find_section(obj, EB_STR(".maps"));
+    if (!section)
+        return EBPF_OK;
+    uint32_t id = obj->btf ? eb_btf_find(obj->btf, EB_BTF_DATASEC, EB_STR(".maps")) : 0;
+    return id ? parse_datasec(obj, section, &obj->btf->types.at[id]) : undescribed(obj, section);
+}
