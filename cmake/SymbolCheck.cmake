@@ -1,0 +1,62 @@
+# Test `symbols`: asm-core as a library calls nothing but memory functions of the C library, keeps no
+# mutable data, and its symbols start with ebpf_ or eb_ (bpf_, btf_, elf_ and the like are libbpf's
+# and libelf's).
+#   cmake -DNM=nm -DSIZE=size -DLIBRARY=libebpf.a -P SymbolCheck.cmake
+cmake_minimum_required(VERSION 3.22)
+# abort: an entry point without its guard, see base/arena.c.
+set(allowed "mem(cpy|move|set|cmp|chr)|str(len|n?cmp|chr)|malloc|calloc|realloc|free|abort")
+string(APPEND allowed "|_?(sig)?setjmp|__sigsetjmp|longjmp|__stack_chk_fail|_GLOBAL_OFFSET_TABLE_")
+set(failed 0)
+set(checked 0)
+
+macro(check what wrong)
+  math(EXPR checked "${checked} + 1")
+  if(${wrong})
+    message("${what}")
+    math(EXPR failed "${failed} + 1")
+  endif()
+endmacro()
+
+execute_process(COMMAND "${NM}" --format=posix "${LIBRARY}" OUTPUT_VARIABLE listing
+                COMMAND_ERROR_IS_FATAL ANY)
+string(REGEX MATCHALL "[^\n]+ [A-Za-z]( [^\n]*)?\n" lines "${listing}")
+foreach(line IN LISTS lines)
+  string(REGEX MATCH "^([^ ]+) ([A-Za-z])" unused "${line}")
+  set(name "${CMAKE_MATCH_1}")
+  set(kind "${CMAKE_MATCH_2}")
+  if(name MATCHES "^eb(pf)?_")
+    check("" FALSE)
+  elseif(kind STREQUAL "U")
+    set(foreign TRUE)
+    if(name MATCHES "^(${allowed})$")
+      set(foreign FALSE)
+    endif()
+    check("asm-core calls ${name}" foreign)
+  elseif(kind MATCHES "[A-Z]")
+    check("${name} is visible but does not start with ebpf_ or eb_" TRUE)
+  endif()
+endforeach()
+
+execute_process(COMMAND "${SIZE}" -A "${LIBRARY}" OUTPUT_VARIABLE listing
+                COMMAND_ERROR_IS_FATAL ANY)
+string(REGEX MATCHALL "[^\n]+\n" lines "${listing}")
+foreach(line IN LISTS lines)
+  if(line MATCHES "^([^ ]+\\.o) ")
+    set(member "${CMAKE_MATCH_1}")
+  elseif(line MATCHES "^(\\.[a-z.]+) +([0-9]+)")
+    set(section "${CMAKE_MATCH_1}")
+    set(bytes "${CMAKE_MATCH_2}")
+    if(section MATCHES "^\\.(data|bss|tdata|tbss)" AND NOT section MATCHES "^\\.data\\.rel\\.ro")
+      set(mutable FALSE)
+      if(bytes GREATER 0)
+        set(mutable TRUE)
+      endif()
+      check("${member} has mutable data: ${line}" mutable)
+    endif()
+  endif()
+endforeach()
+
+message("${checked} checks, ${failed} failed")
+if(failed OR checked LESS 10)
+  message(FATAL_ERROR "asm-core is not what it promises")
+endif()
