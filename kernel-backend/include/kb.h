@@ -4,7 +4,7 @@
  * pass between them).
  *
  * Results. A function that can fail returns 0 or a negative errno and fills an error record if the
- * caller gave one. Negative values below -4000 are libbpf's own (kb_errno_name() knows them).
+ * caller gave one. Values of -4000 and below are libbpf's own (kb_errno_name() knows them).
  * -ENOENT of lookup, delete, next_key and lookup_batch is an answer ("no such key", "no more"), not
  * an error: it leaves the record alone. Nothing is ever printed: libbpf's messages are captured,
  * per thread, into the record. For that kb takes over libbpf's process-wide print callback, which
@@ -109,7 +109,7 @@ struct kb_map_info {
     uint32_t id; /* kernel id, 0 before load */
     int fd;      /* -1 before load */
     /* BTF type ids of key and value, 0 = none: in the object's .BTF (kb_object_map_info) or in the
-     * kernel's BTF object btf_id (kb_map_info). */
+     * kernel's BTF object btf_id (kb_map_get_info). */
     uint32_t btf_key_type_id;
     uint32_t btf_value_type_id;
     uint32_t btf_id; /* 0 from kb_object_map_info */
@@ -132,7 +132,7 @@ int kb_object_map(struct kb_object *object, size_t index, struct kb_map **map,
 
 void kb_program_close(struct kb_program **program);
 int kb_program_fd(const struct kb_program *program); /* -1 before load */
-int kb_program_info(const struct kb_program *program, struct kb_program_info *info);
+int kb_program_get_info(const struct kb_program *program, struct kb_program_info *info);
 /* The verifier's log that kb_load_opts.log_level asked for, or NULL. Lives as long as the handle.
  */
 const char *kb_program_log(const struct kb_program *program);
@@ -177,7 +177,7 @@ struct kb_link_info {
 
 int kb_link_fd(const struct kb_link *link);
 /* -EOPNOTSUPP where the kernel has no link object for this attachment (tracepoint before 5.15). */
-int kb_link_info(const struct kb_link *link, struct kb_link_info *info, struct kb_error *err);
+int kb_link_get_info(const struct kb_link *link, struct kb_link_info *info, struct kb_error *err);
 /*
  * Detaches at once even if others hold the link too, where the link's type can (cgroup, xdp, …;
  * tracing links cannot: -EOPNOTSUPP, close them). The handle stays and is closed as ever.
@@ -190,7 +190,7 @@ void kb_link_close(struct kb_link **link);
 
 void kb_map_close(struct kb_map **map);
 int kb_map_fd(const struct kb_map *map);
-int kb_map_info(const struct kb_map *map, struct kb_map_info *info, struct kb_error *err);
+int kb_map_get_info(const struct kb_map *map, struct kb_map_info *info, struct kb_error *err);
 
 /*
  * Bytes that a lookup writes and an update reads: the value size, or for per-CPU maps the value
@@ -200,7 +200,7 @@ size_t kb_map_value_size_user(const struct kb_map *map);
 
 /*
  * Single operations. Sizes are those of the caller's buffers and must be exactly the key size and
- * kb_map_value_size_user(), else -EINVAL without a system call. Flags are BPF_ANY, BPF_NOEXIST,
+ * kb_map_value_size_user(), else -ERANGE without a system call. Flags are BPF_ANY, BPF_NOEXIST,
  * BPF_EXIST, BPF_F_LOCK, … and may use all 64 bits.
  */
 int kb_map_lookup(const struct kb_map *map, const void *key, size_t key_size, void *value,
@@ -248,7 +248,7 @@ struct kb_versions {
     const char *libelf; /* elfutils' "0.192", "" when it is the system's shared one */
     char kernel[65];    /* uname -r */
 };
-void kb_versions(struct kb_versions *versions);
+void kb_get_versions(struct kb_versions *versions);
 
 /* CPUs that per-CPU values have a slot for. */
 int kb_possible_cpus(void);

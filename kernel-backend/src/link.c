@@ -14,7 +14,7 @@ int kb_link_fd(const struct kb_link *link) {
     return link->bpf ? bpf_link__fd(link->bpf) : link->fd;
 }
 
-int kb_link_info(const struct kb_link *link, struct kb_link_info *out, struct kb_error *err) {
+int kb_link_get_info(const struct kb_link *link, struct kb_link_info *out, struct kb_error *err) {
     struct bpf_link_info info;
     uint32_t size = sizeof(info);
 

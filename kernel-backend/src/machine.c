@@ -41,7 +41,7 @@ int kb_probe(uint32_t program_type, struct kb_error *err) {
     return 0;
 }
 
-void kb_versions(struct kb_versions *versions) {
+void kb_get_versions(struct kb_versions *versions) {
     struct utsname name;
 
     memset(versions, 0, sizeof(*versions));

@@ -82,7 +82,7 @@ size_t kb_map_value_size_user(const struct kb_map *map) {
     return map->value_size_user;
 }
 
-int kb_map_info(const struct kb_map *map, struct kb_map_info *out, struct kb_error *err) {
+int kb_map_get_info(const struct kb_map *map, struct kb_map_info *out, struct kb_error *err) {
     struct bpf_map_info info;
     int errnum = get_info(map->fd, &info);
 
@@ -111,7 +111,7 @@ static int check_size(const struct kb_map *map, const char *operation, const cha
                       size_t want, struct kb_error *err) {
     if (got == want)
         return 0;
-    return kb_fail(err, EINVAL, operation, map->name, "the %s has %zu bytes, it must have %zu",
+    return kb_fail(err, ERANGE, operation, map->name, "the %s has %zu bytes, it must have %zu",
                    what, got, want);
 }
 
@@ -228,7 +228,7 @@ int kb_map_lookup_batch(const struct kb_map *map, struct kb_batch *batch, struct
         return rc;
     if (room == 0 || !has_room(batch->keys_size, room, map->key_size) ||
         !has_room(batch->values_size, room, map->value_size_user))
-        return kb_fail(err, EINVAL, operation, map->name,
+        return kb_fail(err, ERANGE, operation, map->name,
                        "%zu bytes for keys and %zu for values have no room for %u entries "
                        "of %u and %zu bytes",
                        batch->keys_size, batch->values_size, room, map->key_size,

@@ -356,7 +356,7 @@ int kb_program_fd(const struct kb_program *program) {
     return fd_or_none(bpf_program__fd(program->bpf));
 }
 
-int kb_program_info(const struct kb_program *program, struct kb_program_info *info) {
+int kb_program_get_info(const struct kb_program *program, struct kb_program_info *info) {
     describe_program(program->bpf, info);
     return 0;
 }

@@ -1,0 +1,179 @@
+// addon.h: what the files of the addon share. Plain Node-API (node_api.h) with the little C++ that
+// makes it short: no exceptions, no RTTI and nothing of libstdc++, for node-addon-api's classes
+// pull std::string and the unwinder in and with them glibc 2.35. The addon links as C.
+//
+// Conventions. A function that reads an argument returns false after throwing; its caller returns
+// nullptr at once. Options objects are read first (their getters may run any JavaScript), then
+// buffers (whose memory such JavaScript could detach), and last the handle is asked whether it is
+// still open (which it could have closed).
+#pragma once
+
+#define NAPI_VERSION 8
+#include "kb.h"
+#include <node_api.h>
+#include <stdlib.h>
+#include <string.h>
+
+namespace addon {
+
+enum class Kind { object, program, link, map };
+constexpr size_t kind_count = 4;
+
+struct Handle;
+
+// All state of one environment. Lives until the environment and its last handle are gone.
+struct Data {
+    napi_ref kernel_error = nullptr;
+    napi_ref classes[kind_count] = {};
+    Handle *handles = nullptr; // live wrapped handles, any kind
+    Handle *pending = nullptr; // the handle that the constructor being called is for
+    size_t references = 1;
+};
+
+// What a JavaScript object of ours holds: one of kb's handles, null once closed.
+struct Handle {
+    Data *data;
+    Handle *previous;
+    Handle *next;
+    Kind kind;
+    void *native;
+    char *name; // for errors after close; may be null
+};
+
+// One call from JavaScript: who, with what.
+struct Call {
+    napi_env env;
+    Data *data;
+    Handle *handle; // null in plain functions
+    size_t argc;
+    napi_value argv[7];
+};
+
+// kb's error record with an owner.
+struct Error : kb_error {
+    Error() : kb_error{} {}
+    ~Error() {
+        kb_error_clear(this);
+    }
+    Error(const Error &) = delete;
+    Error &operator=(const Error &) = delete;
+};
+
+// A copied string with an owner; null if there was none.
+struct Text {
+    char *chars = nullptr;
+    Text() = default;
+    ~Text() {
+        free(chars);
+    }
+    Text(const Text &) = delete;
+    Text &operator=(const Text &) = delete;
+};
+
+struct Bytes {
+    uint8_t *data = nullptr;
+    size_t size = 0;
+};
+
+// errors.cc ---------------------------------------------------------------------------------------
+
+// Throws KernelError from the record; null. `count`: entries of a batch, or -1.
+napi_value throw_kernel(const Call &call, const kb_error &err, int64_t count = -1);
+napi_value throw_type(napi_env env, const char *text);
+napi_value throw_range(napi_env env, const char *text);
+napi_value throw_closed(const Call &call, const char *operation);
+
+// values.cc ---------------------------------------------------------------------------------------
+
+bool is_absent(napi_env env, napi_value value); // undefined or null
+bool read_bytes(const Call &call, size_t index, const char *name, Bytes *out);
+bool read_u32(const Call &call, size_t index, const char *name, uint32_t *out);
+bool read_index(const Call &call, size_t index, size_t *out);
+bool read_bool(const Call &call, size_t index, const char *name, bool *out);
+// A 64-bit number or bigint; 0 if absent.
+bool read_u64(napi_env env, napi_value value, const char *name, uint64_t *out);
+bool read_flags(const Call &call, size_t index, uint64_t *out);
+// Options: an object or absent (then *out is null).
+bool read_options(const Call &call, size_t index, napi_value *out);
+bool read_property(napi_env env, napi_value object, const char *key, napi_value *out);
+bool read_text(napi_env env, napi_value object, const char *key, bool required, Text *out);
+
+napi_value number(napi_env env, double value);
+napi_value boolean(napi_env env, bool value);
+napi_value undefined(napi_env env);
+// Builds a plain object; null-safe after a failed step.
+struct Fields {
+    napi_env env;
+    napi_value object;
+    explicit Fields(napi_env e);
+    void set(const char *key, napi_value value);
+    void set(const char *key, double value);
+    void set(const char *key, const char *text); // nothing for null
+};
+napi_value text(napi_env env, const char *chars, size_t size = NAPI_AUTO_LENGTH);
+
+// handles.cc --------------------------------------------------------------------------------------
+
+// Wraps one of kb's handles, which it owns from now on (also when it fails: null, exception).
+napi_value wrap(const Call &call, Kind kind, void *native, const char *name);
+void close_handle(Handle *handle);
+void close_all(Data *data);
+void release(Data *data);
+bool define_class(napi_env env, Data *data, Kind kind, const char *name,
+                  const napi_property_descriptor *methods, size_t count);
+// Fills `call`; false after throwing. With a kind, `this` must be a handle of it.
+bool begin(napi_env env, napi_callback_info info, Call *call);
+bool begin_method(napi_env env, napi_callback_info info, Kind kind, Call *call);
+
+// The handle's native side, or null after throwing ERR_CLOSED.
+template <typename T> T *open_native(const Call &call, const char *operation) {
+    if (!call.handle->native)
+        throw_closed(call, operation);
+    return static_cast<T *>(call.handle->native);
+}
+
+// Trampolines: method<Kind::map, lookup> is a napi_callback that checks `this` and calls lookup.
+template <Kind kind, napi_value (*body)(Call &)>
+napi_value method(napi_env env, napi_callback_info info) {
+    Call call;
+    return begin_method(env, info, kind, &call) ? body(call) : nullptr;
+}
+
+template <napi_value (*body)(Call &)> napi_value function(napi_env env, napi_callback_info info) {
+    Call call;
+    return begin(env, info, &call) ? body(call) : nullptr;
+}
+
+template <Kind kind> napi_value close_method(Call &call) {
+    close_handle(call.handle);
+    return undefined(call.env);
+}
+
+template <Kind kind> napi_value closed_getter(Call &call) {
+    return boolean(call.env, !call.handle->native);
+}
+
+template <Kind kind, napi_value (*body)(Call &)>
+constexpr napi_property_descriptor method_row(const char *name) {
+    return {name,    nullptr, method<kind, body>,  nullptr,
+            nullptr, nullptr, napi_default_method, nullptr};
+}
+
+template <Kind kind, napi_value (*body)(Call &)>
+constexpr napi_property_descriptor getter_row(const char *name) {
+    return {name, nullptr, nullptr, method<kind, body>, nullptr, nullptr, napi_enumerable, nullptr};
+}
+
+template <napi_value (*body)(Call &)>
+constexpr napi_property_descriptor function_row(const char *name) {
+    return {name, nullptr, function<body>, nullptr, nullptr, nullptr, napi_default_method, nullptr};
+}
+
+// object.cc, map.cc -------------------------------------------------------------------------------
+
+bool define_object_classes(napi_env env, Data *data); // NativeObject, NativeProgram, NativeLink
+bool define_map_class(napi_env env, Data *data);
+napi_value open_object(Call &call);
+napi_value describe_map(napi_env env, const kb_map_info &info);
+
+} // namespace addon
