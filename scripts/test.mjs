@@ -15,6 +15,7 @@ import {
   countTap,
   noCounts,
 } from './lib/counts.mjs';
+import { runFuzzers } from './lib/fuzz.mjs';
 
 const fix = process.argv.includes('--fix');
 const one = (failed, details) => ({
@@ -193,6 +194,7 @@ const more = [
     what: 'native tests, sanitized by clang 19',
     run: native('asan', clang19, 'build/asan-clang-19'),
   },
+  { name: 'fuzz', what: 'fuzzers', run: runFuzzers },
   { name: 'e2e', what: 'in Chromium', run: jest('test/e2e') },
 ];
 
