@@ -85,9 +85,8 @@ EBPF_API int ebpf_assemble(ebpf_ctx *ctx, const char *name, size_t name_size, co
                            size_t size, int dialect, int endian, ebpf_object **out);
 
 enum ebpf_dis_flags {
-    EBPF_DIS_RAW = 1,     /* put each slot's bytes in front of its text, as a comment */
-    EBPF_DIS_OBJDUMP = 2, /* llvm-objdump's lines: offset, bytes, text, no directives */
-    EBPF_DIS_NO_BYTES = 4 /* with EBPF_DIS_OBJDUMP: as --no-show-raw-insn */
+    EBPF_DIS_RAW = 1,    /* each instruction's bytes in front of its text, as a comment */
+    EBPF_DIS_NUMERIC = 2 /* jump targets as distances (+3), not labels */
 };
 
 /* The object as text that ebpf_assemble reads back to the same sections and relocations. */

@@ -1,0 +1,242 @@
+/* resolve.c - the end of an assembly: labels become symbols, fixups become bytes and relocations.
+ *
+ * What can be known is filled in; the rest becomes a relocation with its addend in place, as LLVM's
+ * BPF back end does it (SHT_REL): against the symbol when it is global or undefined, against the
+ * section when it is local. */
+#include "asm.h"
+
+#include <string.h>
+
+static const struct helper {
+    const char *name;
+    int32_t id;
+} helpers[] = {
+#define HELPER(id, name, ...) {"bpf_" #name, id},
+#include "helper.def"
+};
+
+/* ---- symbols ---- */
+
+static bool is_global(const eb_label *label) {
+    return label->bind != EB_STB_LOCAL || !label->defined;
+}
+
+static uint32_t symbol_of(eb_asm *as, uint32_t number) {
+    eb_label *label = &as->labels.at[number];
+    if (label->symbol)
+        return label->symbol;
+    label->symbol = eb_object_add_symbol(as->obj, label->name, label->section, label->value);
+    eb_symbol *symbol = &as->obj->symbols.at[label->symbol];
+    symbol->bind = label->bind == EB_STB_LOCAL && !label->defined ? EB_STB_GLOBAL : label->bind;
+    symbol->type = label->type;
+    symbol->visibility = label->visibility;
+    symbol->loc = label->loc;
+    if (label->has_size) {
+        eb_expr size = label->size;
+        if (!eb_asm_settle(as, &size))
+            eb_diag_add(as->ctx, EB_DIAG_NOT_CONSTANT, size.lo, size.hi);
+        symbol->size = (uint64_t)size.value;
+    }
+    return label->symbol;
+}
+
+static uint32_t section_symbol(eb_asm *as, uint32_t section) {
+    for (uint32_t i = 1; i < as->obj->symbols.len; i++)
+        if (as->obj->symbols.at[i].type == EB_STT_SECTION &&
+            as->obj->symbols.at[i].section == section)
+            return i;
+    uint32_t symbol = eb_object_add_symbol(as->obj, (eb_str){0}, section, 0);
+    as->obj->symbols.at[symbol].type = EB_STT_SECTION;
+    return symbol;
+}
+
+static void make_symbols(eb_asm *as) {
+    for (uint32_t i = 0; i < as->labels.len; i++) {
+        eb_label *label = &as->labels.at[i];
+        if (!label->defined || label->temporary)
+            continue;
+        bool code = label->section != EB_SHN_ABS && label->section != EB_SHN_UNDEF &&
+                    (as->obj->sections.at[label->section].flags & EB_SHF_EXECINSTR);
+        if (code && label->bind != EB_STB_LOCAL && label->type == EB_STT_NOTYPE)
+            label->type = EB_STT_FUNC; /* a loader looks for functions only */
+        symbol_of(as, i);
+    }
+}
+
+/* ---- fixups ---- */
+
+static void undefined(eb_asm *as, const eb_fixup *fixup, const eb_label *label) {
+    const char *split = memchr(label->name.at, 1, label->name.len);
+    eb_loc lo = fixup->expr.lo, hi = fixup->expr.hi;
+    if (split) {
+        const char *where =
+            eb_place_of(as->ctx, hi - 1).source->text.at[hi - 1 - as->scanner.first] == 'f'
+                ? "after"
+                : "before";
+        unsigned number = 0;
+        for (const char *c = label->name.at; c < split; c++)
+            number = number * 10 + (unsigned)(*c - '0');
+        eb_diag_add(as->ctx, EB_DIAG_UNDEFINED_LOCAL, lo, hi, number, where);
+        return;
+    }
+    eb_map defined = {.arena = &as->ctx->arena};
+    for (uint32_t i = 0; i < as->labels.len; i++) {
+        bool is_new;
+        if (as->labels.at[i].defined && !as->labels.at[i].temporary)
+            eb_map_enter(&defined, as->labels.at[i].name, &is_new);
+    }
+    eb_str near = eb_nearest(&defined, label->name);
+    eb_diag *diag =
+        eb_diag_add(as->ctx, EB_DIAG_UNDEFINED_LABEL, lo, hi, (int)label->name.len, label->name.at);
+    if (near.len)
+        eb_diag_note(as->ctx, diag, 0, 0, "did you mean '%.*s'?", (int)near.len, near.at);
+}
+
+/* Slots from behind the instruction at `fixup` to its label; false after a diagnostic. */
+static bool distance(eb_asm *as, const eb_fixup *fixup, const eb_label *label, int64_t *slots) {
+    int64_t bytes =
+        (int64_t)(label->value + (uint64_t)fixup->expr.value - fixup->offset) - EBPF_SLOT;
+    if (bytes % EBPF_SLOT) {
+        eb_diag_add(as->ctx, EB_DIAG_JUMP_MIDDLE, fixup->expr.lo, fixup->expr.hi,
+                    (int)label->name.len, label->name.at);
+        return false;
+    }
+    *slots = bytes / EBPF_SLOT;
+    return true;
+}
+
+static void resolve_jump(eb_asm *as, const eb_fixup *fixup, const eb_label *label, uint8_t *at) {
+    int64_t slots;
+    if (!label->defined || label->section != fixup->section) {
+        undefined(as, fixup, label);
+        return;
+    }
+    if (!distance(as, fixup, label, &slots))
+        return;
+    if (fixup->kind == EB_FIXUP_JUMP32) {
+        eb_set32(at + 4, as->obj->big, (uint32_t)slots);
+    } else if (slots < INT16_MIN || slots > INT16_MAX) {
+        eb_diag_add(as->ctx, EB_DIAG_JUMP_RANGE, fixup->expr.lo, fixup->expr.hi,
+                    (int)label->name.len, label->name.at, (long long)slots);
+    } else {
+        eb_set16(at + 2, as->obj->big, (uint16_t)slots);
+    }
+}
+
+static void relocate(eb_asm *as, const eb_fixup *fixup, uint32_t type, uint32_t symbol) {
+    eb_section *section = &as->obj->sections.at[fixup->section];
+    *EB_PUSH(&as->ctx->arena, &section->relocs) =
+        (eb_reloc){.offset = fixup->offset, .type = type, .symbol = symbol};
+}
+
+/* The symbol to relocate against; what a section symbol leaves out is added to `addend`. */
+static uint32_t target_symbol(eb_asm *as, uint32_t number, int64_t *addend) {
+    const eb_label *label = &as->labels.at[number];
+    if (is_global(label))
+        return symbol_of(as, number);
+    *addend = (int64_t)((uint64_t)*addend + label->value);
+    return section_symbol(as, label->section);
+}
+
+static bool is_helper(const eb_label *label, int32_t *id) {
+    for (unsigned i = 0; !label->defined && i < sizeof helpers / sizeof *helpers; i++) {
+        if (eb_str_is(label->name, helpers[i].name)) {
+            *id = helpers[i].id;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void resolve_call(eb_asm *as, const eb_fixup *fixup, uint32_t number, uint8_t *at) {
+    const eb_label *label = &as->labels.at[number];
+    bool big = as->obj->big;
+    int64_t addend = fixup->expr.value, slots;
+    int32_t helper;
+    if (is_helper(label, &helper)) {
+        ebpf_insn insn = {.code = at[0], .imm = helper};
+        ebpf_insn_encode(&insn, big ? EBPF_BIG : EBPF_LITTLE, at);
+    } else if (!label->defined && (as->dialect == EBPF_DIALECT_UBPF || label->temporary)) {
+        undefined(as, fixup, label);
+    } else if (label->defined && label->section == fixup->section && !is_global(label)) {
+        if (distance(as, fixup, label, &slots))
+            eb_set32(at + 4, big, (uint32_t)slots);
+    } else {
+        uint32_t symbol = target_symbol(as, number, &addend);
+        eb_set32(at + 4, big, (uint32_t)(uint64_t)(addend / EBPF_SLOT - 1));
+        relocate(as, fixup, EB_R_BPF_64_32, symbol);
+    }
+}
+
+static void resolve_imm64(eb_asm *as, const eb_fixup *fixup, uint32_t number, uint8_t *at) {
+    int64_t addend = fixup->expr.value;
+    if (!as->labels.at[number].defined &&
+        (as->dialect == EBPF_DIALECT_UBPF || as->labels.at[number].temporary)) {
+        undefined(as, fixup, &as->labels.at[number]);
+        return;
+    }
+    uint32_t symbol = target_symbol(as, number, &addend);
+    eb_set32(at + 4, as->obj->big, (uint32_t)(uint64_t)addend);
+    eb_set32(at + 12, as->obj->big, (uint32_t)((uint64_t)addend >> 32));
+    relocate(as, fixup, EB_R_BPF_64_64, symbol);
+}
+
+static void resolve_data(eb_asm *as, const eb_fixup *fixup, uint32_t number, uint8_t *at) {
+    int64_t addend = fixup->expr.value;
+    if (fixup->size < 4) {
+        eb_diag_add(as->ctx, EB_DIAG_NOT_CONSTANT, fixup->expr.lo, fixup->expr.hi);
+        return;
+    }
+    uint32_t symbol = target_symbol(as, number, &addend);
+    eb_str section = as->obj->sections.at[fixup->section].name;
+    if (fixup->size == 8)
+        eb_set64(at, as->obj->big, (uint64_t)addend);
+    else
+        eb_set32(at, as->obj->big, (uint32_t)(uint64_t)addend);
+    relocate(as, fixup,
+             fixup->size == 8                 ? EB_R_BPF_64_ABS64
+             : eb_str_starts(section, ".BTF") ? EB_R_BPF_64_NODYLD32
+                                              : EB_R_BPF_64_ABS32,
+             symbol);
+}
+
+static void put_constant(const eb_asm *as, const eb_fixup *fixup, uint8_t *at) {
+    uint8_t bytes[8];
+    eb_set64(bytes, as->obj->big, (uint64_t)fixup->expr.value);
+    memcpy(at, bytes + (as->obj->big ? 8 - fixup->size : 0), fixup->size);
+}
+
+static void resolve(eb_asm *as, eb_fixup *fixup) {
+    uint8_t *at = as->obj->sections.at[fixup->section].bytes.at + fixup->offset;
+    if (eb_asm_settle(as, &fixup->expr) && fixup->kind == EB_FIXUP_DATA) {
+        put_constant(as, fixup, at);
+        return;
+    }
+    if (!fixup->expr.plus || fixup->expr.minus) {
+        eb_diag_add(as->ctx, EB_DIAG_NOT_CONSTANT, fixup->expr.lo, fixup->expr.hi);
+        return;
+    }
+    uint32_t number = fixup->expr.plus - 1;
+    switch (fixup->kind) {
+    case EB_FIXUP_JUMP:
+    case EB_FIXUP_JUMP32:
+        resolve_jump(as, fixup, &as->labels.at[number], at);
+        break;
+    case EB_FIXUP_CALL:
+        resolve_call(as, fixup, number, at);
+        break;
+    case EB_FIXUP_IMM64:
+        resolve_imm64(as, fixup, number, at);
+        break;
+    case EB_FIXUP_DATA:
+        resolve_data(as, fixup, number, at);
+        break;
+    }
+}
+
+void eb_asm_resolve(eb_asm *as) {
+    make_symbols(as);
+    for (uint32_t i = 0; i < as->fixups.len; i++)
+        resolve(as, &as->fixups.at[i]);
+    eb_asm_write_btf(as);
+}
