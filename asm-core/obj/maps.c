@@ -8,9 +8,11 @@
 
 #include "btf.h"
 #include "kinds.h"
+#include "map.h"
 #include "sort.h"
 
-enum { PIN_BY_NAME = 1, FD_SIZE = 4 };
+/* MOST_MEMBERS is far above what a definition can use; it bounds the work that damage can cause. */
+enum { PIN_BY_NAME = 1, FD_SIZE = 4, MOST_MEMBERS = 64 };
 
 typedef struct parser {
     ebpf_object *obj;
@@ -23,17 +25,17 @@ typedef struct parser {
 
 /* ---- diagnostics ---- */
 
-static void complain(ebpf_object *obj, eb_str name, uint32_t symbol, const char *why) {
+static void complain(ebpf_object *obj, eb_diag_code code, eb_str name, uint32_t symbol,
+                     const char *why) {
     eb_loc loc = symbol ? obj->symbols.at[symbol].loc : 0;
     if (loc)
-        eb_diag_add(obj->ctx, EB_DIAG_BAD_MAP, loc, loc + (eb_loc)name.len, (int)name.len, name.at,
-                    why);
+        eb_diag_add(obj->ctx, code, loc, loc + (eb_loc)name.len, (int)name.len, name.at, why);
     else
-        eb_diag_input(obj->ctx, EB_DIAG_BAD_MAP, obj->name, -1, (int)name.len, name.at, why);
+        eb_diag_input(obj->ctx, code, obj->name, -1, (int)name.len, name.at, why);
 }
 
 static void refuse(parser *p, const char *why) {
-    complain(p->obj, p->map->name, p->map->symbol, why);
+    complain(p->obj, EB_DIAG_BAD_MAP, p->map->name, p->map->symbol, why);
     p->failed = true;
 }
 
@@ -164,6 +166,8 @@ static void parse_member(parser *p, const eb_btf_member *m, bool last) {
 
 static void parse_struct(parser *p, uint32_t id) {
     const eb_btf_type *type = type_at(p, id);
+    if (type->count > MOST_MEMBERS)
+        refuse(p, "its struct has more than 64 members");
     for (uint32_t i = 0; i < type->count && !p->failed; i++)
         parse_member(p, &p->btf->members.at[type->first + i], i + 1 == type->count);
     if (!p->failed && !p->map->type)
@@ -172,20 +176,27 @@ static void parse_struct(parser *p, uint32_t id) {
 
 /* ---- the section ---- */
 
-/* The symbol of a map; where there is none the map cannot be referred to, which is no error. */
-static uint32_t symbol_of(const ebpf_object *obj, uint32_t section, eb_str name) {
-    for (uint32_t i = 1; i < obj->symbols.len; i++)
-        if (obj->symbols.at[i].section == section && eb_str_eq(obj->symbols.at[i].name, name))
-            return i;
-    return 0;
+/* The symbols of section .maps by name. */
+static eb_map symbols_of(const ebpf_object *obj, uint32_t section) {
+    eb_map symbols = {.arena = &obj->ctx->arena};
+    for (uint32_t i = 1; i < obj->symbols.len; i++) {
+        bool is_new = false;
+        if (obj->symbols.at[i].section == section && obj->symbols.at[i].name.len) {
+            uint32_t *index = eb_map_enter(&symbols, obj->symbols.at[i].name, &is_new);
+            if (is_new)
+                *index = i;
+        }
+    }
+    return symbols;
 }
 
 /* `below` receives the struct of the inner map, or 0. */
-static int parse_map(ebpf_object *obj, uint32_t section, const eb_btf_member *entry,
-                     uint32_t *below) {
+static int parse_map(ebpf_object *obj, uint32_t section, const eb_map *symbols,
+                     const eb_btf_member *entry, uint32_t *below) {
     const eb_btf_type *var = &obj->btf->types.at[entry->type];
     eb_map_def *map = EB_PUSH(&obj->ctx->arena, &obj->maps);
-    *map = (eb_map_def){.name = var->name, .symbol = symbol_of(obj, section, var->name)};
+    const uint32_t *symbol = eb_map_find(symbols, var->name);
+    *map = (eb_map_def){.name = var->name, .symbol = symbol ? *symbol : 0};
     parser p = {.obj = obj, .btf = obj->btf, .map = map};
     uint32_t type = eb_btf_strip(obj->btf, var->size_or_type);
     if (var->kind != EB_BTF_VAR || !var->name.len)
@@ -228,9 +239,10 @@ static int parse_datasec(ebpf_object *obj, uint32_t section, const eb_btf_type *
     for (uint32_t i = 0; i < count; i++)
         order[i] = i;
     eb_sort(&obj->ctx->arena, order, count, by_offset, entries);
+    eb_map symbols = symbols_of(obj, section);
     int status = EBPF_OK;
     for (uint32_t i = 0; i < count; i++)
-        if (parse_map(obj, section, &entries[order[i]], &below[i]))
+        if (parse_map(obj, section, &symbols, &entries[order[i]], &below[i]))
             status = EBPF_E_INPUT;
     for (uint32_t i = 0; i < count; i++)
         if (below[i] && parse_inner(obj, i, below[i]))
@@ -238,17 +250,13 @@ static int parse_datasec(ebpf_object *obj, uint32_t section, const eb_btf_type *
     return status;
 }
 
-/* Without BTF only the symbols tell that there are maps. */
-static int undescribed(ebpf_object *obj, uint32_t section) {
-    int status = EBPF_OK;
+/* Without BTF only the symbols tell that there are maps. The code can still be read and shown. */
+static void warn_undescribed(ebpf_object *obj, uint32_t section) {
     for (uint32_t i = 1; i < obj->symbols.len; i++) {
         const eb_symbol *symbol = &obj->symbols.at[i];
-        if (symbol->section != section || symbol->type == EB_STT_SECTION)
-            continue;
-        complain(obj, symbol->name, i, "the object has no BTF that describes it (clang needs -g)");
-        status = EBPF_E_INPUT;
+        if (symbol->section == section && symbol->type != EB_STT_SECTION)
+            complain(obj, EB_DIAG_UNDESCRIBED_MAP, symbol->name, i, "");
     }
-    return status;
 }
 
 int eb_maps_index(ebpf_object *obj) {
@@ -258,5 +266,8 @@ int eb_maps_index(ebpf_object *obj) {
     if (!section)
         return EBPF_OK;
     uint32_t id = obj->btf ? eb_btf_find(obj->btf, EB_BTF_DATASEC, EB_STR(".maps")) : 0;
-    return id ? parse_datasec(obj, section, &obj->btf->types.at[id]) : undescribed(obj, section);
+    if (id)
+        return parse_datasec(obj, section, &obj->btf->types.at[id]);
+    warn_undescribed(obj, section);
+    return EBPF_OK;
 }

@@ -9,6 +9,7 @@
 
 #include "btf.h"
 #include "ebpf_insn.h"
+#include "map.h"
 #include "maps.h"
 #include "sort.h"
 
@@ -164,26 +165,43 @@ static void place_variables(ebpf_object *obj, const eb_map *symbols, const eb_bt
     }
 }
 
-static void place_datasecs(ebpf_object *obj) {
-    eb_map symbols = {.arena = &obj->ctx->arena};
+/* Names to numbers: of the named symbols that are defined, or of the sections. */
+static eb_map symbols_by_name(const ebpf_object *obj) {
+    eb_map map = {.arena = &obj->ctx->arena};
     for (uint32_t i = 1; i < obj->symbols.len; i++) {
         const eb_symbol *symbol = &obj->symbols.at[i];
         bool is_new;
         if (!symbol->name.len || symbol->section >= obj->sections.len || !symbol->section)
             continue;
-        uint32_t *value = eb_map_enter(&symbols, symbol->name, &is_new);
+        uint32_t *index = eb_map_enter(&map, symbol->name, &is_new);
         if (is_new)
-            *value = i;
+            *index = i;
     }
+    return map;
+}
+
+static eb_map sections_by_name(const ebpf_object *obj) {
+    eb_map map = {.arena = &obj->ctx->arena};
+    for (uint32_t i = 1; i < obj->sections.len; i++) {
+        bool is_new;
+        uint32_t *index = eb_map_enter(&map, obj->sections.at[i].name, &is_new);
+        if (is_new)
+            *index = i;
+    }
+    return map;
+}
+
+static void place_datasecs(ebpf_object *obj) {
+    eb_map symbols = symbols_by_name(obj), sections = sections_by_name(obj);
     for (uint32_t id = 1; id < obj->btf->types.len; id++) {
         eb_btf_type *type = &obj->btf->types.at[id];
         if (type->kind != EB_BTF_DATASEC || type->size_or_type)
             continue; /* a size means that a linker has placed the variables already */
-        uint32_t section = eb_object_find_section(obj, type->name);
+        const uint32_t *section = eb_map_find(&sections, type->name);
         if (!section)
             continue;
-        type->size_or_type = (uint32_t)obj->sections.at[section].size;
-        place_variables(obj, &symbols, type, section);
+        type->size_or_type = (uint32_t)obj->sections.at[*section].size;
+        place_variables(obj, &symbols, type, *section);
     }
 }
 
