@@ -1,6 +1,7 @@
 // What each profile needs from the system: how to see that it is there, and which package of Debian
 // and Ubuntu has it. A need is met by whatever provides it, so a compiler or cmake that did not come
-// from a package is fine. Everything is looked up in the file system: that takes milliseconds.
+// from a package is fine; what is not needed everywhere is needed on Linux. Everything is looked up
+// in the file system: that takes milliseconds.
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -14,7 +15,7 @@ const multiarch = triplet[process.arch] ?? `${process.arch}-linux-gnu`;
 
 const command = (name) =>
   (process.env.PATH ?? '')
-    .split(':')
+    .split(path.delimiter)
     .some((dir) => fs.existsSync(path.join(dir, name)));
 const header = (name) =>
   ['/usr/include', `/usr/include/${multiarch}`, '/usr/local/include'].some(
@@ -26,7 +27,12 @@ const library = (name) =>
   );
 
 const demo = [
-  { what: 'C compiler', package: 'gcc', met: () => command('gcc') },
+  {
+    what: 'C compiler',
+    everywhere: true,
+    package: 'gcc',
+    met: () => command('gcc'),
+  },
   { what: 'C++ compiler', package: 'g++', met: () => command('g++') },
   {
     what: 'C library headers',
@@ -38,8 +44,18 @@ const demo = [
     package: 'linux-libc-dev',
     met: () => header('linux/bpf.h'),
   },
-  { what: 'cmake', package: 'cmake', met: () => command('cmake') },
-  { what: 'ninja', package: 'ninja-build', met: () => command('ninja') },
+  {
+    what: 'cmake',
+    everywhere: true,
+    package: 'cmake',
+    met: () => command('cmake'),
+  },
+  {
+    what: 'ninja',
+    everywhere: true,
+    package: 'ninja-build',
+    met: () => command('ninja'),
+  },
   { what: 'make', package: 'make', met: () => command('make') },
   { what: 'm4', package: 'm4', met: () => command('m4') },
   { what: 'bzip2', package: 'bzip2', met: () => command('bzip2') },
@@ -49,7 +65,12 @@ const demo = [
     met: () => header('zlib.h') && library('libz.a'),
   },
   { what: 'libuv headers', package: 'libuv1-dev', met: () => header('uv.h') },
-  { what: 'Emscripten', package: 'emscripten', met: () => command('emcc') },
+  {
+    what: 'Emscripten',
+    everywhere: true,
+    package: 'emscripten',
+    met: () => command('emcc'),
+  },
 ];
 
 const systemLibbpf = [
@@ -62,9 +83,15 @@ const systemLibbpf = [
 
 const test = [
   { what: 'cmocka', package: 'libcmocka-dev', met: () => header('cmocka.h') },
-  { what: 'clang', package: 'clang', met: () => command('clang') },
+  {
+    what: 'clang',
+    everywhere: true,
+    package: 'clang',
+    met: () => command('clang'),
+  },
   {
     what: 'clang-format 14',
+    everywhere: true,
     package: 'clang-format-14',
     met: () => command('clang-format-14'),
   },
@@ -96,7 +123,9 @@ export function needsOf(profile, useSystemLibbpf) {
   if (useSystemLibbpf) needs.push(...systemLibbpf);
   if (profile === 'test' || profile === 'full') needs.push(...test);
   if (profile === 'full') needs.push(...full);
-  return needs;
+  return process.platform === 'linux'
+    ? needs
+    : needs.filter((need) => need.everywhere);
 }
 
 export function missing(needs) {

@@ -122,8 +122,8 @@ export class Log {
 
 /**
  * A step: { name, what, inputs(), outputs, run(log) }. inputs() gives its stamp, and a step without
- * it always runs; outputs are paths that must exist for the stamp to count. run may return a text that replaces `what` in the line.
- * Gives true if the step had to run.
+ * it always runs; outputs are paths that must exist for the stamp to count. run may return a text
+ * that replaces `what` in the line. Gives true if the step had to run.
  */
 export async function runStep(step, retry) {
   const stampPath = inRoot('build/stamps', step.name);
