@@ -100,8 +100,8 @@ EBPF_API int ebpf_object_read(ebpf_ctx *ctx, const char *name, size_t name_size,
                               size_t size, ebpf_object **out);
 
 /* An object whose ".text" is `bytes`: bare instructions without a container. */
-EBPF_API int ebpf_object_from_raw(ebpf_ctx *ctx, const void *bytes, size_t size, int endian,
-                                  ebpf_object **out);
+EBPF_API int ebpf_object_from_raw(ebpf_ctx *ctx, const char *name, size_t name_size,
+                                  const void *bytes, size_t size, int endian, ebpf_object **out);
 
 /* The object as a relocatable ELF file; deterministic. */
 EBPF_API int ebpf_object_write(ebpf_ctx *ctx, const ebpf_object *obj, ebpf_bytes *elf);

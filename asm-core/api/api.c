@@ -1,0 +1,180 @@
+/* api.c - the entry points of ebpf.h: arguments checked, a guard around the work, nothing else. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "assemble.h"
+#include "guard.h"
+
+const char *ebpf_version(void) {
+    return EBPF_VERSION;
+}
+
+/* ---- contexts ---- */
+
+ebpf_ctx *ebpf_ctx_new(size_t memory_limit) {
+    const size_t usual = sizeof(size_t) == 4 ? (size_t)512 << 20 : (size_t)1 << 30;
+    ebpf_ctx *ctx = calloc(1, sizeof *ctx);
+    if (ctx)
+        ctx->arena.limit = memory_limit ? memory_limit : usual;
+    return ctx;
+}
+
+void ebpf_ctx_free(ebpf_ctx *ctx) {
+    if (!ctx)
+        return;
+    eb_arena_free(&ctx->arena);
+    free(ctx);
+}
+
+void *ebpf_ctx_alloc(ebpf_ctx *ctx, size_t size) {
+    return eb_try_alloc(&ctx->arena, size);
+}
+
+static ebpf_bytes bytes_of(const eb_buf *buf) {
+    return (ebpf_bytes){buf->at, buf->len};
+}
+
+/* ---- diagnostics ---- */
+
+typedef struct diag_args {
+    int format;
+    ebpf_bytes *out;
+} diag_args;
+
+static int run_diagnostics(ebpf_ctx *ctx, void *args) {
+    diag_args *a = args;
+    eb_buf text = {.arena = &ctx->arena};
+    eb_diag_render(ctx, (enum ebpf_diag_format)a->format, &text);
+    *a->out = bytes_of(&text);
+    return EBPF_OK;
+}
+
+int ebpf_diagnostics(ebpf_ctx *ctx, int format, ebpf_bytes *out) {
+    if (format < EBPF_DIAG_TEXT || format > EBPF_DIAG_JSON)
+        return EBPF_E_ARG;
+    return eb_guard(ctx, run_diagnostics, &(diag_args){format, out});
+}
+
+uint32_t ebpf_error_count(const ebpf_ctx *ctx) {
+    return ctx->errors;
+}
+
+/* ---- assembler, disassembler ---- */
+
+typedef struct text_args {
+    eb_str name, text;
+    int dialect, endian;
+    ebpf_object **out;
+} text_args;
+
+static int run_assemble(ebpf_ctx *ctx, void *args) {
+    text_args *a = args;
+    return eb_assemble(ctx, a->name, eb_str_copy(&ctx->arena, a->text),
+                       (enum ebpf_dialect)a->dialect, a->endian == EBPF_BIG, a->out);
+}
+
+int ebpf_assemble(ebpf_ctx *ctx, const char *name, size_t name_size, const void *text, size_t size,
+                  int dialect, int endian, ebpf_object **out) {
+    *out = NULL;
+    if (dialect < 0 || dialect >= EBPF_DIALECT_COUNT || endian < 0 || endian > EBPF_BIG)
+        return EBPF_E_ARG;
+    text_args args = {{name, name_size}, {text, size}, dialect, endian, out};
+    return eb_guard(ctx, run_assemble, &args);
+}
+
+typedef struct dis_args {
+    const ebpf_object *obj;
+    int dialect;
+    uint32_t flags;
+    ebpf_bytes *out;
+} dis_args;
+
+static int run_disassemble(ebpf_ctx *ctx, void *args) {
+    dis_args *a = args;
+    eb_buf text = {.arena = &ctx->arena};
+    eb_disassemble(a->obj, (enum ebpf_dialect)a->dialect, a->flags, &text);
+    *a->out = bytes_of(&text);
+    return EBPF_OK;
+}
+
+int ebpf_disassemble(ebpf_ctx *ctx, const ebpf_object *obj, int dialect, uint32_t flags,
+                     ebpf_bytes *text) {
+    if (dialect < 0 || dialect >= EBPF_DIALECT_COUNT ||
+        (flags & ~(uint32_t)(EBPF_DIS_RAW | EBPF_DIS_NUMERIC)))
+        return EBPF_E_ARG;
+    return eb_guard(ctx, run_disassemble, &(dis_args){obj, dialect, flags, text});
+}
+
+/* ---- objects ---- */
+
+typedef struct read_args {
+    eb_str name;
+    const void *bytes;
+    size_t size;
+    int endian;
+    ebpf_object **out;
+} read_args;
+
+static int run_read(ebpf_ctx *ctx, void *args) {
+    read_args *a = args;
+    return eb_elf_read(ctx, eb_str_copy(&ctx->arena, a->name), a->bytes, a->size, a->out);
+}
+
+int ebpf_object_read(ebpf_ctx *ctx, const char *name, size_t name_size, const void *bytes,
+                     size_t size, ebpf_object **out) {
+    *out = NULL;
+    return eb_guard(ctx, run_read, &(read_args){{name, name_size}, bytes, size, 0, out});
+}
+
+static int run_from_raw(ebpf_ctx *ctx, void *args) {
+    read_args *a = args;
+    return eb_object_from_raw(ctx, eb_str_copy(&ctx->arena, a->name), a->bytes, a->size,
+                              a->endian == EBPF_BIG, a->out);
+}
+
+int ebpf_object_from_raw(ebpf_ctx *ctx, const char *name, size_t name_size, const void *bytes,
+                         size_t size, int endian, ebpf_object **out) {
+    *out = NULL;
+    if (endian < 0 || endian > EBPF_BIG)
+        return EBPF_E_ARG;
+    return eb_guard(ctx, run_from_raw, &(read_args){{name, name_size}, bytes, size, endian, out});
+}
+
+typedef struct write_args {
+    const ebpf_object *obj;
+    ebpf_bytes *out;
+} write_args;
+
+static int run_write(ebpf_ctx *ctx, void *args) {
+    write_args *a = args;
+    eb_buf elf = {.arena = &ctx->arena};
+    int status = eb_elf_write(a->obj, &elf);
+    *a->out = bytes_of(&elf);
+    return status;
+}
+
+int ebpf_object_write(ebpf_ctx *ctx, const ebpf_object *obj, ebpf_bytes *elf) {
+    return eb_guard(ctx, run_write, &(write_args){obj, elf});
+}
+
+int ebpf_object_section(ebpf_ctx *ctx, const ebpf_object *obj, const char *name, size_t name_size,
+                        ebpf_bytes *bytes) {
+    (void)ctx;
+    uint32_t section = eb_object_find_section(obj, (eb_str){name, name_size});
+    if (!section)
+        return EBPF_E_ARG;
+    *bytes = bytes_of(&obj->sections.at[section].bytes);
+    return EBPF_OK;
+}
+
+static int run_info(ebpf_ctx *ctx, void *args) {
+    write_args *a = args;
+    eb_buf json = {.arena = &ctx->arena};
+    eb_object_info_json(a->obj, &json);
+    *a->out = bytes_of(&json);
+    return EBPF_OK;
+}
+
+int ebpf_object_info(ebpf_ctx *ctx, const ebpf_object *obj, ebpf_bytes *json) {
+    return eb_guard(ctx, run_info, &(write_args){obj, json});
+}

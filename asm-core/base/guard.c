@@ -1,0 +1,24 @@
+/* guard.c - the only setjmp. In wasm eb_fail traps instead, and the host drops the instance. */
+#include "guard.h"
+
+#if defined(__wasm__)
+
+int eb_guard(ebpf_ctx *ctx, eb_guarded *run, void *args) {
+    return run(ctx, args);
+}
+
+#else
+
+int eb_guard(ebpf_ctx *ctx, eb_guarded *run, void *args) {
+    jmp_buf here, *before = ctx->arena.guard;
+    int status;
+    ctx->arena.guard = &here;
+    if (setjmp(here) == 0)
+        status = run(ctx, args);
+    else
+        status = ctx->arena.failure;
+    ctx->arena.guard = before;
+    return status;
+}
+
+#endif

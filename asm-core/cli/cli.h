@@ -1,0 +1,44 @@
+/* cli.h - what the verbs of bpfc share: options, files, and how a request ends. */
+#ifndef BPFC_CLI_H
+#define BPFC_CLI_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "ebpf.h"
+#include "ebpf_vm.h"
+
+/* Exit statuses: 0; 1 the input is wrong or a file cannot be read; 2 the command line is wrong. */
+enum { EXIT_INPUT = 1, EXIT_USAGE = 2 };
+
+typedef struct options {
+    const char *file, *out, *prog, *mem, *ctx;
+    int dialect, endian;
+    uint64_t budget;
+    bool json, raw, bytes, numeric;
+} options;
+
+typedef struct blob {
+    uint8_t *data;
+    size_t size;
+} blob;
+
+/* Read a file, or standard input for "-"; false after a message. The caller frees data. */
+bool read_file(const char *path, blob *out);
+/* Write a file, or standard output for "-"; false after a message. */
+bool write_file(const char *path, const void *data, size_t size);
+/* HEX or @FILE; false after a message. */
+bool read_memory(const char *argument, blob *out);
+
+/* Print the diagnostics to stderr (as JSON to stdout with --json); the exit status for them. */
+int report(ebpf_ctx *ctx, const options *opt, int status);
+
+/* The input as an object: ELF, bare instructions with --raw, assembly otherwise. */
+int load_object(ebpf_ctx *ctx, const options *opt, const blob *file, ebpf_object **out);
+
+int verb_as(const options *opt);
+int verb_dis(const options *opt);
+int verb_sim(const options *opt);
+int verb_info(const options *opt);
+
+#endif

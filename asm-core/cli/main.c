@@ -1,0 +1,169 @@
+/* main.c - bpfc: the command line of asm-core. Verbs and options are tables; `bpf`, the npm
+ * command, has the same verbs with the same words. */
+#include "cli.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { AS = 1, DIS = 2, SIM = 4, INFO = 8 };
+
+static const struct verb {
+    const char *name;
+    int bit;
+    int (*run)(const options *opt);
+    const char *help;
+} verbs[] = {
+    {"as", AS, verb_as, "assemble FILE into an object (FILE.o, or -o OUT)"},
+    {"dis", DIS, verb_dis, "disassemble an object; the text assembles again"},
+    {"sim", SIM, verb_sim, "run a program in the VM; the last word printed is r0"},
+    {"info", INFO, verb_info, "describe an object as JSON"},
+};
+enum { VERBS = sizeof verbs / sizeof *verbs };
+
+typedef enum kind { FLAG, TEXT, DIALECT, ENDIAN, NUMBER } kind;
+
+static const struct option {
+    const char *name, *argument;
+    int verbs;
+    kind kind;
+    size_t offset;
+    const char *help;
+} option_table[] = {
+    {"-o", "OUT", AS | DIS | INFO, TEXT, offsetof(options, out),
+     "write to OUT (- is standard output)"},
+    {"--dialect", "D", AS | DIS | SIM | INFO, DIALECT, offsetof(options, dialect),
+     "llvm (r0 = 1) or ubpf (mov %r0, 1); llvm when not given"},
+    {"--endian", "E", AS | DIS | SIM | INFO, ENDIAN, offsetof(options, endian),
+     "little or big, for text and bare instructions; little when not given"},
+    {"--raw", NULL, DIS | SIM | INFO, FLAG, offsetof(options, raw),
+     "FILE is bare instructions, not ELF or text"},
+    {"--bytes", NULL, DIS, FLAG, offsetof(options, bytes), "show each instruction's bytes"},
+    {"--numeric", NULL, DIS, FLAG, offsetof(options, numeric), "jump distances instead of labels"},
+    {"--prog", "NAME", SIM, TEXT, offsetof(options, prog),
+     "the program to run; the first when not given"},
+    {"--mem", "HEX|@FILE", SIM, TEXT, offsetof(options, mem),
+     "memory that r1 points to; r2 is its size"},
+    {"--ctx", "HEX|@FILE", SIM, TEXT, offsetof(options, ctx),
+     "the program's context: r1 points to it"},
+    {"--budget", "N", SIM, NUMBER, offsetof(options, budget),
+     "stop after N instructions; 100000000 when not given"},
+    {"--json", NULL, AS | DIS | SIM, FLAG, offsetof(options, json),
+     "diagnostics as JSON on standard output"},
+};
+enum { OPTIONS = sizeof option_table / sizeof *option_table };
+
+static void print_usage(FILE *out) {
+    fprintf(out,
+            "bpfc %s - the BPF toolchain without LLVM\n\nusage: bpfc VERB FILE [OPTION...]\n\n",
+            ebpf_version());
+    for (int i = 0; i < VERBS; i++)
+        fprintf(out, "  %-6s %s\n", verbs[i].name, verbs[i].help);
+    fprintf(out,
+            "\nFILE may be - for standard input. `bpfc VERB --help` lists a verb's options.\n");
+}
+
+static void print_verb(const struct verb *verb) {
+    printf("usage: bpfc %s FILE [OPTION...]\n\n%s\n\n", verb->name, verb->help);
+    for (int i = 0; i < OPTIONS; i++) {
+        char left[40];
+        if (!(option_table[i].verbs & verb->bit))
+            continue;
+        snprintf(left, sizeof left, "%s %s", option_table[i].name,
+                 option_table[i].argument ? option_table[i].argument : "");
+        printf("  %-18s %s\n", left, option_table[i].help);
+    }
+}
+
+static int usage_error(const char *what, const char *word) {
+    fprintf(stderr, "bpfc: %s%s%s%s\nTry `bpfc --help`.\n", what, word ? " '" : "",
+            word ? word : "", word ? "'" : "");
+    return EXIT_USAGE;
+}
+
+static int word_index(const char *word, const char *const *words, int count) {
+    for (int i = 0; i < count; i++)
+        if (strcmp(word, words[i]) == 0)
+            return i;
+    return -1;
+}
+
+/* Store `argument` where option `o` wants it; false when it is not of its kind. */
+static bool store(const struct option *o, const char *argument, options *opt) {
+    static const char *const dialects[] = {"llvm", "ubpf"}, *const endians[] = {"little", "big"};
+    void *at = (char *)opt + o->offset;
+    char *end;
+    switch (o->kind) {
+    case FLAG:
+        *(bool *)at = true;
+        return true;
+    case TEXT:
+        *(const char **)at = argument;
+        return true;
+    case DIALECT:
+        *(int *)at = word_index(argument, dialects, EBPF_DIALECT_COUNT);
+        return *(int *)at >= 0;
+    case ENDIAN:
+        *(int *)at = word_index(argument, endians, 2);
+        return *(int *)at >= 0;
+    default:
+        errno = 0;
+        *(uint64_t *)at = strtoull(argument, &end, 0);
+        return argument[0] >= '0' && argument[0] <= '9' && !*end && !errno;
+    }
+}
+
+static const struct option *find_option(const struct verb *verb, const char *word) {
+    for (int i = 0; i < OPTIONS; i++)
+        if ((option_table[i].verbs & verb->bit) && strcmp(word, option_table[i].name) == 0)
+            return &option_table[i];
+    return NULL;
+}
+
+static int run_verb(const struct verb *verb, int argc, char **argv) {
+    options opt = {.budget = 100000000};
+    for (int i = 0; i < argc; i++) {
+        const char *word = argv[i];
+        if (strcmp(word, "--help") == 0) {
+            print_verb(verb);
+            return 0;
+        }
+        if (word[0] != '-' || !word[1]) {
+            if (opt.file)
+                return usage_error("one FILE at a time, not also", word);
+            opt.file = word;
+            continue;
+        }
+        const struct option *o = find_option(verb, word);
+        if (!o)
+            return usage_error("unknown option", word);
+        if (o->kind != FLAG && ++i == argc)
+            return usage_error("an argument is missing behind", word);
+        if (!store(o, argv[i], &opt)) {
+            fprintf(stderr, "bpfc: %s does not take '%s': %s\n", o->name, argv[i], o->help);
+            return EXIT_USAGE;
+        }
+    }
+    if (!opt.file)
+        return usage_error("a FILE is missing", NULL);
+    return verb->run(&opt);
+}
+
+int main(int argc, char **argv) {
+    if (argc < 2) {
+        print_usage(stderr);
+        return EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        puts(ebpf_version());
+        return 0;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
+        print_usage(stdout);
+        return 0;
+    }
+    for (int i = 0; i < VERBS; i++)
+        if (strcmp(argv[1], verbs[i].name) == 0)
+            return run_verb(&verbs[i], argc - 2, argv + 2);
+    return usage_error("unknown verb", argv[1]);
+}

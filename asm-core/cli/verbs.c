@@ -1,0 +1,219 @@
+/* verbs.c - as, dis, sim, info: each one request in one context. */
+#include "cli.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(_WIN32)
+static bool is_terminal(void) {
+    return false;
+}
+#else
+#include <unistd.h>
+static bool is_terminal(void) {
+    return isatty(STDERR_FILENO) && !getenv("NO_COLOR");
+}
+#endif
+
+int report(ebpf_ctx *ctx, const options *opt, int status) {
+    ebpf_bytes text = {0};
+    int format = opt->json ? EBPF_DIAG_JSON : is_terminal() ? EBPF_DIAG_ANSI : EBPF_DIAG_TEXT;
+    if (status == EBPF_E_NOMEM)
+        fprintf(stderr, "bpfc: %s: out of memory\n", opt->file);
+    else if (status == EBPF_E_LIMIT)
+        fprintf(stderr, "bpfc: %s: the input is too large: its limit of memory is reached\n",
+                opt->file);
+    else if (ebpf_diagnostics(ctx, format, &text) == EBPF_OK && text.size) {
+        FILE *out = opt->json ? stdout : stderr;
+        fwrite(text.data, 1, text.size, out);
+        if (opt->json)
+            fputc('\n', out);
+    }
+    return status == EBPF_OK ? 0 : EXIT_INPUT;
+}
+
+int load_object(ebpf_ctx *ctx, const options *opt, const blob *file, ebpf_object **out) {
+    const char *name = strcmp(opt->file, "-") == 0 ? "<stdin>" : opt->file;
+    if (opt->raw)
+        return ebpf_object_from_raw(ctx, name, strlen(name), file->data, file->size, opt->endian,
+                                    out);
+    if (file->size >= 4 && memcmp(file->data, "\177ELF", 4) == 0)
+        return ebpf_object_read(ctx, name, strlen(name), file->data, file->size, out);
+    return ebpf_assemble(ctx, name, strlen(name), file->data, file->size, opt->dialect, opt->endian,
+                         out);
+}
+
+/* Read the file, make a context, do `work` in it, report. */
+typedef int work(ebpf_ctx *ctx, const options *opt, const blob *file);
+
+static int with_file(const options *opt, work *work) {
+    blob file;
+    if (!read_file(opt->file, &file))
+        return EXIT_INPUT;
+    ebpf_ctx *ctx = ebpf_ctx_new(0);
+    int status = EXIT_INPUT;
+    if (ctx)
+        status = work(ctx, opt, &file);
+    else
+        fprintf(stderr, "bpfc: out of memory\n");
+    ebpf_ctx_free(ctx);
+    free(file.data);
+    return status;
+}
+
+/* ---- as ---- */
+
+static char *object_path(const options *opt) {
+    const char *dot = strrchr(opt->file, '.'), *slash = strrchr(opt->file, '/');
+    size_t stem = dot && dot > (slash ? slash + 1 : opt->file) ? (size_t)(dot - opt->file)
+                                                               : strlen(opt->file);
+    char *path = malloc(stem + 3);
+    if (path) {
+        memcpy(path, opt->file, stem);
+        memcpy(path + stem, ".o", 3);
+    }
+    return path;
+}
+
+static int work_as(ebpf_ctx *ctx, const options *opt, const blob *file) {
+    ebpf_object *obj;
+    ebpf_bytes elf;
+    const char *name = strcmp(opt->file, "-") == 0 ? "<stdin>" : opt->file;
+    int status = ebpf_assemble(ctx, name, strlen(name), file->data, file->size, opt->dialect,
+                               opt->endian, &obj);
+    if (status == EBPF_OK)
+        status = ebpf_object_write(ctx, obj, &elf);
+    int code = report(ctx, opt, status);
+    if (status != EBPF_OK)
+        return code;
+    char *path = opt->out ? NULL : object_path(opt);
+    if (!opt->out && !path)
+        return EXIT_INPUT;
+    if (!write_file(opt->out ? opt->out : path, elf.data, elf.size))
+        code = EXIT_INPUT;
+    free(path);
+    return code;
+}
+
+int verb_as(const options *opt) {
+    if (!opt->out && strcmp(opt->file, "-") == 0) {
+        options to_stdout = *opt;
+        to_stdout.out = "-";
+        return with_file(&to_stdout, work_as);
+    }
+    return with_file(opt, work_as);
+}
+
+/* ---- dis, info ---- */
+
+static int put_out(const options *opt, const ebpf_bytes *text) {
+    return write_file(opt->out ? opt->out : "-", text->data, text->size) ? 0 : EXIT_INPUT;
+}
+
+static int work_dis(ebpf_ctx *ctx, const options *opt, const blob *file) {
+    ebpf_object *obj;
+    ebpf_bytes text;
+    const char *name = strcmp(opt->file, "-") == 0 ? "<stdin>" : opt->file;
+    uint32_t flags = (opt->bytes ? EBPF_DIS_RAW : 0u) | (opt->numeric ? EBPF_DIS_NUMERIC : 0u);
+    int status = opt->raw ? load_object(ctx, opt, file, &obj)
+                          : ebpf_object_read(ctx, name, strlen(name), file->data, file->size, &obj);
+    if (status == EBPF_OK)
+        status = ebpf_disassemble(ctx, obj, opt->dialect, flags, &text);
+    int code = report(ctx, opt, status);
+    return status == EBPF_OK ? put_out(opt, &text) : code;
+}
+
+int verb_dis(const options *opt) {
+    return with_file(opt, work_dis);
+}
+
+static int work_info(ebpf_ctx *ctx, const options *opt, const blob *file) {
+    ebpf_object *obj;
+    ebpf_bytes json;
+    int status = load_object(ctx, opt, file, &obj);
+    if (status == EBPF_OK)
+        status = ebpf_object_info(ctx, obj, &json);
+    int code = report(ctx, opt, status);
+    if (status != EBPF_OK)
+        return code;
+    code = put_out(opt, &json);
+    if (!opt->out || strcmp(opt->out, "-") == 0)
+        putchar('\n');
+    return code;
+}
+
+int verb_info(const options *opt) {
+    return with_file(opt, work_info);
+}
+
+/* ---- sim ---- */
+
+static void print_printk(const ebpf_vm *vm) {
+    ebpf_bytes text;
+    if (ebpf_vm_printk(vm, &text) == EBPF_OK && text.size)
+        fwrite(text.data, 1, text.size, stdout);
+}
+
+static int finish(ebpf_ctx *ctx, const options *opt, ebpf_vm *vm, int stop) {
+    const ebpf_vm_state *state = ebpf_vm_state_of(vm);
+    print_printk(vm);
+    if (stop == EBPF_STOP_EXIT) {
+        printf("0x%llx\n", (unsigned long long)state->reg[0]);
+        return 0;
+    }
+    if (stop == EBPF_STOP_BUDGET)
+        fprintf(stderr, "bpfc: %s: stopped after %llu instructions; --budget sets another limit\n",
+                opt->file, (unsigned long long)state->executed);
+    else if (stop == EBPF_STOP_HELPER)
+        fprintf(stderr, "bpfc: %s: helper %u (%s) is not available in the VM\n", opt->file,
+                state->helper, ebpf_helper_name(state->helper));
+    else
+        return report(ctx, opt, stop == EBPF_STOP_FAULT ? EBPF_E_INPUT : stop);
+    return EXIT_INPUT;
+}
+
+static int simulate(ebpf_ctx *ctx, const options *opt, const ebpf_object *obj, const blob *mem) {
+    ebpf_vm *vm;
+    const char *prog = opt->prog ? opt->prog : "";
+    int status = ebpf_vm_new(ctx, obj, 0, &vm);
+    if (status != EBPF_OK)
+        return report(ctx, opt, status);
+    int program = ebpf_vm_program_find(vm, prog, (uint32_t)strlen(prog));
+    if (program < 0) {
+        fprintf(stderr, "bpfc: %s: there is no program %s\n", opt->file,
+                opt->prog ? opt->prog : "in it");
+        return EXIT_INPUT;
+    }
+    if (mem->size > UINT32_MAX) {
+        fprintf(stderr, "bpfc: the memory is too large\n");
+        return EXIT_INPUT;
+    }
+    status = ebpf_vm_start(vm, (uint32_t)program, mem->data, (uint32_t)mem->size,
+                           opt->ctx ? 0 : EBPF_VM_SIZE_IN_R2);
+    if (status != EBPF_OK)
+        return report(ctx, opt, status);
+    ebpf_vm_state_of(vm)->budget = opt->budget;
+    return finish(ctx, opt, vm, ebpf_vm_run(vm));
+}
+
+static int work_sim(ebpf_ctx *ctx, const options *opt, const blob *file) {
+    ebpf_object *obj;
+    blob mem = {0};
+    const char *argument = opt->ctx ? opt->ctx : opt->mem;
+    int status = load_object(ctx, opt, file, &obj);
+    if (status != EBPF_OK)
+        return report(ctx, opt, status);
+    if (argument && !read_memory(argument, &mem))
+        return EXIT_USAGE;
+    int code = simulate(ctx, opt, obj, &mem);
+    free(mem.data);
+    return code;
+}
+
+int verb_sim(const options *opt) {
+    if (opt->mem && opt->ctx) {
+        fprintf(stderr, "bpfc: --mem and --ctx exclude each other\n");
+        return EXIT_USAGE;
+    }
+    return with_file(opt, work_sim);
+}
