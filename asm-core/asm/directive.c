@@ -40,7 +40,9 @@ static eb_label *take_label(eb_asm *as) {
     eb_token name;
     if (!take_name(as, &name, "a symbol"))
         return NULL;
-    return &as->labels.at[eb_asm_label(as, name.text, name.lo, name.hi)];
+    /* In two steps: a new label may move the array. */
+    uint32_t number = eb_asm_label(as, name.text, name.lo, name.hi);
+    return &as->labels.at[number];
 }
 
 /* ---- strings ---- */
@@ -275,7 +277,8 @@ static void run_set(eb_asm *as, int unused) {
     }
     if (!eb_asm_constant(as, &value) || !accept_end(as))
         return;
-    eb_label *label = &as->labels.at[eb_asm_label(as, name.text, name.lo, name.hi)];
+    uint32_t number = eb_asm_label(as, name.text, name.lo, name.hi);
+    eb_label *label = &as->labels.at[number];
     if (label->defined && label->section != EB_SHN_ABS) {
         eb_diag *diag = eb_diag_add(as->ctx, EB_DIAG_DUPLICATE_SYMBOL, name.lo, name.hi,
                                     (int)name.text.len, name.text.at);
