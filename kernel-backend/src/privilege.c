@@ -81,7 +81,7 @@ static bool in_initial_user_namespace(void) {
     if (!read_file("/proc/self/uid_map", map, sizeof(map)))
         return true;
     if (sscanf(map, "%lu %lu %lu", &inside, &outside, &count) != 3)
-        return true;
+        return false; /* a new namespace without a mapping yet */
     return inside == 0 && outside == 0 && count == 4294967295UL;
 }
 
