@@ -1,0 +1,106 @@
+/* memory.c - from a program's address to host memory, with every check.
+ * The interpreter decides the common access by the table of regions; what that does not allow comes
+ * here: map values, which are checked one by one, and everything that is wrong. */
+#include "vm.h"
+
+#include <string.h>
+
+static uint8_t *refuse(ebpf_vm *vm, enum ebpf_fault reason, uint32_t region, uint64_t address,
+                       uint32_t size, bool write) {
+    vm->fault = (ebpf_vm_fault){.address = address,
+                                .reason = reason,
+                                .size = size,
+                                .write = write,
+                                .region = region < vm->region_count ? vm->infos[region].kind
+                                                                    : EBPF_REGION_NONE};
+    vm->fault_text = (eb_str){0};
+    return NULL;
+}
+
+enum { F_RDONLY_PROG = 1 << 7, F_WRONLY_PROG = 1 << 8 };
+
+/* An access to a map value must stay within one value of one entry that is in use. */
+static uint8_t *reach_map(ebpf_vm *vm, uint32_t region, uint64_t address, uint32_t size,
+                          bool write) {
+    const eb_vmap *map = &vm->maps[vm->infos[region].index];
+    uint32_t offset = (uint32_t)address, value = offset / map->one, inner = offset % map->one;
+    uint32_t entry = value / map->cpus;
+    if (entry >= map->max_entries || (uint64_t)inner + size > map->value_size)
+        return refuse(vm, EBPF_FAULT_BOUNDS, region, address, size, write);
+    uint8_t *host = eb_vmap_value(map, entry + 1);
+    if (!host)
+        return refuse(vm, EBPF_FAULT_FREED, region, address, size, write);
+    if (map->flags & (write ? F_RDONLY_PROG : F_WRONLY_PROG))
+        return refuse(vm, EBPF_FAULT_READ_ONLY, region, address, size, write);
+    host += (uint64_t)(value % map->cpus) * map->one;
+    vm->window.first = address - inner;
+    vm->window.host = host;
+    vm->window.read = map->flags & F_WRONLY_PROG ? 0 : map->value_size;
+    vm->window.write = map->flags & F_RDONLY_PROG ? 0 : map->value_size;
+    return host + inner;
+}
+
+/* The region meant by an address just before region `id`'s first byte or in it. */
+static uint32_t meant(const ebpf_vm *vm, uint64_t address) {
+    uint32_t id = (uint32_t)(address >> 32);
+    bool before = (uint32_t)address >= UINT32_C(0x80000000);
+    if (before && id + 1 < vm->region_count && id + 1 >= EB_REGION_CONTEXT &&
+        (id >= vm->region_count || vm->infos[id].size <= (uint32_t)address))
+        return id + 1;
+    return id;
+}
+
+uint8_t *eb_vm_reach(ebpf_vm *vm, uint64_t address, uint32_t size, bool write) {
+    uint64_t in_window = address - vm->window.first;
+    uint32_t limit = write ? vm->window.write : vm->window.read;
+    if (in_window < limit && size <= limit - in_window)
+        return vm->window.host + in_window;
+
+    uint64_t id = address >> 32, end = (address & UINT32_MAX) + size;
+    if (id < vm->region_count) {
+        const eb_region *region = &vm->regions[id];
+        if (end <= (write ? region->write : region->read))
+            return region->base + (uint32_t)address;
+        if (vm->infos[id].kind == EBPF_REGION_MAP && vm->infos[id].size > (uint32_t)address)
+            return reach_map(vm, (uint32_t)id, address, size, write);
+    }
+    uint32_t region = meant(vm, address);
+    if (region == 0 || address >= UINT64_C(0xffffffff80000000))
+        return refuse(vm,
+                      (address + UINT64_C(0x10000)) < UINT64_C(0x20000) ? EBPF_FAULT_NULL
+                                                                        : EBPF_FAULT_UNMAPPED,
+                      0, address, size, write);
+    if (region >= vm->region_count)
+        return refuse(vm, EBPF_FAULT_UNMAPPED, 0, address, size, write);
+    const eb_region_info *info = &vm->infos[region];
+    if (info->kind == EBPF_REGION_STACK && info->index > vm->depth)
+        return refuse(vm, region == id ? EBPF_FAULT_FREED : EBPF_FAULT_BOUNDS, region, address,
+                      size, write);
+    if (region == id && end <= info->size && write && end <= vm->regions[id].read)
+        return refuse(vm, EBPF_FAULT_READ_ONLY, region, address, size, write);
+    return refuse(vm, EBPF_FAULT_BOUNDS, region, address, size, write);
+}
+
+uint8_t *eb_vm_reach_atomic(ebpf_vm *vm, uint64_t address, uint32_t size) {
+    uint8_t *at = eb_vm_reach(vm, address, size, true);
+    if (at && address % size)
+        return refuse(vm, EBPF_FAULT_ALIGN, (uint32_t)(address >> 32), address, size, true);
+    return at;
+}
+
+static void set_frame(ebpf_vm *vm, uint32_t depth, uint32_t size) {
+    eb_region *region = &vm->regions[EB_REGION_STACK + depth];
+    region->read = region->write = size;
+}
+
+void eb_vm_frame_open(ebpf_vm *vm, uint32_t depth) {
+    vm->depth = depth;
+    set_frame(vm, depth, EBPF_VM_FRAME_SIZE);
+    vm->state.reg[10] = eb_vm_address(EB_REGION_STACK + depth, EBPF_VM_FRAME_SIZE);
+}
+
+void eb_vm_frame_close(ebpf_vm *vm) {
+    set_frame(vm, vm->depth, 0);
+    vm->depth--;
+    vm->state.reg[10] = eb_vm_address(EB_REGION_STACK + vm->depth, EBPF_VM_FRAME_SIZE);
+}

@@ -1,0 +1,288 @@
+/* vm.c - the public face of the VM: making one, running, and what the host may ask.
+ * Source of the interface: include/ebpf_vm.h. */
+#include "guard.h"
+#include "vm.h"
+
+#include <string.h>
+
+_Static_assert(sizeof(ebpf_vm_state) == 128, "hosts read it by offset");
+_Static_assert(offsetof(ebpf_vm_state, slot) == 116, "hosts read it by offset");
+_Static_assert(sizeof(ebpf_vm_inputs) == 80, "hosts write it by offset");
+_Static_assert(offsetof(ebpf_vm_inputs, comm) == 64, "hosts write it by offset");
+_Static_assert(sizeof(ebpf_vm_fault) == 48, "hosts read it by offset");
+_Static_assert(offsetof(ebpf_vm_fault, column) == 40, "hosts read it by offset");
+_Static_assert(sizeof(ebpf_vm_map) == 32, "hosts read it by offset");
+
+enum { MAY_GOTO_LOOPS = 8 << 20 }; /* the kernel's BPF_MAX_LOOPS */
+
+/* ---- making one ---- */
+
+static int load(ebpf_ctx *ctx, void *vm) {
+    (void)ctx;
+    return eb_vm_load(vm);
+}
+
+int ebpf_vm_new(ebpf_ctx *ctx, const ebpf_object *obj, uint32_t cpus, ebpf_vm **out) {
+    *out = NULL;
+    if (cpus > EBPF_VM_MAX_CPUS)
+        return EBPF_E_ARG;
+    ebpf_vm *vm = eb_try_alloc(&ctx->arena, sizeof *vm);
+    if (!vm)
+        return ctx->arena.failure;
+    vm->ctx = ctx;
+    vm->obj = obj;
+    vm->big = obj->big;
+    vm->cpus = cpus ? cpus : 1;
+    vm->inputs = (ebpf_vm_inputs){.pid = 1, .tgid = 1, .comm = "vm"};
+    vm->printk.arena = &ctx->arena;
+    memcpy(vm->helpers, eb_helpers, sizeof vm->helpers);
+    int status = eb_guard(ctx, load, vm);
+    if (status == EBPF_OK)
+        *out = vm;
+    return status;
+}
+
+/* ---- programs ---- */
+
+uint32_t ebpf_vm_program_count(const ebpf_vm *vm) {
+    return vm->programs.len;
+}
+
+int ebpf_vm_program_name(const ebpf_vm *vm, uint32_t program, ebpf_bytes *name) {
+    if (program >= vm->programs.len)
+        return EBPF_E_ARG;
+    *name = (ebpf_bytes){vm->programs.at[program].name.at, vm->programs.at[program].name.len};
+    return EBPF_OK;
+}
+
+static int first_entry(const ebpf_vm *vm) {
+    for (uint32_t i = 0; i < vm->programs.len; i++)
+        if (vm->programs.at[i].entry)
+            return (int)i;
+    for (uint32_t i = 0; i < vm->programs.len; i++)
+        if (vm->programs.at[i].op == 0)
+            return (int)i;
+    return EBPF_E_ARG;
+}
+
+int ebpf_vm_program_find(const ebpf_vm *vm, const char *name, uint32_t size) {
+    if (size == 0)
+        return first_entry(vm);
+    for (uint32_t i = 0; i < vm->programs.len; i++)
+        if (eb_str_eq(vm->programs.at[i].name, (eb_str){name, size}))
+            return (int)i;
+    for (uint32_t i = 0; i < vm->programs.len; i++)
+        if (eb_str_eq(vm->programs.at[i].section_name, (eb_str){name, size}))
+            return (int)i;
+    return EBPF_E_ARG;
+}
+
+/* ---- running ---- */
+
+static void show(ebpf_vm *vm) {
+    vm->state.depth = vm->depth;
+    eb_vm_place(vm, &vm->state.section, &vm->state.slot);
+}
+
+int ebpf_vm_start(ebpf_vm *vm, uint32_t program, void *mem, uint32_t size, uint32_t flags) {
+    if (program >= vm->programs.len || (size && !mem))
+        return EBPF_E_ARG;
+    while (vm->depth)
+        eb_vm_frame_close(vm);
+    memset(vm->stack, 0, EBPF_VM_FRAMES * EBPF_VM_FRAME_SIZE);
+    memset(vm->state.reg, 0, sizeof vm->state.reg);
+    eb_vm_frame_open(vm, 0);
+    vm->regions[EB_REGION_CONTEXT] = (eb_region){mem, size, flags & EBPF_VM_READ_ONLY ? 0 : size};
+    vm->infos[EB_REGION_CONTEXT].size = size;
+    vm->state.reg[1] = size ? eb_vm_address(EB_REGION_CONTEXT, 0) : 0;
+    vm->state.reg[2] = flags & EBPF_VM_SIZE_IN_R2 ? size : 0;
+    vm->state.executed = 0;
+    vm->state.stop = 0;
+    vm->state.helper = 0;
+    vm->may_goto = MAY_GOTO_LOOPS;
+    vm->pc = vm->programs.at[program].op;
+    vm->helper = 0;
+    vm->fault = (ebpf_vm_fault){0};
+    vm->fault_text = (eb_str){0};
+    vm->running = true;
+    show(vm);
+    return EBPF_OK;
+}
+
+static int go(ebpf_ctx *ctx, void *args) {
+    ebpf_vm *vm = args;
+    (void)ctx;
+    vm->state.helper = 0;
+    int stop = vm->big ? 0 : eb_vm_run_fast(vm, vm->state.budget);
+    if (!vm->big)
+        vm->state.budget = vm->left;
+    if (!stop) {
+        stop = eb_vm_run_exact(vm, vm->state.budget);
+        vm->state.budget = vm->left;
+    }
+    return stop;
+}
+
+static int go_one(ebpf_ctx *ctx, void *args) {
+    ebpf_vm *vm = args;
+    (void)ctx;
+    vm->state.helper = 0;
+    return eb_vm_run_exact(vm, 1);
+}
+
+static int report(ebpf_ctx *ctx, void *vm) {
+    (void)ctx;
+    eb_vm_fault_report(vm);
+    return EBPF_STOP_FAULT;
+}
+
+static int run(ebpf_vm *vm, int (*how)(ebpf_ctx *ctx, void *vm)) {
+    if (!vm->running)
+        return EBPF_E_ARG;
+    int stop = eb_guard(vm->ctx, how, vm);
+    if (stop == EBPF_STOP_FAULT)
+        stop = eb_guard(vm->ctx, report, vm);
+    if (stop < 0 || stop == EBPF_STOP_EXIT || stop == EBPF_STOP_FAULT)
+        vm->running = false;
+    if (stop >= 0) {
+        vm->state.stop = (uint32_t)stop;
+        show(vm);
+    }
+    return stop;
+}
+
+int ebpf_vm_run(ebpf_vm *vm) {
+    return run(vm, go);
+}
+
+int ebpf_vm_step(ebpf_vm *vm) {
+    return run(vm, go_one);
+}
+
+ebpf_vm_state *ebpf_vm_state_of(ebpf_vm *vm) {
+    return &vm->state;
+}
+
+ebpf_vm_inputs *ebpf_vm_inputs_of(ebpf_vm *vm) {
+    return &vm->inputs;
+}
+
+const ebpf_vm_fault *ebpf_vm_fault_of(const ebpf_vm *vm) {
+    return &vm->fault;
+}
+
+int ebpf_vm_fault_text(const ebpf_vm *vm, ebpf_bytes *text) {
+    *text = (ebpf_bytes){vm->fault_text.at, vm->fault_text.len};
+    return EBPF_OK;
+}
+
+int ebpf_vm_host_helper(ebpf_vm *vm, uint32_t id, uint32_t on) {
+    if (!ebpf_helper_name(id))
+        return EBPF_E_ARG;
+    vm->helpers[id] = on ? NULL : eb_helpers[id];
+    return EBPF_OK;
+}
+
+int ebpf_vm_memory(ebpf_vm *vm, uint32_t region, uint32_t offset, uint32_t size, uint32_t write,
+                   ebpf_bytes *out) {
+    ebpf_vm_fault kept = vm->fault;
+    eb_str text = vm->fault_text;
+    *out = (ebpf_bytes){NULL, 0};
+    if (size == 0)
+        return EBPF_E_ARG;
+    uint8_t *at = eb_vm_reach(vm, eb_vm_address(region, offset), size, write != 0);
+    vm->fault = kept;
+    vm->fault_text = text;
+    if (!at)
+        return EBPF_E_ARG;
+    *out = (ebpf_bytes){at, size};
+    return EBPF_OK;
+}
+
+int ebpf_vm_printk(const ebpf_vm *vm, ebpf_bytes *text) {
+    *text = (ebpf_bytes){vm->printk.at, vm->printk.len};
+    return EBPF_OK;
+}
+
+void ebpf_vm_printk_clear(ebpf_vm *vm) {
+    vm->printk.len = 0;
+}
+
+int ebpf_vm_section(ebpf_vm *vm, const char *name, uint32_t size, ebpf_bytes *out) {
+    for (uint32_t i = EB_REGION_FIRST; i < vm->region_count; i++) {
+        const eb_region_info *info = &vm->infos[i];
+        if (info->kind != EBPF_REGION_DATA || !eb_str_eq(info->name, (eb_str){name, size}))
+            continue;
+        *out = (ebpf_bytes){vm->regions[i].base, info->size};
+        return EBPF_OK;
+    }
+    return EBPF_E_ARG;
+}
+
+/* ---- maps ---- */
+
+uint32_t ebpf_vm_map_count(const ebpf_vm *vm) {
+    return vm->map_count;
+}
+
+int ebpf_vm_map_find(const ebpf_vm *vm, const char *name, uint32_t size) {
+    for (uint32_t i = 0; i < vm->map_count; i++)
+        if (eb_str_eq(vm->maps[i].name, (eb_str){name, size}))
+            return (int)i;
+    return EBPF_E_ARG;
+}
+
+int ebpf_vm_map_name(const ebpf_vm *vm, uint32_t map, ebpf_bytes *name) {
+    if (map >= vm->map_count)
+        return EBPF_E_ARG;
+    *name = (ebpf_bytes){vm->maps[map].name.at, vm->maps[map].name.len};
+    return EBPF_OK;
+}
+
+static uint32_t host_value_size(const eb_vmap *map) {
+    return map->per_cpu ? map->stride : map->value_size;
+}
+
+int ebpf_vm_map_info(const ebpf_vm *vm, uint32_t map, ebpf_vm_map *out) {
+    if (map >= vm->map_count)
+        return EBPF_E_ARG;
+    const eb_vmap *from = &vm->maps[map];
+    *out = (ebpf_vm_map){.type = from->type,
+                         .key_size = from->key_size,
+                         .value_size = from->value_size,
+                         .host_value_size = host_value_size(from),
+                         .max_entries = from->max_entries,
+                         .count = from->count,
+                         .flags = from->flags};
+    return EBPF_OK;
+}
+
+int ebpf_vm_map_lookup(ebpf_vm *vm, uint32_t map, const void *key, void *value) {
+    if (map >= vm->map_count)
+        return -EBPF_EINVAL;
+    const eb_vmap *from = &vm->maps[map];
+    uint32_t entry = eb_vmap_find(from, key);
+    if (!entry)
+        return -EBPF_ENOENT;
+    memcpy(value, eb_vmap_value(from, entry), host_value_size(from));
+    return 0;
+}
+
+int ebpf_vm_map_update(ebpf_vm *vm, uint32_t map, const void *key, const void *value,
+                       uint32_t flags) {
+    if (map >= vm->map_count)
+        return -EBPF_EINVAL;
+    return eb_vmap_update(vm, &vm->maps[map], key, value, flags, EB_ALL_CPUS);
+}
+
+int ebpf_vm_map_delete(ebpf_vm *vm, uint32_t map, const void *key) {
+    if (map >= vm->map_count)
+        return -EBPF_EINVAL;
+    return eb_vmap_delete(vm, &vm->maps[map], key);
+}
+
+int ebpf_vm_map_next(ebpf_vm *vm, uint32_t map, const void *key, void *next) {
+    if (map >= vm->map_count)
+        return -EBPF_EINVAL;
+    return eb_vmap_next(&vm->maps[map], key, next);
+}

@@ -1,0 +1,196 @@
+/* vm.h - what the files of vm/ share: regions, decoded code, maps.
+ *
+ * A program's address is (region number << 32) + offset. Numbers are fixed for context, frames,
+ * code and handles; data sections and maps follow. The table of regions says how many bytes from
+ * offset 0 may be read and written, so one compare decides the common access. Map values have 0
+ * there (a value may have been deleted, and an access must stay within one) and go through
+ * eb_vm_reach. Each stack frame is a region of its own: an access below r10 - 512 has the number
+ * of another region and a huge offset, and frames of ended calls have no bytes. */
+#ifndef EB_VM_H
+#define EB_VM_H
+
+#include "ebpf_vm.h"
+#include "insn.h"
+#include "object.h"
+
+enum {
+    EB_REGION_CONTEXT = 1,
+    EB_REGION_STACK = 2,
+    EB_REGION_CODE = EB_REGION_STACK + EBPF_VM_FRAMES,
+    EB_REGION_HANDLES,
+    EB_REGION_FIRST /* data sections, then maps */
+};
+
+enum {
+#define HELPER(id, name, major, minor) EB_HELPER_##name = id,
+#include "helper.def"
+    EB_HELPERS /* one past the last number */
+};
+
+typedef struct eb_region {
+    uint8_t *base;
+    uint32_t read, write; /* bytes that may be accessed without a closer look */
+} eb_region;
+
+typedef struct eb_region_info {
+    eb_str name;
+    uint32_t kind;  /* enum ebpf_region */
+    uint32_t index; /* map, section or frame */
+    uint32_t size;  /* of the whole region */
+} eb_region_info;
+
+/* A decoded instruction. Jumps hold the distance to the target in operations, counted from the
+ * operation itself; an operation that only faults (op EB_OP_COUNT) its reason in off and the index
+ * of its text in imm. */
+typedef struct eb_vm_op {
+    uint16_t op;
+    uint8_t dst, src;
+    int32_t off;
+    uint64_t imm;
+} eb_vm_op;
+
+enum { EB_VM_BAD = EB_OP_COUNT };
+
+typedef struct eb_vm_code {
+    uint32_t section; /* in the object */
+    uint32_t first;   /* its first slot, counted over all sections with code */
+    uint32_t slots;
+} eb_vm_code;
+
+typedef struct eb_vm_program {
+    eb_str name;
+    eb_str section_name;
+    uint32_t op;
+    bool entry;
+} eb_vm_program;
+
+typedef struct eb_vm_frame {
+    uint32_t ret; /* the operation to return to */
+    uint64_t saved[4];
+} eb_vm_frame;
+
+typedef struct eb_vmap {
+    eb_str name;
+    uint32_t type, key_size, value_size, max_entries, flags;
+    uint32_t region;
+    bool hash, lru, per_cpu;
+    bool big;        /* byte order of an array's index */
+    uint32_t cpus;   /* values per entry */
+    uint32_t one;    /* value_size rounded up to 8 */
+    uint32_t stride; /* the values of one entry */
+    uint32_t record; /* entry header, key and values in memory */
+    uint32_t count;
+    uint32_t chunk_bits;
+    uint8_t **chunks;
+    /* hashes only; entry numbers count from 1, 0 is none */
+    uint32_t used, free_list;
+    uint32_t oldest, newest;
+    uint32_t *heads;
+    uint32_t mask;
+} eb_vmap;
+
+typedef bool eb_helper(ebpf_vm *vm, uint64_t *r);
+
+struct ebpf_vm {
+    ebpf_vm_state state;
+    ebpf_ctx *ctx;
+    const ebpf_object *obj;
+    bool big;
+    bool running;   /* started and not ended */
+    uint32_t depth; /* calls inside the first function */
+    uint32_t region_count;
+    eb_region *regions;
+    eb_region_info *infos;
+
+    eb_vm_op *ops;
+    uint32_t op_count;
+    uint32_t pc;       /* the next operation */
+    uint32_t *op_slot; /* slot of each operation, over all sections with code */
+    uint32_t *slot_op; /* its operation, or EB_NO_OP within a 64-bit load */
+    uint32_t slot_count;
+    EB_VEC(eb_vm_code) code;
+    EB_VEC(eb_vm_program) programs;
+    EB_VEC(eb_str) texts; /* of operations that only fault */
+    eb_vm_frame frames[EBPF_VM_FRAMES];
+    uint8_t *stack;
+    uint64_t left;     /* of the last loop's instructions */
+    uint32_t may_goto; /* how many more times may_goto falls through */
+
+    eb_vmap *maps;
+    uint32_t map_count, cpus;
+    struct {
+        uint64_t first; /* address of the map value that was used last */
+        uint32_t read, write;
+        uint8_t *host;
+    } window;
+
+    eb_helper *helpers[EB_HELPERS]; /* NULL: the host's */
+    uint32_t helper;                /* the one that runs now, or 0 */
+    ebpf_vm_inputs inputs;
+    ebpf_vm_fault fault;
+    eb_str fault_text;
+    eb_buf printk;
+};
+
+#define EB_NO_OP UINT32_MAX
+
+static inline uint64_t eb_vm_address(uint32_t region, uint32_t offset) {
+    return (uint64_t)region << 32 | offset;
+}
+
+/* load.c: code, data and maps of the object; EBPF_E_INPUT with diagnostics. */
+int eb_vm_load(ebpf_vm *vm);
+
+/* run_fast.c, run_exact.c (both unfold loop.h): run until a stop, and keep count in the state. The
+ * fast one is little-endian and counts at jumps only; it returns 0 when the budget left might end
+ * before the next jump, and the exact one takes it from there. */
+int eb_vm_run_fast(ebpf_vm *vm, uint64_t most);
+int eb_vm_run_exact(ebpf_vm *vm, uint64_t most);
+
+/* memory.c: `size` (not 0) bytes at a program's address, or NULL with vm->fault filled but for the
+ * place. */
+uint8_t *eb_vm_reach(ebpf_vm *vm, uint64_t address, uint32_t size, bool write);
+/* The same for an atomic operation, whose address is a multiple of its size. */
+uint8_t *eb_vm_reach_atomic(ebpf_vm *vm, uint64_t address, uint32_t size);
+/* Enter or leave a function: vm->depth, the frame's memory and r10. */
+void eb_vm_frame_open(ebpf_vm *vm, uint32_t depth);
+void eb_vm_frame_close(ebpf_vm *vm);
+
+/* load.c: the operation to call at a function's address, in place of it; false and the fault when
+ * there is none. */
+bool eb_vm_callee(ebpf_vm *vm, uint64_t *callee);
+/* The fault of an operation that the loader made to fault. */
+void eb_vm_bad_op(ebpf_vm *vm, const eb_vm_op *op);
+
+/* fault.c: note a fault that is no access, with a sentence in the arena; returns false. */
+bool eb_vm_refuse(ebpf_vm *vm, enum ebpf_fault reason, uint64_t address, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+/* Section and slot of the next operation. */
+void eb_vm_place(const ebpf_vm *vm, uint32_t *section, uint32_t *slot);
+/* Complete vm->fault with the place of vm->pc and add the diagnostic. */
+void eb_vm_fault_report(ebpf_vm *vm);
+
+/* maps.c */
+int eb_vmap_new(ebpf_vm *vm, eb_vmap *map, const eb_map_def *def);
+/* 1 + the number of the entry with that key, or 0. */
+uint32_t eb_vmap_find(const eb_vmap *map, const uint8_t *key);
+/* As a program's lookup: 1 + entry, which LRU maps then keep longest. */
+uint32_t eb_vmap_use(eb_vmap *map, const uint8_t *key);
+/* The values of entry number `entry` - 1 (all CPUs'), or NULL when it is not in use. */
+uint8_t *eb_vmap_value(const eb_vmap *map, uint32_t entry);
+/* 0 or -errno; `cpu` is the one whose value is set, or EB_ALL_CPUS. */
+int eb_vmap_update(ebpf_vm *vm, eb_vmap *map, const uint8_t *key, const uint8_t *value,
+                   uint64_t flags, uint32_t cpu);
+int eb_vmap_delete(ebpf_vm *vm, eb_vmap *map, const uint8_t *key);
+int eb_vmap_next(const eb_vmap *map, const uint8_t *key, uint8_t *next);
+
+#define EB_ALL_CPUS UINT32_MAX
+
+/* helper.c: the VM's own helpers, by number; NULL elsewhere. */
+extern eb_helper *const eb_helpers[EB_HELPERS];
+
+/* printk.c: a message as trace_printk writes it; the bytes written or -errno. Arguments are taken
+ * from `args`, of which there are `count`. */
+int64_t eb_vm_format(ebpf_vm *vm, eb_str format, const uint64_t *args, uint32_t count, eb_buf *out);
+
+#endif
