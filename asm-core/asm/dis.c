@@ -280,14 +280,14 @@ static eb_str symbol_text(dis *d, const eb_symbol *symbol, int64_t addend) {
 
 /* What a relocated instruction names; false when its text cannot say it. */
 static bool reloc_names(dis *d, const eb_reloc *reloc, const ebpf_insn *insn, eb_op op,
-                        eb_names *names) {
+                        eb_style *style) {
     const eb_symbol *symbol = &d->obj->symbols.at[reloc->symbol];
     if (reloc->type == EB_R_BPF_64_64 && op == EB_OP_LDDW_ONLY) {
-        names->imm = symbol_text(d, symbol, reloc->addend ? reloc->addend : insn->imm);
+        style->imm = symbol_text(d, symbol, reloc->addend ? reloc->addend : insn->imm);
         return true;
     }
     if (reloc->type == EB_R_BPF_64_32 && op == EB_OP_CALL_LOCAL_ONLY) {
-        names->target = symbol_text(d, symbol, (insn->imm + 1) * EBPF_SLOT);
+        style->target = symbol_text(d, symbol, (insn->imm + 1) * EBPF_SLOT);
         return true;
     }
     return false;
@@ -308,12 +308,12 @@ static unsigned put_insn(dis *d, uint32_t number, uint64_t slot) {
     uint64_t offset = slot * EBPF_SLOT;
     const uint8_t *bytes = section->bytes.at + offset;
     const eb_reloc *reloc = reloc_at(d, section, offset);
-    eb_names names = {0};
+    eb_style style = {.hex = (d->flags & EBPF_DIS_HEX) != 0};
     ebpf_insn insn;
     eb_op op;
     char label[16];
     bool ok = decode(d, section, offset, &insn, &op) &&
-              (!reloc || reloc_names(d, reloc, &insn, op, &names));
+              (!reloc || reloc_names(d, reloc, &insn, op, &style));
     put_raw(d, bytes, ok ? insn.slots : 1);
     eb_buf_byte(d->out, '\t');
     if (!ok) {
@@ -325,9 +325,9 @@ static unsigned put_insn(dis *d, uint32_t number, uint64_t slot) {
     if (given) {
         eb_buf text = {.arena = &d->obj->ctx->arena, .at = (uint8_t *)label, .cap = sizeof label};
         eb_buf_fmt(&text, ".L%u", given - 1);
-        names.target = (eb_str){label, text.len};
+        style.target = (eb_str){label, text.len};
     }
-    eb_insn_print(d->out, d->dialect, op, &insn, &names);
+    eb_insn_print(d->out, d->dialect, op, &insn, &style);
     eb_buf_byte(d->out, '\n');
     return insn.slots;
 }

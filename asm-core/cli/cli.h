@@ -15,7 +15,7 @@ typedef struct options {
     const char *file, *out, *prog, *mem, *ctx;
     int dialect, endian;
     uint64_t budget;
-    bool json, raw, bytes, numeric;
+    bool json, raw, bytes, numeric, hex;
 } options;
 
 typedef struct blob {

@@ -40,6 +40,7 @@ static const struct option {
      "FILE is bare instructions, not ELF or text"},
     {"--bytes", NULL, DIS, FLAG, offsetof(options, bytes), "show each instruction's bytes"},
     {"--numeric", NULL, DIS, FLAG, offsetof(options, numeric), "jump distances instead of labels"},
+    {"--hex", NULL, DIS, FLAG, offsetof(options, hex), "numbers in hexadecimal"},
     {"--prog", "NAME", SIM, TEXT, offsetof(options, prog),
      "the program to run; the first when not given"},
     {"--mem", "HEX|@FILE", SIM, TEXT, offsetof(options, mem),

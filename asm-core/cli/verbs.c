@@ -44,9 +44,9 @@ int load_object(ebpf_ctx *ctx, const options *opt, const blob *file, ebpf_object
 }
 
 /* Read the file, make a context, do `work` in it, report. */
-typedef int work(ebpf_ctx *ctx, const options *opt, const blob *file);
+typedef int worker(ebpf_ctx *ctx, const options *opt, const blob *file);
 
-static int with_file(const options *opt, work *work) {
+static int with_file(const options *opt, worker *work) {
     blob file;
     if (!read_file(opt->file, &file))
         return EXIT_INPUT;
@@ -114,7 +114,8 @@ static int work_dis(ebpf_ctx *ctx, const options *opt, const blob *file) {
     ebpf_object *obj;
     ebpf_bytes text;
     const char *name = strcmp(opt->file, "-") == 0 ? "<stdin>" : opt->file;
-    uint32_t flags = (opt->bytes ? EBPF_DIS_RAW : 0u) | (opt->numeric ? EBPF_DIS_NUMERIC : 0u);
+    uint32_t flags = (opt->bytes ? EBPF_DIS_RAW : 0u) | (opt->numeric ? EBPF_DIS_NUMERIC : 0u) |
+                     (opt->hex ? EBPF_DIS_HEX : 0u);
     int status = opt->raw ? load_object(ctx, opt, file, &obj)
                           : ebpf_object_read(ctx, name, strlen(name), file->data, file->size, &obj);
     if (status == EBPF_OK)

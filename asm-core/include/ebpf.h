@@ -85,8 +85,9 @@ EBPF_API int ebpf_assemble(ebpf_ctx *ctx, const char *name, size_t name_size, co
                            size_t size, int dialect, int endian, ebpf_object **out);
 
 enum ebpf_dis_flags {
-    EBPF_DIS_RAW = 1,    /* each instruction's bytes in front of its text, as a comment */
-    EBPF_DIS_NUMERIC = 2 /* jump targets as distances (+3), not labels */
+    EBPF_DIS_RAW = 1,     /* each instruction's bytes in front of its text, as a comment */
+    EBPF_DIS_NUMERIC = 2, /* jump targets as distances (+3), not labels */
+    EBPF_DIS_HEX = 4      /* numbers as 0x10, as llvm-objdump has them since LLVM 16 */
 };
 
 /* The object as text that ebpf_assemble reads back to the same sections and relocations. */

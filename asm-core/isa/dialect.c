@@ -38,16 +38,27 @@ static void print_reg(eb_buf *out, enum ebpf_dialect dialect, char width, uint8_
         eb_buf_fmt(out, "%c%u", width, reg);
 }
 
-static void print_offset(eb_buf *out, enum ebpf_dialect dialect, int off) {
-    if (dialect == EBPF_DIALECT_LLVM)
-        eb_buf_fmt(out, off < 0 ? " - %d" : " + %d", off < 0 ? -off : off);
-    else if (off)
-        eb_buf_fmt(out, "%+d", off);
+/* `sign` puts a + before what is not negative. */
+static void print_number(eb_buf *out, const eb_style *style, bool sign, int64_t value) {
+    uint64_t size = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    eb_buf_fmt(out, style->hex ? "%s0x%llx" : "%s%llu",
+               value < 0 ? "-"
+               : sign    ? "+"
+                         : "",
+               (unsigned long long)size);
+}
+
+static void print_offset(eb_buf *out, enum ebpf_dialect dialect, const eb_style *style, int off) {
+    if (dialect == EBPF_DIALECT_LLVM) {
+        eb_buf_str(out, off < 0 ? EB_STR(" - ") : EB_STR(" + "));
+        print_number(out, style, false, off < 0 ? -off : off);
+    } else if (off) {
+        print_number(out, style, true, off);
+    }
 }
 
 static void print_operand(eb_buf *out, enum ebpf_dialect dialect, char field, const ebpf_insn *insn,
-                          const eb_names *names) {
-    eb_str none = {0}, target = names ? names->target : none, imm = names ? names->imm : none;
+                          const eb_style *style) {
     switch (field) {
     case 'd':
     case 'D':
@@ -58,47 +69,46 @@ static void print_operand(eb_buf *out, enum ebpf_dialect dialect, char field, co
         print_reg(out, dialect, field == 's' ? 'r' : 'w', insn->src);
         break;
     case 'o':
-        print_offset(out, dialect, insn->off);
+        print_offset(out, dialect, style, insn->off);
         break;
     case 'j':
     case 'l':
     case 'c':
-        if (target.len)
-            eb_buf_str(out, target);
+        if (style->target.len)
+            eb_buf_str(out, style->target);
         else
-            eb_buf_fmt(out, "%+d", field == 'j' ? insn->off : (int)insn->imm);
+            print_number(out, style, true, field == 'j' ? insn->off : insn->imm);
         break;
     case 'i':
     case 'q':
-        if (imm.len)
-            eb_buf_str(out, imm);
-        else if (field == 'q')
+        if (style->imm.len)
+            eb_buf_str(out, style->imm);
+        else if (field == 'q' && dialect == EBPF_DIALECT_UBPF)
             eb_buf_fmt(out, "0x%llx", (unsigned long long)insn->imm);
         else
-            eb_buf_fmt(out, "%d", (int)insn->imm);
+            print_number(out, style, false, insn->imm);
         break;
     case 'k':
-        eb_buf_fmt(out, "%d", insn->off);
+        print_number(out, style, false, insn->off);
         break;
     case 'p':
-        eb_buf_fmt(out, "%u", insn->src);
+        print_number(out, style, false, insn->src);
         break;
     default: /* a, b: halves of the immediate */
-        eb_buf_fmt(out, "%u", (unsigned)((uint64_t)insn->imm >> (field == 'a' ? 16 : 0) & 0xffff));
+        print_number(out, style, false, (uint64_t)insn->imm >> (field == 'a' ? 16 : 0) & 0xffff);
         break;
     }
 }
 
 void eb_insn_print(eb_buf *out, enum ebpf_dialect dialect, eb_op op, const ebpf_insn *insn,
-                   const eb_names *names) {
+                   const eb_style *style) {
     const eb_insn_row *row = &eb_insn_rows[op];
     const char *t = templates[dialect][row->form];
-    if (row->form == EB_FORM_CALL_LOCAL && dialect == EBPF_DIALECT_LLVM && names &&
-        names->target.len)
+    if (row->form == EB_FORM_CALL_LOCAL && dialect == EBPF_DIALECT_LLVM && style->target.len)
         t = "call $c"; /* "pc" announces a number */
     for (; *t; t++) {
         if (*t == '$')
-            print_operand(out, dialect, *++t, insn, names);
+            print_operand(out, dialect, *++t, insn, style);
         else if (*t == '@')
             eb_buf_str(out, eb_str_from(row->spelling[dialect]));
         else

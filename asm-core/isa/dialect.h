@@ -36,14 +36,15 @@ const eb_trie *eb_trie_of(ebpf_ctx *ctx, enum ebpf_dialect dialect);
 /* The child of `node` that takes the literal `text`, or 0. */
 uint32_t eb_trie_literal(const eb_trie *trie, uint32_t node, eb_str text);
 
-/* Names to print instead of numbers; empty ones print the number. */
-typedef struct eb_names {
-    eb_str target; /* of a jump or local call */
-    eb_str imm;    /* of an immediate */
-} eb_names;
+/* How to print an instruction; zeroed: everything as numbers, decimal ones. */
+typedef struct eb_style {
+    eb_str target; /* name of a jump's or local call's target; empty: the number */
+    eb_str imm;    /* name of an immediate; empty: the number */
+    bool hex;      /* numbers as 0x10 and -0x10 */
+} eb_style;
 
 /* Print `insn`, whose operation is `op`. */
 void eb_insn_print(eb_buf *out, enum ebpf_dialect dialect, eb_op op, const ebpf_insn *insn,
-                   const eb_names *names);
+                   const eb_style *style);
 
 #endif
