@@ -9,24 +9,34 @@ import { noCounts } from './counts.mjs';
 
 const seconds = Number(process.env.BPF_FUZZ_SECONDS ?? 60);
 
-/** Every text of the corpus as a seed; the assembler's target takes its options from a first byte. */
-function writeSeeds(dir, target) {
-  fs.mkdirSync(dir, { recursive: true });
-  const files = listFiles(['test/cases', 'examples']).filter((name) =>
-    target === 'assemble' ? /\.(case|s)$/.test(name) : /\.(case|o)$/.test(name),
-  );
-  for (const [index, name] of files.entries()) {
+/** Assembly of the corpus, twice: a first byte tells fuzz_assemble the dialect. */
+function textSeeds(dir) {
+  const names = listFiles(['test/cases', 'examples']);
+  for (const name of names.filter((name) => /\.(case|s)$/.test(name))) {
     const bytes = fs.readFileSync(inRoot(name));
-    const prefixes = target === 'assemble' ? ['\0', '\x01'] : [''];
-    for (const [variant, prefix] of prefixes.entries())
+    const flat = name.replaceAll('/', '-');
+    for (const dialect of [0, 1])
       fs.writeFileSync(
-        path.join(dir, `${index}-${variant}`),
-        Buffer.concat([Buffer.from(prefix), bytes]),
+        path.join(dir, `${flat}-${dialect}`),
+        Buffer.concat([Buffer.from([dialect]), bytes]),
       );
   }
-  if (target === 'assemble') return;
-  for (const name of listFiles(['build/objects']))
-    fs.copyFileSync(inRoot(name), path.join(dir, path.basename(name)));
+}
+
+/** Objects: our examples assembled, and what clang makes of test/fuzz/seeds. */
+async function objectSeeds(log, dir) {
+  const names = listFiles(['examples', 'test/fuzz/seeds']);
+  for (const name of names) {
+    const to = path.join(dir, `${name.replaceAll('/', '-')}.o`);
+    if (name.endsWith('.s'))
+      await log.run(inRoot('build/release/bpfc'), ['as', name, '-o', to]);
+    if (name.endsWith('.c'))
+      for (const target of ['bpfel', 'bpfeb'])
+        await log.run('clang', [
+          ...['-target', target, '-O2', '-g', '-c', name],
+          ...['-o', `${to}.${target}`],
+        ]);
+  }
 }
 
 async function fuzz(log, target) {
@@ -34,9 +44,10 @@ async function fuzz(log, target) {
   const seeds = path.join(dir, 'seeds', target);
   const grown = path.join(dir, 'grown', target);
   const found = path.join(dir, 'found', `${target}-`);
-  for (const made of [grown, path.dirname(found)])
+  for (const made of [seeds, grown, path.dirname(found)])
     fs.mkdirSync(made, { recursive: true });
-  writeSeeds(seeds, target);
+  if (target === 'assemble') textSeeds(seeds);
+  else await objectSeeds(log, seeds);
   const options = [
     `-max_total_time=${seconds}`,
     `-artifact_prefix=${found}`,
@@ -58,7 +69,7 @@ export async function runFuzzers(log) {
   await log.run('cmake', ['--preset', 'fuzz']);
   await log.run('cmake', ['--build', '--preset', 'fuzz']);
   const targets = listFiles(['test/fuzz'])
-    .filter((name) => name.endsWith('.c'))
+    .filter((name) => /^test\/fuzz\/\w+\.c$/.test(name))
     .map((name) => path.basename(name, '.c'));
   const counts = noCounts();
   for (const target of targets) {
