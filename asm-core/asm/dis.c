@@ -376,11 +376,14 @@ static bool is_text(const uint8_t *at, uint64_t size) {
 }
 
 static void put_span(dis *d, const eb_section *section, uint64_t from, uint64_t to) {
-    const uint8_t *at = section->bytes.at + from;
+    if (to <= from)
+        return;
     if (section->type == EB_SHT_NOBITS) {
-        if (to > from)
-            eb_buf_fmt(d->out, "\t.zero\t%llu\n", (unsigned long long)(to - from));
-    } else if (is_text(at, to - from)) {
+        eb_buf_fmt(d->out, "\t.zero\t%llu\n", (unsigned long long)(to - from));
+        return;
+    }
+    const uint8_t *at = section->bytes.at + from;
+    if (is_text(at, to - from)) {
         eb_buf_str(d->out, EB_STR("\t.asciz\t"));
         put_quoted(d->out, (eb_str){(const char *)at, (size_t)(to - from - 1)});
         eb_buf_byte(d->out, '\n');
