@@ -133,6 +133,7 @@ static void place_label(eb_asm *as, uint32_t number, eb_loc lo, eb_loc hi) {
     label->end = hi;
     label->section = as->section;
     label->value = eb_asm_section(as)->size;
+    *EB_PUSH(&as->ctx->arena, &as->placed) = number;
 }
 
 uint32_t eb_asm_here(eb_asm *as) {

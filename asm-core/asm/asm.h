@@ -70,9 +70,12 @@ typedef struct eb_asm {
     uint32_t section;     /* where output goes */
     EB_VEC(bool) implied; /* by section: its flags were not written out */
     EB_VEC(eb_label) labels;
-    eb_map names;  /* of labels, to their numbers */
-    eb_map locals; /* numeric labels: how often each was defined */
+    EB_VEC(uint32_t) placed; /* labels in the order of their definitions */
+    eb_map names;            /* of labels, to their numbers */
+    eb_map locals;           /* numeric labels: how often each was defined */
     EB_VEC(eb_fixup) fixups;
+    uint32_t exit_section; /* where the first exit instruction stands; 0 before it */
+    uint64_t exit_value;
 
     eb_btf *btf; /* of maps and functions; NULL when the text brings .BTF of its own */
     EB_VEC(eb_type) types;

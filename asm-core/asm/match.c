@@ -269,6 +269,10 @@ static void emit(build *b) {
     uint8_t *at = eb_asm_emit(as, slots * EBPF_SLOT);
     if (!at)
         return;
+    if (b->op == EB_OP_EXIT_ONLY && !as->exit_section) {
+        as->exit_section = as->section;
+        as->exit_value = offset;
+    }
     ebpf_insn_encode(&b->insn, as->obj->big ? EBPF_BIG : EBPF_LITTLE, at);
     if (b->symbolic)
         *EB_PUSH(&as->ctx->arena, &as->fixups) = (eb_fixup){

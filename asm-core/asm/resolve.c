@@ -50,6 +50,23 @@ static uint32_t section_symbol(eb_asm *as, uint32_t section) {
     return symbol;
 }
 
+/* Functions without .size reach to the next one, or to the end of their section: loaders take the
+ * size of a program from its symbol. */
+static void size_functions(eb_asm *as) {
+    uint64_t *next = eb_alloc_array(&as->ctx->arena, as->obj->sections.len, sizeof *next);
+    for (uint32_t i = 0; i < as->obj->sections.len; i++)
+        next[i] = as->obj->sections.at[i].size;
+    /* Labels of one section come in the order of their places, so backwards is enough. */
+    for (uint32_t i = as->placed.len; i-- > 0;) {
+        const eb_label *label = &as->labels.at[as->placed.at[i]];
+        if (label->type != EB_STT_FUNC || !label->symbol)
+            continue;
+        if (!label->has_size)
+            as->obj->symbols.at[label->symbol].size = next[label->section] - label->value;
+        next[label->section] = label->value;
+    }
+}
+
 static void make_symbols(eb_asm *as) {
     for (uint32_t i = 0; i < as->labels.len; i++) {
         eb_label *label = &as->labels.at[i];
@@ -234,8 +251,23 @@ static void resolve(eb_asm *as, eb_fixup *fixup) {
     }
 }
 
+/* In ubpf's dialect "exit", when it is no label, is where the first exit instruction stands. */
+static void place_exit(eb_asm *as) {
+    uint32_t *number = eb_map_find(&as->names, EB_STR("exit"));
+    if (as->dialect != EBPF_DIALECT_UBPF || !number || !as->exit_section)
+        return;
+    eb_label *label = &as->labels.at[*number];
+    if (label->defined)
+        return;
+    label->defined = label->temporary = true;
+    label->section = as->exit_section;
+    label->value = as->exit_value;
+}
+
 void eb_asm_resolve(eb_asm *as) {
+    place_exit(as);
     make_symbols(as);
+    size_functions(as);
     for (uint32_t i = 0; i < as->fixups.len; i++)
         resolve(as, &as->fixups.at[i]);
     eb_asm_write_btf(as);
