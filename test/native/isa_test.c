@@ -37,7 +37,7 @@ static int64_t pick_imm(const eb_insn_row *row, uint32_t free, unsigned i) {
     return (free & EB_FREE_IMM) ? imms[i % IMMS] : row->imm;
 }
 
-static void visit_op(ebpf_ctx *ctx, eb_op op, visit *visit, void *to) {
+static void visit_op(ebpf_ctx *ctx, eb_op op, visit *call, void *to) {
     const eb_insn_row *row = &eb_insn_rows[op];
     uint32_t free = eb_form_free(ctx, (eb_form)row->form);
     unsigned dsts = (free & EB_FREE_DST) ? 11 : 1;
@@ -50,20 +50,20 @@ static void visit_op(ebpf_ctx *ctx, eb_op op, visit *visit, void *to) {
             insn.src = (uint8_t)(pair / dsts + ((free & EB_FREE_PSEUDO) != 0));
         insn.off = (free & EB_FREE_OFF) ? offsets[pair % OFFSETS] : row->off;
         insn.imm = pick_imm(row, free, pair);
-        visit(to, op, &insn);
+        call(to, op, &insn);
     }
     for (unsigned edge = 0; edge < OFFSETS * (IMMS > IMMS64 ? IMMS : IMMS64); edge++) {
         insn.dst = (free & EB_FREE_DST) ? 3 : 0;
         insn.src = srcs == 1 ? row->src : 4;
         insn.off = (free & EB_FREE_OFF) ? offsets[edge % OFFSETS] : row->off;
         insn.imm = pick_imm(row, free, edge / OFFSETS);
-        visit(to, op, &insn);
+        call(to, op, &insn);
     }
 }
 
-static void visit_all(ebpf_ctx *ctx, visit *visit, void *to) {
+static void visit_all(ebpf_ctx *ctx, visit *call, void *to) {
     for (unsigned op = 0; op < EB_OP_COUNT; op++)
-        visit_op(ctx, (eb_op)op, visit, to);
+        visit_op(ctx, (eb_op)op, call, to);
 }
 
 /* ---- the round trip ---- */
@@ -116,7 +116,8 @@ static void round_trip(enum ebpf_dialect dialect, int endian, bool hex) {
     ebpf_bytes code, text;
     l.text.arena = l.bytes.arena = &ctx->arena;
     visit_all(ctx, list, &l);
-    int status = ebpf_assemble(ctx, "table.s", 7, l.text.at, l.text.len, dialect, endian, &obj);
+    int status =
+        ebpf_assemble(ctx, "table.s", 7, l.text.at, l.text.len, (int)dialect, endian, &obj);
     if (status != EBPF_OK) {
         ebpf_diagnostics(ctx, EBPF_DIAG_TEXT, &text);
         fail_msg("%.*s", (int)text.size, (const char *)text.data);
@@ -126,7 +127,7 @@ static void round_trip(enum ebpf_dialect dialect, int endian, bool hex) {
     for (size_t i = 0; i < code.size; i += EBPF_SLOT)
         if (memcmp((const uint8_t *)code.data + i, l.bytes.at + i, EBPF_SLOT))
             fail_msg("slot %zu is assembled to other bytes", i / EBPF_SLOT);
-    assert_int_equal(ebpf_disassemble(ctx, obj, dialect, flags, &text), EBPF_OK);
+    assert_int_equal(ebpf_disassemble(ctx, obj, (int)dialect, flags, &text), EBPF_OK);
     eb_str back = {text.data, text.size};
     const char *first = memchr(back.at, '\n', back.len); /* behind the .section line */
     assert_non_null(first);
