@@ -142,6 +142,10 @@ static int read_headers(reader *r) {
     return EBPF_OK;
 }
 
+static bool lies_within(const reader *r, const header *h) {
+    return h->offset <= r->size && h->size <= r->size - h->offset;
+}
+
 static int check_header(reader *r, uint32_t i, uint64_t *total) {
     const header *h = &r->headers[i];
     if (h->align & (h->align - 1))
@@ -152,7 +156,7 @@ static int check_header(reader *r, uint32_t i, uint64_t *total) {
         return h->size > UINT32_MAX ? bad_section(r, i, "is larger than 4 GiB") : EBPF_OK;
     if (h->type == EB_SHT_NULL)
         return EBPF_OK;
-    if (h->offset > r->size || h->size > r->size - h->offset)
+    if (!lies_within(r, h))
         return bad_section(r, i, "reaches past the end of the file");
     *total += h->size;
     return *total > r->size ? bad_section(r, i, "overlaps others: all take more than the file has")
@@ -188,10 +192,13 @@ static bool name_at(reader *r, const header *table, uint32_t offset, eb_str *nam
     return true;
 }
 
+/* Runs before all other checks of the headers, so that their messages can name sections. */
 static int read_names(reader *r) {
     const header *table = &r->headers[r->names_section < r->count ? r->names_section : 0];
     if (table->type != EB_SHT_STRTAB)
         return damaged(r, "its section names (section %u) are no string table", r->names_section);
+    if (!lies_within(r, table))
+        return damaged(r, "its section names (section %u) reach past its end", r->names_section);
     for (uint32_t i = 1; i < r->count; i++)
         if (!name_at(r, table, r->headers[i].name, &r->names[i]))
             return bad_section(r, i, "has a name that does not end within the string table");
@@ -403,9 +410,9 @@ int eb_elf_read(ebpf_ctx *ctx, eb_str name, const uint8_t *bytes, size_t size, e
                 .obj = eb_object_new(ctx, false),
                 .name_budget = (uint64_t)size * NAMES_PER_BYTE};
     r.obj->name = eb_str_copy(&ctx->arena, name);
-    static int (*const steps[])(reader *) = {read_ehdr,   read_headers,  check_headers,
-                                             read_names,  read_sections, read_symbols,
-                                             read_relocs, read_links};
+    static int (*const steps[])(reader *) = {read_ehdr,     read_headers,  read_names,
+                                             check_headers, read_sections, read_symbols,
+                                             read_relocs,   read_links};
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
         if (steps[i](&r))
             return EBPF_E_INPUT;

@@ -1,0 +1,407 @@
+/* views_test.c - what eb_object_index, section names and info say of an object: functions, maps,
+ * data sections, program types. Whether the numbers of the .def files are right, the running kernel
+ * tells: its BTF lists its enumerations. */
+#include "sample.h"
+
+/* ---- tests: the views ---- */
+
+static void functions(void **state) {
+    (void)state;
+    ebpf_ctx *ctx = unit_open();
+    ebpf_object *obj = sample(ctx, false);
+    uint32_t xdp = eb_object_find_section(obj, EB_STR("xdp"));
+    add_symbol(obj, "alias", xdp, 0, 0, EB_STB_GLOBAL, EB_STT_FUNC);
+    add_symbol(obj, "untyped", xdp, 24, 0, EB_STB_GLOBAL, EB_STT_NOTYPE);
+    add_symbol(obj, "inner", xdp, 32, 0, EB_STB_LOCAL, EB_STT_FUNC);
+    assert_int_equal(eb_object_index(obj), 0);
+    static const struct {
+        const char *name;
+        uint64_t offset, size;
+        bool program;
+    } want[] = {{"first", 0, 8, false}, {"helper", 8, 16, false},  {"on_packet", 0, 40, true},
+                {"alias", 0, 24, true}, {"untyped", 24, 8, false}, {"inner", 32, 8, false}};
+    assert_int_equal(obj->funcs.len, COUNT(want));
+    for (uint32_t i = 0; i < COUNT(want); i++) {
+        expect_str(obj->funcs.at[i].name, eb_str_from(want[i].name));
+        assert_int_equal(obj->funcs.at[i].offset, want[i].offset);
+        assert_int_equal(obj->funcs.at[i].size, want[i].size);
+        assert_int_equal(obj->funcs.at[i].program, want[i].program);
+    }
+    expect_str(obj->license, EB_STR("GPL"));
+    unit_expect_none(ctx);
+    assert_int_equal(eb_object_index(obj), 0); /* again: the same, not twice as many */
+    assert_int_equal(obj->funcs.len, COUNT(want));
+    assert_int_equal(obj->maps.len, 1);
+    unit_close(ctx);
+}
+
+static void damaged_functions(void **state) {
+    (void)state;
+    static const struct {
+        uint64_t value, size;
+        const char *error;
+    } cases[] = {{4, 8, "starts within an instruction"},
+                 {8, 40, "reaches past the end of the section"},
+                 {48, 0, "reaches past the end of the section"},
+                 {8, UINT64_MAX - 4, "reaches past the end of the section"}};
+    for (uint32_t i = 0; i < COUNT(cases); i++) {
+        ebpf_ctx *ctx = unit_open();
+        ebpf_object *obj = sample(ctx, false);
+        add_symbol(obj, "broken", eb_object_find_section(obj, EB_STR("xdp")), cases[i].value,
+                   cases[i].size, EB_STB_GLOBAL, EB_STT_FUNC);
+        assert_int_equal(eb_object_index(obj), EBPF_E_INPUT);
+        unit_expect_error(ctx, cases[i].error);
+        unit_close(ctx);
+    }
+}
+
+static void maps(void **state) {
+    (void)state;
+    ebpf_ctx *ctx = unit_open();
+    ebpf_object *obj = sample(ctx, false);
+    assert_int_equal(eb_object_index(obj), 0);
+    assert_int_equal(obj->maps.len, 1);
+    const eb_map_def *map = &obj->maps.at[0];
+    expect_str(map->name, EB_STR("counts"));
+    expect_str(obj->symbols.at[map->symbol].name, EB_STR("counts"));
+    assert_int_equal(map->type, EB_MAP_HASH);
+    assert_int_equal(map->key_size, 4);
+    assert_int_equal(map->value_size, 16);
+    assert_int_equal(map->max_entries, 64);
+    expect_str(obj->btf->types.at[map->btf_value].name, EB_STR("stat"));
+    unit_close(ctx);
+}
+
+/* Builds the definition under test; returns the id of its struct. */
+typedef uint32_t define(eb_btf *btf);
+
+static uint32_t int_id(eb_btf *btf) {
+    return eb_btf_find(btf, EB_BTF_INT, EB_STR("int"));
+}
+
+static uint32_t conflicting_key(eb_btf *btf) {
+    member m[] = {{"type", number(btf, 1)}, {"key_size", number(btf, 8)}, {"key", int_id(btf)}};
+    return definition(btf, m, COUNT(m));
+}
+
+static uint32_t conflicting_value(eb_btf *btf) {
+    member m[] = {{"type", number(btf, 1)}, {"value", int_id(btf)}, {"value_size", number(btf, 2)}};
+    return definition(btf, m, COUNT(m));
+}
+
+static uint32_t no_type(eb_btf *btf) {
+    member m[] = {{"max_entries", number(btf, 1)}};
+    return definition(btf, m, COUNT(m));
+}
+
+static uint32_t unknown_member(eb_btf *btf) {
+    member m[] = {{"type", number(btf, 1)}, {"colour", number(btf, 1)}};
+    return definition(btf, m, COUNT(m));
+}
+
+static uint32_t bad_number(eb_btf *btf) {
+    member m[] = {{"type", int_id(btf)}};
+    return definition(btf, m, COUNT(m));
+}
+
+static uint32_t key_without_size(eb_btf *btf) {
+    member m[] = {{"type", number(btf, 1)}, {"key", 0}};
+    return definition(btf, m, COUNT(m));
+}
+
+static uint32_t bad_pinning(eb_btf *btf) {
+    member m[] = {{"type", number(btf, 1)}, {"pinning", number(btf, 2)}};
+    return definition(btf, m, COUNT(m));
+}
+
+static uint32_t values_of_hash(eb_btf *btf) {
+    uint32_t inner = no_type(btf), type = number(btf, EB_MAP_HASH), to = pointer(btf, type);
+    uint32_t values = eb_btf_add_array(btf, pointer(btf, inner), int_id(btf), 0);
+    uint32_t record = eb_btf_add_record(btf, EB_BTF_STRUCT, (eb_str){0}, 8);
+    eb_btf_add_member(btf, EB_STR("type"), to, 0);
+    eb_btf_add_member(btf, EB_STR("values"), values, 64);
+    return record;
+}
+
+static uint32_t many_members(eb_btf *btf) {
+    member m[65];
+    for (uint32_t i = 0; i < COUNT(m); i++)
+        m[i] = (member){"type", number(btf, 1)};
+    return definition(btf, m, COUNT(m));
+}
+
+static uint32_t no_struct(eb_btf *btf) {
+    return int_id(btf);
+}
+
+static int index_definition(ebpf_ctx *ctx, define *make, ebpf_object **out) {
+    ebpf_object *obj = eb_object_new(ctx, false);
+    uint32_t section = add_section(obj, ".maps", EB_SHF_ALLOC | EB_SHF_WRITE, 8, 32);
+    add_symbol(obj, "m", section, 0, 32, EB_STB_GLOBAL, EB_STT_OBJECT);
+    eb_btf *btf = eb_btf_new(&ctx->arena);
+    eb_btf_add_int(btf, EB_STR("int"), 4, EB_BTF_SIGNED);
+    uint32_t var = eb_btf_add_var(btf, EB_STR("m"), make(btf), EB_BTF_GLOBAL);
+    eb_btf_add_datasec(btf, EB_STR(".maps"), 32);
+    eb_btf_add_datasec_var(btf, var, 0, 32);
+    add_btf_sections(obj, btf, NULL, 0);
+    *out = obj;
+    return eb_object_index(obj);
+}
+
+static void damaged_maps(void **state) {
+    (void)state;
+    static const struct {
+        define *make;
+        const char *error;
+    } cases[] = {{conflicting_key, "'key' gives size 4 where 8 was given before"},
+                 {conflicting_value, "'value_size' gives size 2 where 4 was given before"},
+                 {no_type, "its 'type' is missing"},
+                 {unknown_member, "'colour' is no member"},
+                 {bad_number, "'type' is no number"},
+                 {key_without_size, "'key' has a type without a size"},
+                 {bad_pinning, "'pinning' is neither 0"},
+                 {values_of_hash, "'values' is for maps of maps"},
+                 {many_members, "more than 64 members"},
+                 {no_struct, "its type is not a struct"}};
+    for (uint32_t i = 0; i < COUNT(cases); i++) {
+        ebpf_ctx *ctx = unit_open();
+        ebpf_object *obj;
+        assert_int_equal(index_definition(ctx, cases[i].make, &obj), EBPF_E_INPUT);
+        unit_expect_error(ctx, cases[i].error);
+        unit_close(ctx);
+    }
+}
+
+static uint32_t map_of_maps(eb_btf *btf) {
+    member in[] = {{"type", number(btf, EB_MAP_ARRAY)}, {"value", int_id(btf)}};
+    uint32_t inner = definition(btf, in, COUNT(in)), to_inner = pointer(btf, inner);
+    uint32_t values = eb_btf_add_array(btf, to_inner, int_id(btf), 0);
+    uint32_t type = pointer(btf, number(btf, EB_MAP_ARRAY_OF_MAPS));
+    uint32_t extra = eb_btf_add_enum(btf, EB_BTF_ENUM64, (eb_str){0}, 8, false);
+    eb_btf_add_enumerator(btf, EB_STR("unique"), UINT64_C(1) << 40);
+    uint32_t record = eb_btf_add_record(btf, EB_BTF_STRUCT, (eb_str){0}, 24);
+    eb_btf_add_member(btf, EB_STR("type"), type, 0);
+    eb_btf_add_member(btf, EB_STR("map_extra"), extra, 64);
+    eb_btf_add_member(btf, EB_STR("values"), values, 128);
+    return record;
+}
+
+static uint32_t program_array(eb_btf *btf) {
+    uint32_t type = pointer(btf, number(btf, EB_MAP_PROG_ARRAY));
+    uint32_t proto = eb_btf_add_proto(btf, int_id(btf));
+    uint32_t values = eb_btf_add_array(btf, pointer(btf, proto), int_id(btf), 0);
+    uint32_t record = eb_btf_add_record(btf, EB_BTF_STRUCT, (eb_str){0}, 8);
+    eb_btf_add_member(btf, EB_STR("type"), type, 0);
+    eb_btf_add_member(btf, EB_STR("values"), values, 64);
+    return record;
+}
+
+static void maps_of_maps(void **state) {
+    (void)state;
+    ebpf_ctx *ctx = unit_open();
+    ebpf_object *obj;
+    assert_int_equal(index_definition(ctx, map_of_maps, &obj), 0);
+    assert_int_equal(obj->maps.len, 2);
+    assert_int_equal(obj->maps.at[0].inner, 2);
+    assert_int_equal(obj->maps.at[0].value_size, 4);
+    assert_true(obj->maps.at[0].extra == UINT64_C(1) << 40);
+    expect_str(obj->maps.at[1].name, EB_STR("m.inner"));
+    assert_int_equal(obj->maps.at[1].type, EB_MAP_ARRAY);
+    assert_int_equal(obj->maps.at[1].value_size, 4);
+    assert_int_equal(obj->maps.at[1].symbol, 0);
+    assert_int_equal(index_definition(ctx, program_array, &obj), 0);
+    assert_int_equal(obj->maps.len, 1);
+    assert_int_equal(obj->maps.at[0].value_size, 4);
+    unit_expect_none(ctx);
+    unit_close(ctx);
+}
+
+/* Without BTF a map is known by name only: worth a warning, and the rest can be used. */
+static void maps_without_btf(void **state) {
+    (void)state;
+    ebpf_ctx *ctx = unit_open();
+    ebpf_object *obj = eb_object_new(ctx, false);
+    uint32_t section = add_section(obj, ".maps", EB_SHF_ALLOC | EB_SHF_WRITE, 8, 32);
+    add_symbol(obj, "m", section, 0, 32, EB_STB_GLOBAL, EB_STT_OBJECT);
+    add_section(obj, "maps", EB_SHF_ALLOC | EB_SHF_WRITE, 8, 32);
+    assert_int_equal(eb_object_index(obj), 0);
+    assert_int_equal(ctx->errors, 0);
+    assert_non_null(strstr(unit_diagnostics(ctx), "no BTF describes map 'm'"));
+    assert_non_null(strstr(unit_diagnostics(ctx), "section 'maps'"));
+    unit_close(ctx);
+}
+
+/* clang leaves the places of variables to the loader: the symbols tell them. */
+static void places_variables(void **state) {
+    (void)state;
+    ebpf_ctx *ctx = unit_open();
+    ebpf_object *obj = sample(ctx, false);
+    obj->sections.len -= 2; /* .BTF and .BTF.ext, to be replaced */
+    eb_btf *btf = describe(ctx);
+    uint32_t var = eb_btf_add_var(btf, EB_STR("state"), int_id(btf), EB_BTF_GLOBAL);
+    uint32_t bss = eb_btf_add_datasec(btf, EB_STR(".bss"), 0);
+    eb_btf_add_datasec_var(btf, var, 0, 8);
+    add_btf_sections(obj, btf, NULL, 0);
+    assert_int_equal(eb_object_index(obj), 0);
+    assert_int_equal(obj->btf->types.at[bss].size_or_type, 12);
+    assert_int_equal(obj->btf->members.at[obj->btf->types.at[bss].first].offset, 4);
+    unit_close(ctx);
+}
+
+static void info(void **state) {
+    (void)state;
+    ebpf_ctx *ctx = unit_open();
+    ebpf_object *obj = sample(ctx, true);
+    assert_int_equal(eb_object_index(obj), 0);
+    eb_buf json = buffer(ctx);
+    eb_object_info_json(obj, &json);
+    eb_buf_byte(&json, 0);
+    const char *text = (const char *)json.at;
+    static const char *const parts[] = {
+        "{\"endian\":\"big\",\"license\":\"GPL\",\"sections\":[{\"name\":\".text\",\"type\":"
+        "\"progbits\",\"flags\":\"AX\",\"size\":24,\"align\":8,\"relocs\":2},",
+        "\"programs\":[{\"name\":\"on_packet\",\"section\":\"xdp\",\"offset\":0,\"insns\":5,"
+        "\"type\":6,\"typeName\":\"xdp\",\"attachType\":37,\"attachTypeName\":\"xdp\","
+        "\"attachTarget\":\"\",\"sleepable\":false,\"autoload\":true}],",
+        "\"functions\":[{\"name\":\"first\",\"section\":\".text\",\"offset\":0,\"insns\":1,"
+        "\"global\":false},",
+        "\"maps\":[{\"name\":\"counts\",\"type\":1,\"typeName\":\"hash\",\"keySize\":4,"
+        "\"valueSize\":16,\"maxEntries\":64,\"flags\":0,\"numaNode\":0,\"extra\":0,\"pinning\":0,"
+        "\"key\":\"u32\",\"value\":\"struct stat\",\"inner\":null}],",
+        "{\"name\":\"absent\",\"section\":null,\"value\":0,\"size\":0,\"bind\":\"weak\",\"type\":"
+        "\"notype\",\"visibility\":\"default\"}",
+        "\"btf\":{\"types\":17}}"};
+    for (uint32_t i = 0; i < COUNT(parts); i++)
+        if (!strstr(text, parts[i]))
+            fail_msg("%s\nis not in %s", parts[i], text);
+    unit_close(ctx);
+}
+
+/* ---- tests: section names ---- */
+
+static void section_names(void **state) {
+    (void)state;
+    static const struct {
+        const char *name;
+        int prog, attach;
+        unsigned flags;
+        const char *target;
+    } cases[] = {
+        {"xdp", EB_PROG_XDP, EB_ATTACH_XDP, EB_SEC_OPTIONAL, ""},
+        {"xdp.frags/devmap", EB_PROG_XDP, EB_ATTACH_XDP_DEVMAP, EB_SEC_FRAGS, ""},
+        {"xdp/other", 0, 0, 0, ""},
+        {"kprobe", EB_PROG_KPROBE, 0, 0, ""},
+        {"kprobe/do_unlinkat", EB_PROG_KPROBE, 0, 0, "do_unlinkat"},
+        {"kprobes", 0, 0, 0, ""},
+        {"uprobe.s//bin/sh:main", EB_PROG_KPROBE, 0, EB_SEC_SLEEPABLE, "/bin/sh:main"},
+        {"tp/syscalls/sys_enter_openat", EB_PROG_TRACEPOINT, 0, 0, "syscalls/sys_enter_openat"},
+        {"raw_tp/sys_enter", EB_PROG_RAW_TRACEPOINT, 0, 0, "sys_enter"},
+        {"fentry.s/f", EB_PROG_TRACING, EB_ATTACH_TRACE_FENTRY, EB_SEC_TARGET | EB_SEC_SLEEPABLE,
+         "f"},
+        {"lsm/file_open", EB_PROG_LSM, EB_ATTACH_LSM_MAC, EB_SEC_TARGET, "file_open"},
+        {"struct_ops/init", EB_PROG_STRUCT_OPS, 0, 0, "init"},
+        {"", 0, 0, 0, ""}};
+    for (uint32_t i = 0; i < COUNT(cases); i++) {
+        eb_sec_kind kind = eb_sec_kind_of(eb_str_from(cases[i].name));
+        assert_int_equal(kind.prog, cases[i].prog);
+        assert_int_equal(kind.attach, cases[i].attach);
+        assert_int_equal(kind.flags, cases[i].flags);
+        expect_str(kind.target, eb_str_from(cases[i].target));
+        assert_false(kind.manual);
+    }
+    eb_sec_kind manual = eb_sec_kind_of(EB_STR("?tc"));
+    assert_true(manual.manual);
+    assert_int_equal(manual.prog, EB_PROG_SCHED_CLS);
+}
+
+/* No row of the table hides a later one. */
+static void section_rows(void **state) {
+    (void)state;
+    enum { SLEEPABLE = 1, FRAGS = 2, TARGET = 4, USDT = 8, OPTIONAL = 16 };
+    static const struct {
+        const char *name;
+        int prog, attach;
+        unsigned flags;
+    } rows[] = {
+#define SEC(name, prog, attach, flags) {name, EB_PROG_##prog, EB_ATTACH_##attach, flags},
+#include "prog.def"
+    };
+    for (uint32_t i = 0; i < COUNT(rows); i++) {
+        char name[64];
+        snprintf(name, sizeof name, "%s", rows[i].name);
+        char *plus = strchr(name, '+');
+        if (plus)
+            strcpy(plus, "/target");
+        eb_sec_kind kind = eb_sec_kind_of(eb_str_from(name));
+        assert_int_equal(kind.prog, rows[i].prog);
+        assert_int_equal(kind.attach, rows[i].attach);
+        assert_int_equal(kind.flags, rows[i].flags);
+        expect_str(kind.target, eb_str_from(plus ? "target" : ""));
+    }
+    assert_string_equal(eb_map_type_name(EB_MAP_RINGBUF), "ringbuf");
+    assert_int_equal(eb_map_type_find(EB_STR("lru_hash")), EB_MAP_LRU_HASH);
+    assert_int_equal(eb_map_type_find(EB_STR("lru")), 0);
+    assert_string_equal(eb_map_type_near(EB_STR("rinbuf")), "ringbuf");
+    assert_null(eb_map_type_near(EB_STR("spaceship")));
+    assert_string_equal(eb_prog_type_name(999), "unknown");
+    assert_string_equal(eb_attach_type_name(EB_ATTACH_TCX_INGRESS), "tcx_ingress");
+}
+
+/* The numbers of the .def files are those of the running kernel, which describes its enums. */
+static void numbers_of_this_kernel(void **state) {
+    (void)state;
+    const char *path = "/sys/kernel/btf/vmlinux";
+    if (access(path, R_OK))
+        UNIT_SKIP("%s cannot be read", path);
+    static const struct {
+        const char *name;
+        uint32_t number;
+    } rows[] = {
+#define PROG(id, number, name, kernel) {"BPF_PROG_TYPE_" #id, number},
+#include "prog.def"
+#define ATTACH(id, number, name) {"BPF_" #id, number},
+#include "attach.def"
+#define MAP(id, number, name, kernel) {"BPF_MAP_TYPE_" #id, number},
+#include "map.def"
+    };
+    ebpf_ctx *ctx = unit_open();
+    unit_file file = unit_read(path);
+    eb_btf *btf;
+    assert_int_equal(eb_btf_read(ctx, EB_STR("vmlinux"), file.at, file.size, &btf), 0);
+    unsigned found = 0;
+    for (uint32_t id = 1; id < btf->types.len; id++) {
+        const eb_btf_type *type = &btf->types.at[id];
+        for (uint32_t m = 0; type->kind == EB_BTF_ENUM && m < type->count; m++) {
+            const eb_btf_member *value = &btf->members.at[type->first + m];
+            if (!eb_str_starts(value->name, "BPF_"))
+                continue;
+            for (uint32_t i = 0; i < COUNT(rows); i++)
+                if (eb_str_is(value->name, rows[i].name)) {
+                    assert_true(value->value == rows[i].number);
+                    found++;
+                }
+        }
+    }
+    printf("%u of %u rows found in the kernel's %u types\n", found, COUNT(rows),
+           btf->types.len - 1);
+    assert_true(found > COUNT(rows) * 8 / 10);
+    free(file.at);
+    unit_close(ctx);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(functions),
+        cmocka_unit_test(damaged_functions),
+        cmocka_unit_test(maps),
+        cmocka_unit_test(damaged_maps),
+        cmocka_unit_test(maps_of_maps),
+        cmocka_unit_test(maps_without_btf),
+        cmocka_unit_test(places_variables),
+        cmocka_unit_test(info),
+        cmocka_unit_test(section_names),
+        cmocka_unit_test(section_rows),
+        cmocka_unit_test(numbers_of_this_kernel),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
