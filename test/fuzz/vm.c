@@ -33,8 +33,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         return 0;
     ebpf_object *obj;
     int elf = size >= 4 && memcmp(data, "\177ELF", 4) == 0;
-    int status = elf ? ebpf_object_read(ctx, "fuzz.o", 6, data, size, &obj)
-                     : ebpf_object_from_raw(ctx, data, size & ~(size_t)7, EBPF_LITTLE, &obj);
+    int status =
+        elf ? ebpf_object_read(ctx, "fuzz.o", 6, data, size, &obj)
+            : ebpf_object_from_raw(ctx, "fuzz", 4, data, size & ~(size_t)7, EBPF_LITTLE, &obj);
     ebpf_vm *vm;
     if (status == EBPF_OK && ebpf_vm_new(ctx, obj, 2, &vm) == EBPF_OK) {
         uint32_t count = ebpf_vm_program_count(vm);
