@@ -1,0 +1,52 @@
+#!/usr/bin/env node
+/**
+ * main.ts - the `bpf` command: bpfc's verbs through wasm, with the same options and output.
+ *
+ * Exit statuses: 0; 1 the input is wrong or a file cannot be read; 2 the command line is wrong.
+ */
+import { engineVersion, EngineError } from '../index';
+import { codeOf, EXIT_INPUT, EXIT_USAGE, Failure, writeAll } from './files';
+import { parse, usage, verbOf, verbUsage } from './options';
+import { verbs } from './verbs';
+
+/** Runs one command line; returns the exit status. */
+export function main(words: readonly string[]): number {
+  try {
+    return dispatch(words);
+  } catch (error) {
+    if (codeOf(error) === 'EPIPE') return EXIT_INPUT; // nobody reads on
+    if (error instanceof Failure) {
+      writeAll(2, `bpf: ${error.message}\n`);
+      return error.status;
+    }
+    if (error instanceof EngineError || error instanceof RangeError) {
+      writeAll(2, `bpf: ${error.message}\n`);
+      return EXIT_INPUT;
+    }
+    throw error;
+  }
+}
+
+function dispatch([word, ...rest]: readonly string[]): number {
+  if (word === undefined) {
+    writeAll(2, usage(engineVersion()));
+    return EXIT_USAGE;
+  }
+  if (word === '--version') {
+    writeAll(1, `${engineVersion()}\n`);
+    return 0;
+  }
+  if (word === '--help' || word === 'help') {
+    writeAll(1, usage(engineVersion()));
+    return 0;
+  }
+  const verb = verbOf(word);
+  const options = parse(verb, rest);
+  if (options === 'help') {
+    writeAll(1, verbUsage(verb));
+    return 0;
+  }
+  return verbs[verb](options);
+}
+
+if (require.main === module) process.exitCode = main(process.argv.slice(2));

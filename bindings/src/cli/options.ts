@@ -1,0 +1,223 @@
+/**
+ * options.ts - verbs and options are tables, the same as in asm-core/cli/main.c and in the same
+ * words; a test compares what both commands print as help.
+ */
+import { dialectNames, type Dialect } from '../asm';
+import type { Endian } from '../object';
+import { DEFAULT_BUDGET } from '../vm';
+import { EXIT_USAGE, Failure } from './files';
+
+export type VerbName = 'as' | 'dis' | 'sim' | 'info';
+
+export const verbHelp: Record<VerbName, string> = {
+  as: 'assemble FILE into an object (FILE.o, or -o OUT)',
+  dis: 'disassemble an object; the text assembles again',
+  sim: 'run a program in the VM; the last word printed is r0',
+  info: 'describe an object as JSON',
+};
+
+export interface Options {
+  file: string;
+  out?: string;
+  dialect: Dialect;
+  endian: Endian;
+  raw: boolean;
+  bytes: boolean;
+  numeric: boolean;
+  hex: boolean;
+  prog: string;
+  mem?: string;
+  ctx?: string;
+  budget: bigint;
+  json: boolean;
+}
+
+interface Option {
+  name: string;
+  argument?: string;
+  verbs: readonly VerbName[];
+  help: string;
+  /** False: the argument is not of its kind. */
+  store(options: Options, argument: string): boolean;
+}
+
+const endians: readonly Endian[] = ['little', 'big'];
+
+const table: readonly Option[] = [
+  {
+    name: '-o',
+    argument: 'OUT',
+    verbs: ['as', 'dis', 'info'],
+    help: 'write to OUT (- is standard output)',
+    store: (to, word) => set(to, 'out', word),
+  },
+  {
+    name: '--dialect',
+    argument: 'D',
+    verbs: ['as', 'dis', 'sim', 'info'],
+    help: 'llvm (r0 = 1) or ubpf (mov %r0, 1); llvm when not given',
+    store: (to, word) => set(to, 'dialect', oneOf(word, dialectNames)),
+  },
+  {
+    name: '--endian',
+    argument: 'E',
+    verbs: ['as', 'dis', 'sim', 'info'],
+    help: 'little or big, for text and bare instructions; little when not given',
+    store: (to, word) => set(to, 'endian', oneOf(word, endians)),
+  },
+  {
+    name: '--raw',
+    verbs: ['dis', 'sim', 'info'],
+    help: 'FILE is bare instructions, not ELF or text',
+    store: (to) => set(to, 'raw', true),
+  },
+  {
+    name: '--bytes',
+    verbs: ['dis'],
+    help: "show each instruction's bytes",
+    store: (to) => set(to, 'bytes', true),
+  },
+  {
+    name: '--numeric',
+    verbs: ['dis'],
+    help: 'jump distances instead of labels',
+    store: (to) => set(to, 'numeric', true),
+  },
+  {
+    name: '--hex',
+    verbs: ['dis'],
+    help: 'numbers in hexadecimal',
+    store: (to) => set(to, 'hex', true),
+  },
+  {
+    name: '--prog',
+    argument: 'NAME',
+    verbs: ['sim'],
+    help: 'the program to run; the first when not given',
+    store: (to, word) => set(to, 'prog', word),
+  },
+  {
+    name: '--mem',
+    argument: 'HEX|@FILE',
+    verbs: ['sim'],
+    help: 'memory that r1 points to; r2 is its size',
+    store: (to, word) => set(to, 'mem', word),
+  },
+  {
+    name: '--ctx',
+    argument: 'HEX|@FILE',
+    verbs: ['sim'],
+    help: "the program's context: r1 points to it",
+    store: (to, word) => set(to, 'ctx', word),
+  },
+  {
+    name: '--budget',
+    argument: 'N',
+    verbs: ['sim'],
+    help: `stop after N instructions; ${DEFAULT_BUDGET} when not given`,
+    store: (to, word) => set(to, 'budget', u64(word)),
+  },
+  {
+    name: '--json',
+    verbs: ['as', 'dis', 'sim'],
+    help: 'diagnostics as JSON on standard output',
+    store: (to) => set(to, 'json', true),
+  },
+];
+
+function set<K extends keyof Options>(
+  options: Options,
+  key: K,
+  value: Options[K] | undefined,
+): boolean {
+  if (value === undefined) return false;
+  options[key] = value;
+  return true;
+}
+
+function oneOf<T extends string>(
+  word: string,
+  words: readonly T[],
+): T | undefined {
+  return words.find((known) => known === word);
+}
+
+/** A number as C writes it: decimal, 0x and octal. */
+function u64(word: string): bigint | undefined {
+  if (!/^(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)$/.test(word)) return undefined;
+  const value = BigInt(/^0[0-7]+$/.test(word) ? `0o${word.slice(1)}` : word);
+  return value === BigInt.asUintN(64, value) ? value : undefined;
+}
+
+export function usage(version: string): string {
+  const verbs = Object.entries(verbHelp)
+    .map(([name, help]) => `  ${name.padEnd(6)} ${help}\n`)
+    .join('');
+  return (
+    `bpf ${version} - the BPF toolchain without LLVM\n\n` +
+    `usage: bpf VERB FILE [OPTION...]\n\n${verbs}\n` +
+    "FILE may be - for standard input. `bpf VERB --help` lists a verb's options.\n"
+  );
+}
+
+export function verbUsage(verb: VerbName): string {
+  const options = table
+    .filter((option) => option.verbs.includes(verb))
+    .map(({ name, argument = '', help }) => {
+      const left = `${name} ${argument}`;
+      return `  ${left.padEnd(18)} ${help}\n`;
+    })
+    .join('');
+  return `usage: bpf ${verb} FILE [OPTION...]\n\n${verbHelp[verb]}\n\n${options}`;
+}
+
+function wrong(what: string): Failure {
+  return new Failure(`${what}\nTry \`bpf --help\`.`, EXIT_USAGE);
+}
+
+export function verbOf(word: string): VerbName {
+  if (Object.hasOwn(verbHelp, word)) return word as VerbName;
+  throw wrong(`unknown verb '${word}'`);
+}
+
+/** What stands behind the verb; 'help' when that is asked for. */
+export function parse(
+  verb: VerbName,
+  words: readonly string[],
+): Options | 'help' {
+  const options: Options = {
+    file: '',
+    dialect: 'llvm',
+    endian: 'little',
+    raw: false,
+    bytes: false,
+    numeric: false,
+    hex: false,
+    prog: '',
+    budget: BigInt(DEFAULT_BUDGET),
+    json: false,
+  };
+  for (let i = 0; i < words.length; i++) {
+    const word = words[i] ?? '';
+    if (word === '--help') return 'help';
+    if (!word.startsWith('-') || word === '-') {
+      if (options.file) throw wrong(`one FILE at a time, not also '${word}'`);
+      options.file = word;
+      continue;
+    }
+    const option = table.find((o) => o.name === word && o.verbs.includes(verb));
+    if (!option) throw wrong(`unknown option '${word}'`);
+    const argument = option.argument === undefined ? '' : words[++i];
+    if (argument === undefined) {
+      throw wrong(`an argument is missing behind '${word}'`);
+    }
+    if (!option.store(options, argument)) {
+      throw new Failure(
+        `${word} does not take '${argument}': ${option.help}`,
+        EXIT_USAGE,
+      );
+    }
+  }
+  if (!options.file) throw wrong('a FILE is missing');
+  return options;
+}

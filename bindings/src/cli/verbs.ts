@@ -1,0 +1,154 @@
+/**
+ * verbs.ts - as, dis, sim, info; what asm-core/cli/verbs.c does, through wasm.
+ */
+import { assemble, disassemble } from '../asm';
+import { BpfSyntaxError, MachineError, type Report } from '../errors';
+import { BpfObject } from '../object';
+import { Machine } from '../vm';
+import {
+  EXIT_INPUT,
+  Failure,
+  EXIT_USAGE,
+  readFile,
+  readMemory,
+  wantsColour,
+  writeAll,
+  writeFile,
+} from './files';
+import type { Options, VerbName } from './options';
+
+/** Each returns the exit status. */
+export const verbs: Record<VerbName, (options: Options) => number> = {
+  as,
+  dis,
+  sim,
+  info,
+};
+
+/** What diagnostics call the input. */
+const nameOf = ({ file }: Options): string => (file === '-' ? '<stdin>' : file);
+
+const isElf = (bytes: Uint8Array): boolean =>
+  Buffer.from(bytes.subarray(0, 4)).toString('latin1') === '\x7fELF';
+
+/** Diagnostics for people on stderr, or as JSON on stdout. */
+function print(report: Report, { json }: Options): void {
+  if (json) writeAll(1, `${JSON.stringify(report.diagnostics)}\n`);
+  else writeAll(2, wantsColour() ? report.ansi : report.text);
+}
+
+/** Prints the diagnostics of a wrong input; the exit status for it. */
+function reported(options: Options, work: () => number): number {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof BpfSyntaxError)) throw error;
+    print(error, options);
+    return EXIT_INPUT;
+  }
+}
+
+/** The input as an object: ELF, bare instructions with --raw, assembly otherwise. */
+function loadObject(options: Options, bytes: Uint8Array): BpfObject {
+  const { raw, dialect, endian } = options;
+  const filename = nameOf(options);
+  if (raw) return BpfObject.fromRaw(bytes, { filename, endian });
+  if (isElf(bytes)) return BpfObject.fromElf(bytes, { filename });
+  return assemble(bytes, { filename, dialect, endian });
+}
+
+function objectPath(file: string): string {
+  return file === '-' ? '-' : `${file.replace(/(?<=[^/])\.[^./]*$/, '')}.o`;
+}
+
+function as(options: Options): number {
+  const { dialect, endian, out, file } = options;
+  const filename = nameOf(options);
+  const bytes = readFile(file);
+  return reported(options, () => {
+    const object = assemble(bytes, { filename, dialect, endian });
+    print(object, options);
+    writeFile(out ?? objectPath(file), object.toElf());
+    return 0;
+  });
+}
+
+function dis(options: Options): number {
+  const { dialect, raw, numeric } = options;
+  const filename = nameOf(options);
+  const input = readFile(options.file);
+  return reported(options, () => {
+    const object = raw
+      ? loadObject(options, input)
+      : BpfObject.fromElf(input, { filename });
+    const { bytes, hex } = options;
+    const text = disassemble(object, { dialect, bytes, numeric, hex });
+    print(object, options);
+    writeFile(options.out ?? '-', text);
+    return 0;
+  });
+}
+
+function info(options: Options): number {
+  const { out = '-' } = options;
+  const bytes = readFile(options.file);
+  return reported(options, () => {
+    const object = loadObject(options, bytes);
+    print(object, options);
+    writeFile(out, `${object.infoText}${out === '-' ? '\n' : ''}`);
+    return 0;
+  });
+}
+
+function sim(options: Options): number {
+  const { mem, ctx, dialect, endian } = options;
+  if (mem !== undefined && ctx !== undefined) {
+    throw new Failure('--mem and --ctx exclude each other', EXIT_USAGE);
+  }
+  const bytes = readFile(options.file);
+  return reported(options, () => {
+    // Text is assembled in the machine itself, so that faults name its lines.
+    const isText = !options.raw && !isElf(bytes);
+    const filename = nameOf(options);
+    const machine = new Machine(
+      isText
+        ? { source: bytes, filename, dialect, endian }
+        : loadObject(options, bytes),
+    );
+    return simulate(machine, options);
+  });
+}
+
+function simulate(machine: Machine, options: Options): number {
+  const { prog, mem, ctx, budget } = options;
+  const program = machine.find(prog);
+  if (program === undefined) {
+    throw new Failure(
+      `${options.file}: there is no program ${prog || 'in it'}`,
+      EXIT_INPUT,
+    );
+  }
+  const memory =
+    ctx !== undefined
+      ? { ctx: readMemory(ctx) }
+      : mem !== undefined
+        ? { mem: readMemory(mem) }
+        : {};
+  try {
+    const { r0 } = machine.run(program, { ...memory, budget });
+    writeAll(1, `${machine.printk()}0x${r0.toString(16)}\n`);
+    return 0;
+  } catch (error) {
+    if (!(error instanceof MachineError)) throw error;
+    writeAll(1, machine.printk());
+    if (error.code === 'fault') print(machine.report(), options);
+    else throw new Failure(`${options.file}: ${stopText(error)}`, EXIT_INPUT);
+    return EXIT_INPUT;
+  }
+}
+
+function stopText(error: MachineError): string {
+  return error.code === 'budget'
+    ? `stopped after ${error.executed} instructions; --budget sets another limit`
+    : error.message;
+}

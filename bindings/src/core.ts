@@ -1,0 +1,69 @@
+/**
+ * core.ts - `bpf/core`: the portable part. No file, no addon, no process is touched; in browsers
+ * and workers `await init(url | bytes | module)` comes first.
+ */
+export {
+  assemble,
+  dialectNames,
+  disassemble,
+  type AssembleOptions,
+  type Dialect,
+  type DisassembleOptions,
+} from './asm';
+export {
+  array,
+  bytes,
+  chars,
+  i16,
+  i32,
+  i64,
+  i8,
+  struct,
+  u16,
+  u32,
+  u64,
+  u8,
+  type Codec,
+} from './codec';
+export { engineVersion, init, wasmModule } from './engine';
+export {
+  AssembleError,
+  BPFError,
+  BpfSyntaxError,
+  ClosedError,
+  EngineError,
+  KernelError,
+  MachineError,
+  type BPFErrorFields,
+  type Diagnostic,
+  type DiagnosticNote,
+  type DiagnosticPlace,
+  type KernelErrorFields,
+  type Report,
+} from './errors';
+export { Handle, type Closable } from './handle';
+export { BpfMap, type MapShape, type UpdateMode } from './map';
+export {
+  BpfObject,
+  type Endian,
+  type FunctionInfo,
+  type MapSpec,
+  type ObjectInfo,
+  type ProgramSpec,
+  type ReadOptions,
+  type SectionInfo,
+  type SymbolInfo,
+} from './object';
+export {
+  DEFAULT_BUDGET,
+  Machine,
+  type HostHelper,
+  type Inputs,
+  type MachineMap,
+  type MachineOptions,
+  type MachineProgram,
+  type RunOptions,
+  type RunResult,
+  type SourceText,
+} from './vm';
+export type { WasmSource } from '../../wasm/loader';

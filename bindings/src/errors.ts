@@ -1,0 +1,153 @@
+/**
+ * errors.ts - every class that this package throws, beside Node's own TypeError and RangeError.
+ *
+ * What is wrong with an input (text, ELF, BTF) is a BpfSyntaxError that carries diagnostics; what
+ * the kernel refuses is a KernelError, compatible with the BPFError of npm bpf 1.x; a program that
+ * faults in the VM is a MachineError; the toolchain's own failures are an EngineError.
+ */
+export { EngineError } from '../../wasm/loader';
+
+export interface DiagnosticPlace {
+  /** The name given for the input. */
+  file?: string;
+  /** From 1. */
+  line?: number;
+  /** From 1, in bytes. */
+  column?: number;
+  endLine?: number;
+  endColumn?: number;
+  /** In bytes from the start of the text. */
+  offset?: number;
+}
+
+export interface DiagnosticNote extends DiagnosticPlace {
+  message: string;
+}
+
+export interface Diagnostic extends DiagnosticNote {
+  severity: 'error' | 'warning' | 'note';
+  /** Stable name of the kind of diagnostic, such as 'bad-register'. */
+  code: string;
+  /** What to do about it. */
+  help?: string;
+  /** The instruction that it speaks of. */
+  insn?: number;
+  notes: DiagnosticNote[];
+}
+
+/** All diagnostics of one request, as data and as text for people. */
+export interface Report {
+  readonly diagnostics: readonly Diagnostic[];
+  /** file:line:column: error: message, the source line, a caret; every line ends in a newline. */
+  readonly text: string;
+  /** The same with terminal colours. */
+  readonly ansi: string;
+}
+
+/** An input is wrong: `diagnostics` say where and why. */
+export class BpfSyntaxError extends Error implements Report {
+  override readonly name: string = 'BpfSyntaxError';
+  readonly diagnostics: readonly Diagnostic[];
+  readonly text: string;
+  readonly ansi: string;
+
+  constructor(what: string, report: Report) {
+    const errors = report.diagnostics.filter((d) => d.severity === 'error');
+    const count = errors.length === 1 ? '1 error' : `${errors.length} errors`;
+    super(`${what}: ${count}\n${report.text.trimEnd()}`);
+    this.diagnostics = report.diagnostics;
+    this.text = report.text;
+    // Not enumerable: an uncaught error would print the same text three times.
+    this.ansi = report.ansi;
+    hide(this, 'diagnostics', 'text', 'ansi');
+  }
+}
+
+/** Assembly text is wrong. */
+export class AssembleError extends BpfSyntaxError {
+  override readonly name: string = 'AssembleError';
+}
+
+export interface BPFErrorFields {
+  /** What was being done, e.g. 'map lookup'. */
+  operation: string;
+  /** Positive errno, 0 where the kernel was not asked. */
+  errno: number;
+  /** 'EPERM', 'ENOENT', ..., or 'ERR_...' for reasons that are not the kernel's. */
+  code: string;
+  /** Entries that a batch processed before it failed, where that is known. */
+  count?: number;
+}
+
+/** A failed BPF operation, as npm bpf 1.x threw it. */
+export class BPFError extends Error {
+  override readonly name: string = 'BPFError';
+  readonly operation: string;
+  readonly errno: number;
+  readonly code: string;
+  readonly count?: number;
+
+  constructor(message: string, fields: BPFErrorFields) {
+    super(message);
+    this.operation = fields.operation;
+    this.errno = fields.errno;
+    this.code = fields.code;
+    if (fields.count !== undefined) this.count = fields.count;
+  }
+}
+
+export interface KernelErrorFields extends BPFErrorFields {
+  /** The program or map that it is about, where there is one. */
+  subject?: string;
+  /** The verifier's log, complete, where there is one. */
+  log?: string;
+}
+
+/** The kernel, or the way to it, refused an operation. */
+export class KernelError extends BPFError {
+  override readonly name: string = 'KernelError';
+  readonly subject?: string;
+  readonly log?: string;
+
+  constructor(message: string, fields: KernelErrorFields) {
+    super(message, fields);
+    if (fields.subject !== undefined) this.subject = fields.subject;
+    if (fields.log !== undefined) {
+      this.log = fields.log;
+      hide(this, 'log');
+    }
+  }
+}
+
+/** A program did something in the VM that the kernel would not have allowed, or ran too long. */
+export class MachineError extends Error {
+  override readonly name: string = 'MachineError';
+  /** 'fault', 'budget', 'helper' */
+  readonly code: string;
+  /** The instruction where it stopped, as a slot of its section. */
+  readonly insn: number;
+  /** Instructions that were run. */
+  readonly executed: bigint;
+
+  constructor(
+    message: string,
+    fields: { code: string; insn: number; executed: bigint },
+  ) {
+    super(message);
+    this.code = fields.code;
+    this.insn = fields.insn;
+    this.executed = fields.executed;
+  }
+}
+
+/** A handle was used after close(). */
+export class ClosedError extends Error {
+  override readonly name: string = 'ClosedError';
+  readonly code = 'ERR_CLOSED';
+}
+
+function hide(target: object, ...names: string[]): void {
+  for (const name of names) {
+    Object.defineProperty(target, name, { enumerable: false });
+  }
+}
