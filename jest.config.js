@@ -1,4 +1,5 @@
-// Jest runs test/js (any machine) and test/kernel (the running kernel, as root). TypeScript tests
+// Jest runs test/js (any machine), test/kernel (the running kernel, as root) and test/e2e
+// (Chromium) on what `npm run build` left in dist, so tests see what users get. TypeScript tests
 // are stripped of their types by esbuild; that they type-check is a step of scripts/test.mjs.
 /** @type {import('jest').Config} */
 module.exports = {
@@ -6,4 +7,9 @@ module.exports = {
   roots: ['<rootDir>/test/js', '<rootDir>/test/kernel'],
   testMatch: ['**/*.test.ts', '**/*.test.js'],
   transform: { '\\.ts$': '<rootDir>/scripts/jest-esbuild.js' },
+  moduleNameMapper: {
+    '^bpf$': '<rootDir>/dist/bindings/src/index.js',
+    '^bpf/core$': '<rootDir>/dist/bindings/src/core.js',
+  },
+  testTimeout: 60_000,
 };
