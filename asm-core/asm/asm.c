@@ -51,8 +51,12 @@ bool eb_asm_at_end(const eb_asm *as) {
     return as->at + 1 >= as->tokens.len;
 }
 
+unsigned eb_tolerance(eb_str name) {
+    return name.len < 2 ? 0 : name.len < 4 ? 1 : 2;
+}
+
 eb_str eb_nearest(const eb_map *map, eb_str name) {
-    unsigned best = name.len < 4 ? 1 : 2;
+    unsigned best = eb_tolerance(name);
     eb_str nearest = {0};
     for (uint32_t i = 0; i < map->entries.len && i < 10000; i++) {
         unsigned distance = eb_str_distance(map->entries.at[i].key, name, best);

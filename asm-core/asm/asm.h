@@ -127,6 +127,8 @@ void eb_asm_ends(eb_asm *as);
 void eb_asm_write_btf(eb_asm *as); /* at the end: .BTF and .BTF.ext */
 void eb_asm_resolve(eb_asm *as);   /* resolve.c: fixups to bytes and relocations */
 
+/* How many edits away a name may be to be suggested for `name`. */
+unsigned eb_tolerance(eb_str name);
 /* The name in `map` nearest to `name`, or an empty one when none is near. */
 eb_str eb_nearest(const eb_map *map, eb_str name);
 

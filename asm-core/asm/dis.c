@@ -81,11 +81,40 @@ static void put_name(eb_buf *out, eb_str name) {
         put_quoted(out, name);
 }
 
-static void put_symbol(dis *d, const eb_symbol *symbol) {
+/* A local symbol with a name at `value` of a section, or NULL: naming it relocates as naming the
+ * section does. */
+static const eb_symbol *local_at(const dis *d, uint32_t section, uint64_t value) {
+    const section_view *view = &d->views[section];
+    const eb_symbol *symbols = d->obj->symbols.at;
+    uint32_t lo = 0, hi = view->symbol_count;
+    while (lo < hi) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        if (symbols[view->symbols[mid]].value < value)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    for (; lo < view->symbol_count && symbols[view->symbols[lo]].value == value; lo++)
+        if (symbols[view->symbols[lo]].bind == EB_STB_LOCAL)
+            return &symbols[view->symbols[lo]];
+    return NULL;
+}
+
+/* `symbol` + `addend` as an expression. */
+static eb_str symbol_text(dis *d, const eb_symbol *symbol, int64_t addend) {
+    eb_buf text = {.arena = &d->obj->ctx->arena};
+    if (symbol->type == EB_STT_SECTION && symbol->section < d->obj->sections.len) {
+        const eb_symbol *local = local_at(d, symbol->section, (uint64_t)addend);
+        symbol = local ? local : symbol;
+        addend = local ? 0 : addend;
+    }
     if (symbol->type == EB_STT_SECTION || !symbol->name.len)
-        eb_buf_fmt(d->out, ".Lsection%u", symbol->section);
+        eb_buf_fmt(&text, ".Lsection%u", symbol->section);
     else
-        put_name(d->out, symbol->name);
+        put_name(&text, symbol->name);
+    if (addend)
+        eb_buf_fmt(&text, "%+lld", (long long)addend);
+    return (eb_str){(const char *)text.at, text.len};
 }
 
 /* ---- what stands where ---- */
@@ -130,7 +159,9 @@ static const eb_reloc *reloc_at(const dis *d, const eb_section *section, uint64_
     return reloc->offset == offset ? reloc : NULL;
 }
 
-static void view_targets(dis *d, const eb_section *section, section_view *view) {
+static void view_targets(dis *d, uint32_t number) {
+    const eb_section *section = &d->obj->sections.at[number];
+    section_view *view = &d->views[number];
     eb_arena *arena = &d->obj->ctx->arena;
     uint64_t slots = section->bytes.len / EBPF_SLOT;
     view->targets = eb_alloc_array(arena, (size_t)slots + 1, sizeof *view->targets);
@@ -149,8 +180,10 @@ static void view_targets(dis *d, const eb_section *section, section_view *view) 
     if (d->flags & EBPF_DIS_NUMERIC)
         memset(view->targets, 0, (size_t)(slots + 1) * sizeof *view->targets);
     for (uint64_t slot = 0; slot < slots; slot++)
-        if (view->targets[slot])
-            view->targets[slot] = view->tail[slot] ? 0 : ++d->labels;
+        if (view->targets[slot]) {
+            bool named = local_at(d, number, slot * EBPF_SLOT) != NULL;
+            view->targets[slot] = named || view->tail[slot] ? 0 : ++d->labels;
+        }
 }
 
 static int compare_values(const void *data, uint32_t a, uint32_t b) {
@@ -268,16 +301,6 @@ static uint64_t put_labels(dis *d, uint32_t number, uint64_t offset) {
                                                : UINT64_MAX;
 }
 
-static eb_str symbol_text(dis *d, const eb_symbol *symbol, int64_t addend) {
-    eb_buf *out = d->out, text = {.arena = &d->obj->ctx->arena};
-    d->out = &text;
-    put_symbol(d, symbol);
-    d->out = out;
-    if (addend)
-        eb_buf_fmt(&text, "%+lld", (long long)addend);
-    return (eb_str){(const char *)text.at, text.len};
-}
-
 /* What a relocated instruction names; false when its text cannot say it. */
 static bool reloc_names(dis *d, const eb_reloc *reloc, const ebpf_insn *insn, eb_op op,
                         eb_style *style) {
@@ -302,6 +325,17 @@ static void put_raw(dis *d, const uint8_t *bytes, unsigned slots) {
     eb_buf_str(d->out, slots == 1 ? EB_STR("                         */") : EB_STR(" */"));
 }
 
+/* What a jump inside its section names; empty in the middle of a 64-bit load. */
+static eb_str target_text(dis *d, uint32_t number, uint64_t slot) {
+    const section_view *view = &d->views[number];
+    const eb_symbol *local = local_at(d, number, slot * EBPF_SLOT);
+    if (local)
+        return symbol_text(d, local, 0);
+    if (!view->targets[slot])
+        return (eb_str){0};
+    return eb_str_fmt(&d->obj->ctx->arena, ".L%u", view->targets[slot] - 1);
+}
+
 /* One instruction, or a slot that is none as data; returns its slots. */
 static unsigned put_insn(dis *d, uint32_t number, uint64_t slot) {
     const eb_section *section = &d->obj->sections.at[number];
@@ -311,7 +345,6 @@ static unsigned put_insn(dis *d, uint32_t number, uint64_t slot) {
     eb_style style = {.hex = (d->flags & EBPF_DIS_HEX) != 0};
     ebpf_insn insn;
     eb_op op;
-    char label[16];
     bool ok = decode(d, section, offset, &insn, &op) &&
               (!reloc || reloc_names(d, reloc, &insn, op, &style));
     put_raw(d, bytes, ok ? insn.slots : 1);
@@ -321,12 +354,8 @@ static unsigned put_insn(dis *d, uint32_t number, uint64_t slot) {
         return 1;
     }
     int64_t target = reloc ? -1 : target_slot(section, &insn, op, slot);
-    uint32_t given = target >= 0 ? d->views[number].targets[target] : 0;
-    if (given) {
-        eb_buf text = {.arena = &d->obj->ctx->arena, .at = (uint8_t *)label, .cap = sizeof label};
-        eb_buf_fmt(&text, ".L%u", given - 1);
-        style.target = (eb_str){label, text.len};
-    }
+    if (target >= 0 && !(d->flags & EBPF_DIS_NUMERIC))
+        style.target = target_text(d, number, (uint64_t)target);
     eb_insn_print(d->out, d->dialect, op, &insn, &style);
     eb_buf_byte(d->out, '\n');
     return insn.slots;
@@ -444,6 +473,8 @@ static void put_undefined(dis *d) {
             continue;
         if (symbol->bind == EB_STB_WEAK)
             put_attribute(d, ".weak", symbol);
+        else if (d->dialect == EBPF_DIALECT_UBPF)
+            put_attribute(d, ".globl", symbol);
         if (symbol->visibility == EB_STV_HIDDEN)
             put_attribute(d, ".hidden", symbol);
     }
@@ -457,7 +488,7 @@ void eb_disassemble(const ebpf_object *obj, enum ebpf_dialect dialect, uint32_t 
     view_relocs(&d);
     for (uint32_t i = 1; i < obj->sections.len; i++)
         if (is_code(&obj->sections.at[i]))
-            view_targets(&d, &obj->sections.at[i], &d.views[i]);
+            view_targets(&d, i);
     for (uint32_t i = 1; i < obj->sections.len; i++) {
         const eb_section *section = &obj->sections.at[i];
         if (!is_written(section) || (!section->size && !d.views[i].symbol_count))

@@ -102,14 +102,14 @@ static const char *const take_names[] = {
 
 static eb_str nearest_literal(const eb_trie *trie, uint32_t node, eb_str text) {
     eb_str nearest = {0};
-    unsigned best = text.len < 4 ? 1 : 2;
+    unsigned best = eb_tolerance(text);
     for (uint32_t c = trie->nodes.at[node].child; c; c = trie->nodes.at[c].sibling) {
         if (trie->nodes.at[c].take != EB_TAKE_LITERAL)
             continue;
         unsigned distance = eb_str_distance(trie->nodes.at[c].literal, text, best);
-        if (distance <= best) {
+        if (distance <= best && distance) {
             nearest = trie->nodes.at[c].literal;
-            best = distance ? distance - 1 : 0;
+            best = distance - 1;
         }
     }
     return nearest;

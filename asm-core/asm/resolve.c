@@ -105,7 +105,10 @@ static void undefined(eb_asm *as, const eb_fixup *fixup, const eb_label *label) 
     eb_str near = eb_nearest(&defined, label->name);
     eb_diag *diag =
         eb_diag_add(as->ctx, EB_DIAG_UNDEFINED_LABEL, lo, hi, (int)label->name.len, label->name.at);
-    if (near.len)
+    if (label->defined)
+        eb_diag_note(as->ctx, diag, label->loc, label->end,
+                     "it is in another section; only calls lead there");
+    else if (near.len)
         eb_diag_note(as->ctx, diag, 0, 0, "did you mean '%.*s'?", (int)near.len, near.at);
 }
 
@@ -155,6 +158,11 @@ static uint32_t target_symbol(eb_asm *as, uint32_t number, int64_t *addend) {
     return section_symbol(as, label->section);
 }
 
+/* In the llvm dialect what is not here is elsewhere; in ubpf's .globl must say so. */
+static bool may_be_external(const eb_asm *as, const eb_label *label) {
+    return !label->temporary && (as->dialect == EBPF_DIALECT_LLVM || label->bound);
+}
+
 static bool is_helper(const eb_label *label, int32_t *id) {
     for (unsigned i = 0; !label->defined && i < sizeof helpers / sizeof *helpers; i++) {
         if (eb_str_is(label->name, helpers[i].name)) {
@@ -173,7 +181,7 @@ static void resolve_call(eb_asm *as, const eb_fixup *fixup, uint32_t number, uin
     if (is_helper(label, &helper)) {
         ebpf_insn insn = {.code = at[0], .imm = helper};
         ebpf_insn_encode(&insn, big ? EBPF_BIG : EBPF_LITTLE, at);
-    } else if (!label->defined && (as->dialect == EBPF_DIALECT_UBPF || label->temporary)) {
+    } else if (!label->defined && !may_be_external(as, label)) {
         undefined(as, fixup, label);
     } else if (label->defined && label->section == fixup->section && !is_global(label)) {
         if (distance(as, fixup, label, &slots))
@@ -187,9 +195,9 @@ static void resolve_call(eb_asm *as, const eb_fixup *fixup, uint32_t number, uin
 
 static void resolve_imm64(eb_asm *as, const eb_fixup *fixup, uint32_t number, uint8_t *at) {
     int64_t addend = fixup->expr.value;
-    if (!as->labels.at[number].defined &&
-        (as->dialect == EBPF_DIALECT_UBPF || as->labels.at[number].temporary)) {
-        undefined(as, fixup, &as->labels.at[number]);
+    const eb_label *label = &as->labels.at[number];
+    if (!label->defined && !may_be_external(as, label)) {
+        undefined(as, fixup, label);
         return;
     }
     uint32_t symbol = target_symbol(as, number, &addend);

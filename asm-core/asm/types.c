@@ -264,8 +264,9 @@ static bool take_number(eb_asm *as, uint32_t *value) {
     if (!eb_asm_constant(as, &number))
         return false;
     if (number < 0 || number > UINT32_MAX) {
-        eb_diag_add(as->ctx, EB_DIAG_NUMBER_RANGE, token->lo, token->hi, (int)token->text.len,
-                    token->text.at, 32u);
+        eb_str text = eb_str_fmt(&as->ctx->arena, "%lld", (long long)number);
+        eb_diag_add(as->ctx, EB_DIAG_NUMBER_RANGE, token->lo, as->tokens.at[as->at - 1].hi,
+                    (int)text.len, text.at, 32u);
         return false;
     }
     *value = (uint32_t)number;
@@ -470,8 +471,11 @@ static func_infos sort_infos(eb_asm *as, const func_infos *infos) {
     for (uint32_t i = 0; i < infos->len; i++)
         order[i] = i;
     eb_sort(&as->ctx->arena, order, infos->len, compare_infos, infos->at);
-    for (uint32_t i = 0; i < infos->len; i++)
-        *EB_PUSH(&as->ctx->arena, &sorted) = infos->at[order[i]];
+    for (uint32_t i = 0; i < infos->len; i++) {
+        const eb_func_info *info = &infos->at[order[i]];
+        if (!i || compare_infos(infos->at, order[i - 1], order[i]) != 0)
+            *EB_PUSH(&as->ctx->arena, &sorted) = *info; /* of aliases the first */
+    }
     return sorted;
 }
 
@@ -479,7 +483,7 @@ static void add_functions(eb_asm *as, func_infos *infos) {
     for (uint32_t i = 1; i < as->obj->symbols.len; i++) {
         const eb_symbol *symbol = &as->obj->symbols.at[i];
         if (symbol->type != EB_STT_FUNC || symbol->section == EB_SHN_UNDEF ||
-            symbol->section == EB_SHN_ABS)
+            symbol->section == EB_SHN_ABS || symbol->value % EBPF_SLOT)
             continue;
         bool entry = !eb_str_is(as->obj->sections.at[symbol->section].name, ".text");
         uint32_t type = add_func(as, symbol, entry);

@@ -7,7 +7,14 @@
 
 #include "map.h"
 
-enum { MAGIC = 0xeb9f, HEADER = 24, EXT_HEADER = 32, FUNC_INFO = 8, MOST_MEMBERS = 0xffff };
+enum {
+    MAGIC = 0xeb9f,
+    HEADER = 24,
+    EXT_HEADER = 32,
+    FUNC_INFO = 8,
+    LINE_INFO = 16,
+    MOST_MEMBERS = 0xffff
+};
 
 typedef struct writer {
     eb_buf types, strings;
@@ -109,27 +116,98 @@ static uint32_t infos_in_section(const eb_func_info *infos, uint32_t count) {
     return n;
 }
 
-/* Sections of records: function infos by section, no lines, no CO-RE relocations. */
-static void write_ext(writer *w, const ebpf_object *obj, const eb_func_info *infos, uint32_t count,
-                      eb_buf *ext) {
-    eb_buf info = {.arena = ext->arena};
-    eb_set32(eb_buf_room(&info, 4), w->big, FUNC_INFO);
+/* The head of one section's records; the count is filled in when it is known. */
+static void write_section_head(writer *w, eb_buf *out, eb_str name, uint32_t count) {
+    uint8_t *head = eb_buf_room(out, 8);
+    eb_set32(head, w->big, string(w, name));
+    eb_set32(head + 4, w->big, count);
+}
+
+static void write_funcs(writer *w, const ebpf_object *obj, const eb_func_info *infos,
+                        uint32_t count, eb_buf *out) {
+    eb_set32(eb_buf_room(out, 4), w->big, FUNC_INFO);
     for (uint32_t i = 0; i < count;) {
         uint32_t n = infos_in_section(infos + i, count - i);
-        uint8_t *head = eb_buf_room(&info, 8);
-        eb_set32(head, w->big, string(w, obj->sections.at[infos[i].section].name));
-        eb_set32(head + 4, w->big, n);
+        write_section_head(w, out, obj->sections.at[infos[i].section].name, n);
         for (uint32_t end = i + n; i < end; i++) {
-            uint8_t *record = eb_buf_room(&info, FUNC_INFO);
+            uint8_t *record = eb_buf_room(out, FUNC_INFO);
             eb_set32(record, w->big, infos[i].offset);
             eb_set32(record + 4, w->big, infos[i].type);
         }
     }
+}
+
+/* A line without the white space around it. */
+static eb_str trim(eb_str line) {
+    while (line.len && (line.at[0] == ' ' || line.at[0] == '\t'))
+        line = (eb_str){line.at + 1, line.len - 1};
+    while (line.len && (line.at[line.len - 1] == ' ' || line.at[line.len - 1] == '\t'))
+        line.len--;
+    return line;
+}
+
+static void write_line(writer *w, eb_buf *out, uint32_t offset, const eb_place *place) {
+    enum { LINE_MOST = (1 << 22) - 1, COLUMN_MOST = 1023 };
+    uint32_t line = place->line < LINE_MOST ? place->line : LINE_MOST;
+    uint32_t column = place->column < COLUMN_MOST ? place->column : COLUMN_MOST;
+    uint8_t *record = eb_buf_room(out, LINE_INFO);
+    eb_set32(record, w->big, offset);
+    eb_set32(record + 4, w->big, string(w, place->source->name));
+    eb_set32(record + 8, w->big, string(w, trim(place->text)));
+    eb_set32(record + 12, w->big, line << 10 | column);
+}
+
+/* A record where the line changes and where a function starts: the kernel wants one there. */
+static void write_section_lines(writer *w, const ebpf_object *obj, const eb_func_info *infos,
+                                uint32_t count, eb_buf *out) {
+    const eb_section *section = &obj->sections.at[infos[0].section];
+    size_t head = out->len;
+    uint32_t lines = 0, last = 0;
+    write_section_head(w, out, section->name, 0);
+    for (uint32_t slot = 0; slot < section->locs.len; slot++) {
+        bool starts = count && infos->offset == slot * 8;
+        if (starts)
+            infos++, count--;
+        if (!starts && section->locs.at[slot] == last)
+            continue;
+        last = section->locs.at[slot];
+        eb_place place = eb_place_of(obj->ctx, last);
+        if (!place.source)
+            continue;
+        write_line(w, out, slot * 8, &place);
+        lines++;
+    }
+    if (lines)
+        eb_set32(out->at + head + 4, w->big, lines);
+    else
+        out->len = head; /* read from a file: nobody knows */
+}
+
+static void write_lines(writer *w, const ebpf_object *obj, const eb_func_info *infos,
+                        uint32_t count, eb_buf *out) {
+    eb_set32(eb_buf_room(out, 4), w->big, LINE_INFO);
+    for (uint32_t i = 0; i < count;) {
+        uint32_t n = infos_in_section(infos + i, count - i);
+        write_section_lines(w, obj, infos + i, n, out);
+        i += n;
+    }
+    if (out->len == 4)
+        out->len = 0;
+}
+
+/* Sections of records: functions, then lines; no CO-RE relocations. */
+static void write_ext(writer *w, const ebpf_object *obj, const eb_func_info *infos, uint32_t count,
+                      eb_buf *ext) {
+    eb_buf funcs = {.arena = ext->arena}, lines = {.arena = ext->arena};
+    write_funcs(w, obj, infos, count, &funcs);
+    write_lines(w, obj, infos, count, &lines);
     uint8_t *header = write_preamble(ext, w->big, EXT_HEADER);
-    eb_set32(header + 12, w->big, (uint32_t)info.len); /* func_info_len, at offset 0 */
-    eb_set32(header + 16, w->big, (uint32_t)info.len); /* line_info_off, of length 0 */
-    eb_set32(header + 24, w->big, (uint32_t)info.len); /* core_relo_off, of length 0 */
-    eb_buf_put(ext, info.at, info.len);
+    eb_set32(header + 12, w->big, (uint32_t)funcs.len); /* func_info_len, at offset 0 */
+    eb_set32(header + 16, w->big, (uint32_t)funcs.len); /* line_info_off */
+    eb_set32(header + 20, w->big, (uint32_t)lines.len);
+    eb_set32(header + 24, w->big, (uint32_t)(funcs.len + lines.len)); /* core_relo_off, empty */
+    eb_buf_put(ext, funcs.at, funcs.len);
+    eb_buf_put(ext, lines.at, lines.len);
 }
 
 void eb_btf_write(const eb_btf *btf, const ebpf_object *obj, const eb_func_info *infos,

@@ -1,0 +1,407 @@
+/* case_test.c - the case corpus: every test/cases/<folder>/<name>.case is a test.
+ *
+ * A case is text in parts. A part starts with a line "-- name"; what stands before the first one is
+ * a comment. Parts:
+ *   -- input.s    assembly                  -- args    --dialect ubpf|llvm, --endian big|little
+ *   -- raw        expected: the bytes of every code section
+ *   -- dis        expected: the disassembly, without .BTF and .BTF.ext
+ *   -- diag       expected: the diagnostics; the input must be wrong exactly when this is here,
+ *                 unless a run faults
+ *   -- info       expected: the object as JSON
+ *   -- run        lines "prog=NAME mem=HEX", all optional; expected behind each, "=> r0" and the
+ *                 memory after it when it was given, or "=> fault"
+ * BLESS=1 writes what came out into the expected parts that a case has.
+ *
+ * Whatever a case expects, of every input that assembles is checked: its ELF is read and written
+ * again to the same bytes, and its disassembly, in either dialect, assembles to the same code. */
+#include <dirent.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "ebpf_vm.h"
+#include "object.h"
+
+#ifndef CASES
+#error "CASES must name the folder of the corpus"
+#endif
+
+enum { PARTS_MOST = 16, CASES_MOST = 4096, PATH_MOST = 512 };
+
+typedef struct part {
+    eb_str name, text;
+} part;
+
+typedef struct test_case {
+    char path[PATH_MOST];
+    char *text;
+    size_t size;
+    part parts[PARTS_MOST];
+    unsigned count;
+    ebpf_ctx *ctx; /* of the request at hand */
+    int dialect, endian;
+    bool changed; /* a part got another text: BLESS */
+} test_case;
+
+static bool code_seen[EB_DIAG_COUNT];
+
+static bool blessing(void) {
+    const char *bless = getenv("BLESS");
+    return bless && *bless && strcmp(bless, "0") != 0;
+}
+
+/* ---- files and parts ---- */
+
+static void read_case(test_case *c) {
+    FILE *file = fopen(c->path, "rb");
+    assert_non_null(file);
+    assert_int_equal(fseek(file, 0, SEEK_END), 0);
+    long size = ftell(file);
+    assert_true(size >= 0);
+    rewind(file);
+    c->size = (size_t)size;
+    c->text = malloc(c->size + 1);
+    assert_non_null(c->text);
+    assert_int_equal(fread(c->text, 1, c->size, file), c->size);
+    c->text[c->size] = 0;
+    fclose(file);
+}
+
+static void split_case(test_case *c) {
+    char *end = c->text + c->size, *line = c->text;
+    while (line < end) {
+        char *stop = memchr(line, '\n', (size_t)(end - line));
+        char *next = stop ? stop + 1 : end;
+        if (memcmp(line, "-- ", next - line < 3 ? (size_t)(next - line) : 3) == 0) {
+            assert_true(c->count < PARTS_MOST);
+            part *p = &c->parts[c->count++];
+            p->name = (eb_str){line + 3, (size_t)((stop ? stop : end) - line - 3)};
+            p->text = (eb_str){next, 0};
+        } else if (c->count) {
+            c->parts[c->count - 1].text.len = (size_t)(next - c->parts[c->count - 1].text.at);
+        }
+        line = next;
+    }
+}
+
+static part *find_part(test_case *c, const char *name) {
+    for (unsigned i = 0; i < c->count; i++)
+        if (eb_str_is(c->parts[i].name, name))
+            return &c->parts[i];
+    return NULL;
+}
+
+/* Compare an expected part with what came out; a part that is not there expects nothing. */
+static void expect(test_case *c, const char *name, const void *data, size_t size) {
+    part *p = find_part(c, name);
+    if (!p || (p->text.len == size && memcmp(p->text.at, data, size) == 0))
+        return;
+    if (!blessing())
+        fail_msg("%s: %s is\n%.*sbut expected was\n%.*s", c->path, name, (int)size,
+                 (const char *)data, (int)p->text.len, p->text.at);
+    p->text = eb_str_copy(&c->ctx->arena, (eb_str){data, size});
+    c->changed = true;
+}
+
+static void write_case(const test_case *c) {
+    FILE *file = fopen(c->path, "wb");
+    assert_non_null(file);
+    fwrite(c->text, 1, (size_t)(c->parts[0].name.at - 3 - c->text), file);
+    for (unsigned i = 0; i < c->count; i++) {
+        const part *p = &c->parts[i];
+        fprintf(file, "-- %.*s\n", (int)p->name.len, p->name.at);
+        fwrite(p->text.at, 1, p->text.len, file);
+        if (p->text.len && p->text.at[p->text.len - 1] != '\n')
+            fputc('\n', file);
+    }
+    fclose(file);
+}
+
+/* ---- expectations ---- */
+
+static bool is_code(const eb_section *section) {
+    return (section->flags & EB_SHF_EXECINSTR) && section->bytes.len;
+}
+
+static void put_code(const ebpf_object *obj, eb_buf *out) {
+    for (uint32_t i = 1; i < obj->sections.len; i++) {
+        const eb_section *section = &obj->sections.at[i];
+        if (!is_code(section))
+            continue;
+        eb_buf_fmt(out, "%.*s:\n", (int)section->name.len, section->name.at);
+        for (size_t b = 0; b < section->bytes.len; b++)
+            eb_buf_fmt(out, "%02x%c", section->bytes.at[b], b % 8 == 7 ? '\n' : ' ');
+    }
+}
+
+static eb_str without_btf(ebpf_bytes text) {
+    const char *at = text.data, *btf = at ? strstr(at, "\t.section\t\".BTF\"") : NULL;
+    return (eb_str){at, btf ? (size_t)(btf - at) : text.size};
+}
+
+static ebpf_bytes diagnostics(test_case *c) {
+    ebpf_bytes text;
+    assert_int_equal(ebpf_diagnostics(c->ctx, EBPF_DIAG_TEXT, &text), EBPF_OK);
+    return text;
+}
+
+static ebpf_object *assemble(test_case *c, ebpf_ctx *ctx, int dialect, eb_str text, int *status) {
+    ebpf_object *obj = NULL;
+    *status = ebpf_assemble(ctx, "input.s", 7, text.at, text.len, dialect, c->endian, &obj);
+    return obj;
+}
+
+/* ---- properties ---- */
+
+static void check_elf(test_case *c, const ebpf_object *obj) {
+    ebpf_bytes elf, again;
+    ebpf_object *back;
+    assert_int_equal(ebpf_object_write(c->ctx, obj, &elf), EBPF_OK);
+    if (ebpf_object_read(c->ctx, "back.o", 6, elf.data, elf.size, &back) != EBPF_OK) {
+        ebpf_bytes text = diagnostics(c);
+        fail_msg("%s: our own ELF is refused:\n%.*s", c->path, (int)text.size,
+                 (const char *)text.data);
+    }
+    assert_int_equal(ebpf_object_write(c->ctx, back, &again), EBPF_OK);
+    assert_int_equal(elf.size, again.size);
+    assert_memory_equal(elf.data, again.data, elf.size);
+}
+
+static const eb_section *section_called(const ebpf_object *obj, eb_str name) {
+    uint32_t found = eb_object_find_section(obj, name);
+    return found ? &obj->sections.at[found] : NULL;
+}
+
+static void compare_code(const test_case *c, const ebpf_object *a, const ebpf_object *b) {
+    for (uint32_t i = 1; i < a->sections.len; i++) {
+        const eb_section *x = &a->sections.at[i], *y = section_called(b, x->name);
+        if (!is_code(x))
+            continue;
+        if (!y || y->bytes.len != x->bytes.len || memcmp(x->bytes.at, y->bytes.at, x->bytes.len) ||
+            x->relocs.len != y->relocs.len)
+            fail_msg("%s: %.*s is not the same after disassembling and assembling", c->path,
+                     (int)x->name.len, x->name.at);
+        for (uint32_t r = 0; r < x->relocs.len; r++) {
+            assert_int_equal(x->relocs.at[r].offset, y->relocs.at[r].offset);
+            assert_int_equal(x->relocs.at[r].type, y->relocs.at[r].type);
+        }
+    }
+}
+
+static void check_dis(test_case *c, const ebpf_object *obj, int dialect) {
+    ebpf_ctx *ctx = ebpf_ctx_new(0);
+    ebpf_bytes text;
+    int status;
+    assert_int_equal(ebpf_disassemble(c->ctx, obj, dialect, EBPF_DIS_RAW, &text), EBPF_OK);
+    ebpf_object *back = assemble(c, ctx, dialect, (eb_str){text.data, text.size}, &status);
+    if (!back) {
+        ebpf_bytes said;
+        ebpf_diagnostics(ctx, EBPF_DIAG_TEXT, &said);
+        fail_msg("%s: its disassembly does not assemble:\n%.*s\n%.*s", c->path, (int)said.size,
+                 (const char *)said.data, (int)text.size, (const char *)text.data);
+    }
+    compare_code(c, obj, back);
+    ebpf_ctx_free(ctx);
+}
+
+/* ---- running ---- */
+
+typedef struct run {
+    char prog[64];
+    uint8_t mem[4096];
+    uint32_t size;
+    bool with_memory;
+} run;
+
+static void parse_run(const test_case *c, eb_str line, run *r) {
+    const char *at = line.at, *end = line.at + line.len;
+    while (at < end) {
+        while (at < end && *at == ' ')
+            at++;
+        const char *word = at;
+        while (at < end && *at != ' ')
+            at++;
+        eb_str w = {word, (size_t)(at - word)};
+        if (eb_str_starts(w, "prog=") && w.len - 5 < sizeof r->prog) {
+            memcpy(r->prog, w.at + 5, w.len - 5);
+        } else if (eb_str_starts(w, "mem=")) {
+            r->with_memory = true;
+            for (size_t i = 4; i + 1 < w.len && r->size < sizeof r->mem; i += 2) {
+                char digits[3] = {w.at[i], w.at[i + 1], 0};
+                r->mem[r->size++] = (uint8_t)strtoul(digits, NULL, 16);
+            }
+        } else if (w.len) {
+            fail_msg("%s: run line: what is '%.*s'?", c->path, (int)w.len, w.at);
+        }
+    }
+}
+
+static void put_run(test_case *c, const ebpf_object *obj, eb_str line, eb_buf *out) {
+    run r = {0};
+    ebpf_vm *vm = NULL;
+    parse_run(c, line, &r);
+    eb_buf_str(out, line);
+    eb_buf_byte(out, '\n');
+    if (ebpf_vm_new(c->ctx, obj, 0, &vm) != EBPF_OK) {
+        eb_buf_str(out, EB_STR("=> refused\n"));
+        return;
+    }
+    int program = ebpf_vm_program_find(vm, r.prog, (uint32_t)strlen(r.prog));
+    assert_true(program >= 0);
+    assert_int_equal(
+        ebpf_vm_start(vm, (uint32_t)program, r.mem, r.size, r.with_memory ? EBPF_VM_SIZE_IN_R2 : 0),
+        EBPF_OK);
+    ebpf_vm_state_of(vm)->budget = 1000000;
+    int stop = ebpf_vm_run(vm);
+    if (stop == EBPF_STOP_EXIT)
+        eb_buf_fmt(out, "=> 0x%llx", (unsigned long long)ebpf_vm_state_of(vm)->reg[0]);
+    else
+        eb_buf_fmt(out, "=> %s", stop == EBPF_STOP_FAULT ? "fault" : "stopped");
+    for (uint32_t i = 0; i < r.size; i++)
+        eb_buf_fmt(out, "%s%02x", i ? "" : " ", r.mem[i]);
+    eb_buf_byte(out, '\n');
+}
+
+static void check_runs(test_case *c, const ebpf_object *obj) {
+    part *p = find_part(c, "run");
+    eb_buf out = {.arena = &c->ctx->arena};
+    for (size_t at = 0; p && at < p->text.len;) {
+        const char *line = p->text.at + at, *stop = memchr(line, '\n', p->text.len - at);
+        size_t len = stop ? (size_t)(stop - line) : p->text.len - at;
+        if (len < 2 || memcmp(line, "=>", 2) != 0)
+            put_run(c, obj, (eb_str){line, len}, &out);
+        at += len + 1;
+    }
+    if (p)
+        expect(c, "run", out.at, out.len);
+}
+
+/* ---- a case ---- */
+
+static void parse_args(test_case *c) {
+    part *p = find_part(c, "args");
+    if (!p)
+        return;
+    c->dialect = strstr(p->text.at, "--dialect ubpf") &&
+                         strstr(p->text.at, "--dialect ubpf") < p->text.at + p->text.len
+                     ? EBPF_DIALECT_UBPF
+                     : EBPF_DIALECT_LLVM;
+    const char *big = strstr(p->text.at, "--endian big");
+    c->endian = big && big < p->text.at + p->text.len ? EBPF_BIG : EBPF_LITTLE;
+}
+
+static void check_object(test_case *c, const ebpf_object *obj) {
+    eb_buf code = {.arena = &c->ctx->arena};
+    ebpf_bytes text;
+    put_code(obj, &code);
+    expect(c, "raw", code.at, code.len);
+    assert_int_equal(ebpf_disassemble(c->ctx, obj, c->dialect, 0, &text), EBPF_OK);
+    eb_str shown = without_btf(text);
+    expect(c, "dis", shown.at, shown.len);
+    if (find_part(c, "info")) {
+        assert_int_equal(ebpf_object_info(c->ctx, obj, &text), EBPF_OK);
+        eb_buf line = {.arena = &c->ctx->arena};
+        eb_buf_put(&line, text.data, text.size);
+        eb_buf_byte(&line, '\n');
+        expect(c, "info", line.at, line.len);
+    }
+    check_elf(c, obj);
+    check_dis(c, obj, EBPF_DIALECT_LLVM);
+    check_dis(c, obj, EBPF_DIALECT_UBPF);
+    check_runs(c, obj);
+}
+
+static void check_case(void **state) {
+    test_case *c = *state;
+    int status;
+    read_case(c);
+    split_case(c);
+    part *input = find_part(c, "input.s");
+    assert_non_null(input);
+    parse_args(c);
+    c->ctx = ebpf_ctx_new(0);
+    ebpf_object *obj = assemble(c, c->ctx, c->dialect, input->text, &status);
+    if (obj)
+        check_object(c, obj);
+    ebpf_bytes said = diagnostics(c);
+    expect(c, "diag", said.data, said.size);
+    if (!obj && !find_part(c, "diag"))
+        fail_msg("%s does not assemble:\n%.*s", c->path, (int)said.size, (const char *)said.data);
+    for (uint32_t i = 0; i < c->ctx->diags.len; i++)
+        code_seen[c->ctx->diags.at[i].code] = true;
+    if (c->changed)
+        write_case(c);
+    ebpf_ctx_free(c->ctx);
+    free(c->text);
+}
+
+/* ---- the corpus ---- */
+
+/* Runs last: no diagnostic that text can cause is without a case that shows it. Those about binary
+ * inputs are obj_test's. */
+static void every_code_has_a_case(void **state) {
+    static const char *const names[] = {
+#define DIAG(id, severity, message, help) #id,
+#include "diag.def"
+    };
+    (void)state;
+    for (unsigned i = 0; i < EB_DIAG_NOT_ELF; i++)
+        if (!code_seen[i])
+            fail_msg("no case shows the diagnostic %s", names[i]);
+}
+
+static test_case *cases[CASES_MOST];
+static struct CMUnitTest tests[CASES_MOST + 1];
+static unsigned case_count;
+
+static int compare_paths(const void *a, const void *b) {
+    return strcmp((*(test_case *const *)a)->path, (*(test_case *const *)b)->path);
+}
+
+static void find_cases(const char *folder) {
+    DIR *dir = opendir(folder);
+    struct dirent *entry;
+    while (dir && (entry = readdir(dir))) {
+        char path[PATH_MOST];
+        const char *dot = strrchr(entry->d_name, '.');
+        if (entry->d_name[0] == '.' ||
+            snprintf(path, sizeof path, "%s/%s", folder, entry->d_name) >= PATH_MOST)
+            continue;
+        if (dot && strcmp(dot, ".case") == 0 && case_count < CASES_MOST) {
+            test_case *c = calloc(1, sizeof *c);
+            if (!c)
+                abort();
+            memcpy(c->path, path, sizeof path);
+            cases[case_count++] = c;
+        } else if (!dot) {
+            find_cases(path);
+        }
+    }
+    if (dir)
+        closedir(dir);
+}
+
+int main(void) {
+    find_cases(CASES);
+    qsort(cases, case_count, sizeof *cases, compare_paths);
+    for (unsigned i = 0; i < case_count; i++) {
+        const char *name = cases[i]->path + strlen(CASES) + 1;
+        tests[i] = (struct CMUnitTest){name, check_case, NULL, NULL, cases[i]};
+    }
+    if (!case_count) {
+        fprintf(stderr, "no cases in %s\n", CASES);
+        return 1;
+    }
+    tests[case_count] =
+        (struct CMUnitTest){"every code has a case", every_code_has_a_case, NULL, NULL, NULL};
+    int failed = _cmocka_run_group_tests("cases", tests, case_count + 1, NULL, NULL);
+    for (unsigned i = 0; i < case_count; i++)
+        free(cases[i]);
+    return failed;
+}
