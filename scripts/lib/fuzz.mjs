@@ -39,6 +39,18 @@ async function objectSeeds(log, dir) {
   }
 }
 
+/** The BTF of those objects, by itself. */
+async function btfSeeds(log, dir) {
+  await objectSeeds(log, dir);
+  for (const name of fs.readdirSync(dir).filter((n) => /\.bpfe[lb]$/.test(n))) {
+    const object = path.join(dir, name);
+    await log.run('llvm-objcopy', [
+      ...['--dump-section', `.BTF=${object}.btf`],
+      ...[object, '/dev/null'],
+    ]);
+  }
+}
+
 async function fuzz(log, target) {
   const dir = inRoot('build/fuzz');
   const seeds = path.join(dir, 'seeds', target);
@@ -47,6 +59,7 @@ async function fuzz(log, target) {
   for (const made of [seeds, grown, path.dirname(found)])
     fs.mkdirSync(made, { recursive: true });
   if (target === 'assemble') textSeeds(seeds);
+  else if (target === 'btf') await btfSeeds(log, seeds);
   else await objectSeeds(log, seeds);
   const options = [
     `-max_total_time=${seconds}`,

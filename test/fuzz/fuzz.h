@@ -6,6 +6,7 @@
 #define FUZZ_H
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "ebpf.h"
 
@@ -24,8 +25,28 @@ static inline int went_well(int status) {
     return status == EBPF_OK || status == EBPF_E_INPUT || status == EBPF_E_ARG;
 }
 
-/* Everything that can be made from an object: diagnostics, description, listings, and ELF that
- * reads back. */
+static inline void require_same(ebpf_bytes a, ebpf_bytes b) {
+    REQUIRE(a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0));
+}
+
+/* What was written reads back, as the same object, and is written in the same bytes again. */
+static inline void require_round_trip(ebpf_ctx *ctx, const ebpf_object *obj) {
+    ebpf_bytes elf, elf2, info, info2;
+    ebpf_object *read, *again;
+    if (ebpf_object_write(ctx, obj, &elf) != EBPF_OK)
+        return;
+    int status = ebpf_object_read(ctx, "again.o", 7, elf.data, elf.size, &read);
+    REQUIRE(status == EBPF_OK || status == EBPF_E_NOMEM || status == EBPF_E_LIMIT);
+    if (status != EBPF_OK || ebpf_object_write(ctx, read, &elf2) != EBPF_OK)
+        return;
+    require_same(elf, elf2);
+    if (ebpf_object_read(ctx, "again.o", 7, elf2.data, elf2.size, &again) == EBPF_OK &&
+        ebpf_object_info(ctx, read, &info) == EBPF_OK &&
+        ebpf_object_info(ctx, again, &info2) == EBPF_OK)
+        require_same(info, info2);
+}
+
+/* Everything that can be made from an object: diagnostics, description, listings, and ELF. */
 static inline void use_object(ebpf_ctx *ctx, const ebpf_object *obj) {
     ebpf_bytes out;
     if (!went_well(ebpf_object_info(ctx, obj, &out)))
@@ -33,12 +54,7 @@ static inline void use_object(ebpf_ctx *ctx, const ebpf_object *obj) {
     for (int dialect = 0; dialect < EBPF_DIALECT_COUNT; dialect++)
         if (!went_well(ebpf_disassemble(ctx, obj, dialect, EBPF_DIS_RAW, &out)))
             return;
-    int status = ebpf_object_write(ctx, obj, &out);
-    if (status != EBPF_OK)
-        return;
-    ebpf_object *again;
-    status = ebpf_object_read(ctx, "again.o", 7, out.data, out.size, &again);
-    REQUIRE(status == EBPF_OK || status == EBPF_E_NOMEM || status == EBPF_E_LIMIT);
+    require_round_trip(ctx, obj);
 }
 
 #endif

@@ -1,0 +1,85 @@
+/* Any bytes as BTF: what the reader accepts is walked, written and read back the same, and taken as
+ * what describes the maps and data of an object. Uses internals, which no entry point reaches with
+ * BTF alone. */
+#include "btf.h"
+#include "fuzz.h"
+#include "guard.h"
+
+typedef struct input {
+    const uint8_t *data;
+    size_t size;
+} input;
+
+static bool same_member(const eb_btf_member *a, const eb_btf_member *b) {
+    return eb_str_eq(a->name, b->name) && a->type == b->type && a->offset == b->offset &&
+           a->size == b->size && a->value == b->value;
+}
+
+static bool same_type(const eb_btf *x, const eb_btf *y, uint32_t id) {
+    const eb_btf_type *a = &x->types.at[id], *b = &y->types.at[id];
+    bool same = eb_str_eq(a->name, b->name) && a->kind == b->kind && a->kind_flag == b->kind_flag &&
+                a->size_or_type == b->size_or_type && a->extra == b->extra &&
+                a->index_type == b->index_type && a->count == b->count;
+    for (uint32_t i = 0; same && i < a->count; i++)
+        same = same_member(&x->members.at[a->first + i], &y->members.at[b->first + i]);
+    return same;
+}
+
+static void walk(const eb_btf *btf, eb_buf *text) {
+    for (uint32_t id = 0; id < btf->types.len; id++) {
+        text->len = 0;
+        eb_btf_spell(btf, id, text);
+        REQUIRE(eb_btf_strip(btf, id) < btf->types.len);
+        (void)eb_btf_size(btf, id);
+    }
+}
+
+static void round_trip(ebpf_ctx *ctx, const eb_btf *btf, bool big) {
+    eb_buf bytes = {.arena = &ctx->arena}, ext = {.arena = &ctx->arena};
+    eb_btf_write(btf, eb_object_new(ctx, big), NULL, 0, &bytes, &ext);
+    eb_btf *again;
+    REQUIRE(eb_btf_read(ctx, EB_STR("again"), bytes.at, bytes.len, &again) == 0);
+    REQUIRE(again->types.len == btf->types.len);
+    for (uint32_t id = 1; id < btf->types.len; id++)
+        REQUIRE(same_type(again, btf, id));
+}
+
+static void describe(ebpf_ctx *ctx, eb_btf *btf, input in) {
+    static const char *const names[] = {".maps", ".bss", ".data"};
+    ebpf_object *obj = eb_object_new(ctx, false);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        uint32_t section = eb_object_add_section(obj, eb_str_from(names[i]), EB_SHT_PROGBITS, 3);
+        obj->sections.at[section].size = 64;
+    }
+    for (uint32_t id = 1; id < btf->types.len; id++)
+        if (btf->types.at[id].kind == EB_BTF_VAR)
+            eb_object_add_symbol(obj, btf->types.at[id].name, 1 + id % 3, 8 * (id % 9));
+    uint32_t section = eb_object_add_section(obj, EB_STR(".BTF"), EB_SHT_PROGBITS, 0);
+    eb_buf_put(&obj->sections.at[section].bytes, in.data, in.size);
+    (void)eb_object_index(obj);
+    eb_buf json = {.arena = &ctx->arena};
+    eb_object_info_json(obj, &json);
+}
+
+static int run(ebpf_ctx *ctx, void *args) {
+    input in = *(const input *)args;
+    eb_btf *btf;
+    if (eb_btf_read(ctx, EB_STR("fuzz"), in.data, in.size, &btf)) {
+        REQUIRE(ctx->errors == 1);
+        return EBPF_E_INPUT;
+    }
+    eb_buf text = {.arena = &ctx->arena};
+    walk(btf, &text);
+    round_trip(ctx, btf, in.data[0] == 0xeb);
+    describe(ctx, btf, in);
+    return EBPF_OK;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    ebpf_ctx *ctx = ebpf_ctx_new(FUZZ_MEMORY);
+    if (ctx == NULL)
+        return 0;
+    (void)eb_guard(ctx, run, &(input){data, size});
+    ebpf_ctx_free(ctx);
+    return 0;
+}
