@@ -22,14 +22,10 @@ export interface Outcome {
 export function run(
   command: string,
   args: string[],
-  options: {
-    input?: string | Uint8Array;
-    env?: Record<string, string>;
-    cwd?: string;
-  } = {},
+  options: { input?: string | Uint8Array; env?: Record<string, string> } = {},
 ): Outcome {
   const { status, stdout, stderr, error } = spawnSync(command, args, {
-    cwd: options.cwd ?? root,
+    cwd: root,
     encoding: 'utf8',
     input: options.input,
     env: { ...process.env, ...options.env },
