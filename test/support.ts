@@ -22,10 +22,14 @@ export interface Outcome {
 export function run(
   command: string,
   args: string[],
-  options: { input?: string | Uint8Array; env?: Record<string, string> } = {},
+  options: {
+    input?: string | Uint8Array;
+    env?: Record<string, string>;
+    cwd?: string;
+  } = {},
 ): Outcome {
   const { status, stdout, stderr, error } = spawnSync(command, args, {
-    cwd: root,
+    cwd: options.cwd ?? root,
     encoding: 'utf8',
     input: options.input,
     env: { ...process.env, ...options.env },

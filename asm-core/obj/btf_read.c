@@ -149,10 +149,10 @@ static const char *own_fault(const eb_btf_type *t) {
     bool power = size && (size & (size - 1)) == 0;
     switch (t->kind) {
     case EB_BTF_INT:
-        return size == 0 || size > 16         ? "an integer has 1 to 16 bytes"
-               : bits == 0 || bits > size * 8 ? "an integer has more bits than its bytes"
-               : bits + shift > size * 8      ? "an integer's bits lie outside of it"
-                                              : NULL;
+        return size > 16                 ? "an integer has up to 16 bytes"
+               : bits > size * 8         ? "an integer has more bits than its bytes"
+               : bits + shift > size * 8 ? "an integer's bits lie outside of it"
+                                         : NULL;
     case EB_BTF_ENUM:
     case EB_BTF_ENUM64:
         return !power || size > 8 ? "an enumeration has 1, 2, 4 or 8 bytes" : NULL;

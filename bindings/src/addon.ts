@@ -64,6 +64,9 @@ function open(): Addon {
     const said = error instanceof Error ? error.message : String(error);
     throw unavailable(`the addon ${path} does not load: ${said}`, error);
   }
+  if (typeof opened.init !== 'function') {
+    throw unavailable(`the addon ${path} is none of this package`);
+  }
   opened.init({ KernelError });
   return opened;
 }

@@ -68,14 +68,14 @@ class Screen {
   draw(rows, elapsed) {
     this.#measure(rows, elapsed);
     const left = Math.max(0, Math.ceil(this.#seconds - elapsed));
-    this.#put(rows, this.#paint.dim(`${left} s left`));
+    this.#put(rows, `${left} s left`);
   }
 
   end(rows, elapsed) {
     this.#rates = new Map(
       rows.map((row) => [row.pid, row.count / Math.max(elapsed, 0.001)]),
     );
-    this.#put(rows, this.#paint.dim(`in ${elapsed.toFixed(1)} s, detached`));
+    this.#put(rows, `in ${elapsed.toFixed(1)} s, detached`);
     this.#restore();
     process.removeListener('exit', this.#restore);
   }
@@ -94,20 +94,24 @@ class Screen {
 
   #put(rows, state) {
     const { columns = 80, rows: height = 24 } = this.#out;
-    const { bold, dim } = this.#paint;
     const fits = Math.max(1, height - FRAME);
     const shown = rows.slice(0, Math.min(fits, this.#top ?? 20));
     const more = rows.length - shown.length;
-    const title = `${bold('System calls')}  ${number(sum(rows))} by ${count(rows.length, 'process')}, ${state}`;
-    const header = cells('PID', 'COMMAND'.padEnd(NAME), 'CALLS', 'CALLS/S');
+    const { bold, dim } = this.#paint;
+    // A line that wraps would put the next frame into the wrong place.
+    const fit = (text) => text.slice(0, columns - 1);
     const lines = [
-      title,
-      dim(header),
+      bold(
+        fit(
+          `${number(sum(rows))} system calls by ${count(rows.length, 'process')}, ${state}`,
+        ),
+      ),
+      dim(fit(cells('PID', 'COMMAND'.padEnd(NAME), 'CALLS', 'CALLS/S'))),
       ...shown.map((row) => this.#row(row, shown[0].count, columns)),
-      more > 0
-        ? dim(`${' '.repeat(PID)}  and ${count(more, 'more process')}`)
-        : '',
     ];
+    if (more > 0) {
+      lines.push(dim(`${' '.repeat(PID)}  and ${count(more, 'more process')}`));
+    }
     const up = this.#lines > 0 ? `\x1b[${this.#lines}A\r` : '';
     const text = lines.map((line) => `${line}\x1b[K\n`).join('');
     this.#out.write(`${up}${text}\x1b[J`);

@@ -350,7 +350,7 @@ static void refused(void **state) {
         {0, 12, 20, "type 2 is cut off"},
         {INT, 0, 0x10000, "the name of type 1 lies outside"},
         {INT, 4, 30u << 24, "unknown kind 30"},
-        {INT, 8, 17, "an integer has 1 to 16 bytes"},
+        {INT, 8, 17, "an integer has up to 16 bytes"},
         {INT, 12, 33, "more bits than its bytes"},
         {INT, 12, 8 << 16 | 32, "bits lie outside"},
         {ARRAY, 12, 999, "type 4 refers to type 999 of 28"},

@@ -546,6 +546,49 @@ static void clang_19(void **state) {
     check_clang("clang-19");
 }
 
+static void gcc_bpf(void **state) {
+    (void)state;
+    if (!unit_has_tool("bpf-gcc"))
+        UNIT_SKIP("bpf-gcc (Debian's gcc-bpf) is not installed");
+    static const char *const options[] = {"-gbtf", "-g", "-gbtf -mbig-endian"};
+    for (uint32_t i = 0; i < COUNT(options); i++) {
+        char command[512], said[1024];
+        snprintf(command, sizeof command, "bpf-gcc -O2 %s -c " TEST_DATA "/object.c -o gcc.o",
+                 options[i]);
+        if (unit_run(command, said, sizeof said))
+            fail_msg("%s: %s", command, said);
+        compare_with_original("gcc.o");
+    }
+}
+
+/* libbpf's linker leaves local symbols behind global ones: what we write is in order again. */
+static void linked_by_bpftool(void **state) {
+    (void)state;
+    if (!unit_has_tool("bpftool") || !unit_has_tool("clang-14"))
+        UNIT_SKIP("bpftool and clang-14 are not installed");
+    char said[1024];
+    if (unit_run("clang-14 -target bpfel -g -O2 -c " TEST_DATA "/object.c -o part1.o && "
+                 "printf 'static int a; __attribute__((section(\"tc\"))) int more(void *c) "
+                 "{ return a++; }' >part2.c && clang-14 -target bpfel -g -O2 -c part2.c && "
+                 "bpftool gen object linked.o part1.o part2.o",
+                 said, sizeof said))
+        fail_msg("%s", said);
+    ebpf_ctx *ctx = unit_open();
+    unit_file file = unit_read("linked.o");
+    ebpf_object *obj = expect_round_trip(ctx, file.at, file.size);
+    assert_int_equal(obj->maps.len, 4);
+    eb_buf elf;
+    write_elf(obj, &elf);
+    unit_write("linked.o", elf.at, elf.len);
+    if (unit_run("readelf -a -W linked.o | grep -i warning; bpftool gen skeleton linked.o | "
+                 "grep -q 'struct bpf_program .more'",
+                 said, sizeof said) ||
+        said[0])
+        fail_msg("%s", said);
+    free(file.at);
+    unit_close(ctx);
+}
+
 /* What is known of clang's maps and programs, not only that it survives. */
 static void clang_views(void **state) {
     (void)state;
@@ -695,6 +738,8 @@ int main(void) {
         cmocka_unit_test(random_bytes),
         cmocka_unit_test(clang_14),
         cmocka_unit_test(clang_19),
+        cmocka_unit_test(gcc_bpf),
+        cmocka_unit_test(linked_by_bpftool),
         cmocka_unit_test(clang_views),
         cmocka_unit_test(same_bytes_as_llvm),
         cmocka_unit_test(readelf_accepts),

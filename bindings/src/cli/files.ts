@@ -80,8 +80,9 @@ export function codeOf(error: unknown): unknown {
   return error instanceof Error && 'code' in error ? error.code : undefined;
 }
 
-/** Node says "ENOENT: no such file or directory, open 'x'": the middle is enough. */
+/** Node says "ENOENT: no such file or directory, open 'x'": the middle, as strerror has it. */
 function reason(error: unknown): string {
+  if (codeOf(error) === 'EISDIR') return 'Is a directory';
   const text = error instanceof Error ? error.message : String(error);
   const middle = /^[A-Z]+: (.*?), /.exec(text)?.[1] ?? text;
   return middle.charAt(0).toUpperCase() + middle.slice(1);

@@ -1,5 +1,6 @@
-/* What clang makes of this is read, written and compared by obj_test.c: maps of each form, data in
- * every kind of section, calls between sections, static and global functions, a weak extern. */
+/* What clang and gcc make of this is read, written and compared by obj_test.c: maps of each form,
+ * data in every kind of section, calls between sections, static and global functions, a weak
+ * extern. */
 #define SEC(name)            __attribute__((section(name), used))
 #define __uint(name, value)  int(*name)[value]
 #define __type(name, value)  typeof(value) *name
@@ -49,7 +50,11 @@ const volatile u32 setting = 5;
 const volatile enum colour colour = GREEN;
 static const char *const message = "a string literal";
 
+#ifdef __clang__
 static void *(*lookup)(void *, const void *) = (void *)1;
+#else
+void *lookup(void *, const void *) __attribute__((kernel_helper(1)));
+#endif
 extern int absent(void) __attribute__((weak));
 
 static __attribute__((noinline)) int twice(int a) {
