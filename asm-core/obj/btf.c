@@ -163,8 +163,8 @@ uint32_t eb_btf_size(const eb_btf *btf, uint32_t id) {
 
 /* ---- spelling ---- */
 
-/* What stands to the left of the declared name, and what to its right, as C's inside-out syntax
- * wants it: `int (*` and `)[4]` for a pointer to an array. */
+/* C declares inside out: a type is what stands to the left of a name and what to its right, `int
+ * (*` and `)[4]` for a pointer to an array. spell_left and spell_right write the two. */
 typedef struct spelling {
     const eb_btf *btf;
     eb_buf *out;

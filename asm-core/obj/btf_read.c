@@ -88,27 +88,15 @@ static int read_header(reader *r, const uint8_t *bytes, size_t size) {
 
 /* ---- types ---- */
 
-/* Bytes behind the head: those of the type itself and of each member; false for unknown kinds. */
-static bool kind_layout(uint8_t kind, uint32_t *own, uint32_t *each) {
-    *own = kind == EB_BTF_ARRAY                                                  ? 12
-           : kind == EB_BTF_INT || kind == EB_BTF_VAR || kind == EB_BTF_DECL_TAG ? 4
-                                                                                 : 0;
-    switch (kind) {
-    case EB_BTF_STRUCT:
-    case EB_BTF_UNION:
-    case EB_BTF_DATASEC:
-    case EB_BTF_ENUM64:
-        *each = 12;
-        break;
-    case EB_BTF_ENUM:
-    case EB_BTF_FUNC_PROTO:
-        *each = 8;
-        break;
-    default:
-        *each = 0;
-    }
-    return kind > EB_BTF_VOID && kind <= LAST_KIND;
-}
+/* Bytes behind the head of each kind: its own, and those of each member. */
+static const struct {
+    uint8_t own, each;
+} layouts[LAST_KIND + 1] = {
+    [EB_BTF_INT] = {4, 0},     [EB_BTF_ARRAY] = {12, 0},   [EB_BTF_STRUCT] = {0, 12},
+    [EB_BTF_UNION] = {0, 12},  [EB_BTF_ENUM] = {0, 8},     [EB_BTF_FUNC_PROTO] = {0, 8},
+    [EB_BTF_VAR] = {4, 0},     [EB_BTF_DATASEC] = {0, 12}, [EB_BTF_DECL_TAG] = {4, 0},
+    [EB_BTF_ENUM64] = {0, 12},
+};
 
 static bool read_member(reader *r, const eb_btf_type *type, eb_btf_member *m) {
     bool named = true;
@@ -170,7 +158,7 @@ static const char *own_fault(const eb_btf_type *t) {
 }
 
 static int read_type(reader *r) {
-    uint32_t id = r->btf->types.len, own, each;
+    uint32_t id = r->btf->types.len;
     size_t left = r->types_size - r->at;
     if (left < TYPE)
         return damaged(r, "type %u is cut off", id);
@@ -182,10 +170,11 @@ static int read_type(reader *r) {
     t.size_or_type = take32(r);
     if (!named)
         return damaged(r, "the name of type %u lies outside of the strings", id);
-    if (!kind_layout(t.kind, &own, &each))
+    if (t.kind == EB_BTF_VOID || t.kind > LAST_KIND)
         return damaged(r, "type %u has the unknown kind %u", id, t.kind);
+    uint32_t own = layouts[t.kind].own, each = layouts[t.kind].each;
     t.count = each ? low : 0;
-    if (left - TYPE < own + (uint64_t)each * t.count)
+    if (left - TYPE < own + (size_t)each * t.count)
         return damaged(r, "type %u is cut off", id);
     if (t.kind == EB_BTF_ARRAY) {
         t.size_or_type = take32(r);
