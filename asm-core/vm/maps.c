@@ -262,41 +262,14 @@ int eb_vmap_next(const eb_vmap *map, const uint8_t *key, uint8_t *next) {
 /* ---- making one ---- */
 
 static const char *type_name(uint32_t type) {
-    static const char *const names[] = {"unspec",
-                                        "hash",
-                                        "array",
-                                        "prog_array",
-                                        "perf_event_array",
-                                        "percpu_hash",
-                                        "percpu_array",
-                                        "stack_trace",
-                                        "cgroup_array",
-                                        "lru_hash",
-                                        "lru_percpu_hash",
-                                        "lpm_trie",
-                                        "array_of_maps",
-                                        "hash_of_maps",
-                                        "devmap",
-                                        "sockmap",
-                                        "cpumap",
-                                        "xskmap",
-                                        "sockhash",
-                                        "cgroup_storage",
-                                        "reuseport_sockarray",
-                                        "percpu_cgroup_storage",
-                                        "queue",
-                                        "stack",
-                                        "sk_storage",
-                                        "devmap_hash",
-                                        "struct_ops",
-                                        "ringbuf",
-                                        "inode_storage",
-                                        "task_storage",
-                                        "bloom_filter",
-                                        "user_ringbuf",
-                                        "cgrp_storage",
-                                        "arena"};
-    return type < sizeof names / sizeof *names ? names[type] : "?";
+    switch (type) {
+#define MAP(id, number, name, since)                                                               \
+    case number:                                                                                   \
+        return name;
+#include "map.def"
+    default:
+        return "unknown";
+    }
 }
 
 /* What is wrong with the definition, or NULL. */
