@@ -32,6 +32,7 @@ export {
   KernelProgram,
   Link,
   load,
+  mountTracefs,
   type AttachTarget,
   type Availability,
   type Backend,

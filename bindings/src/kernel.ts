@@ -58,6 +58,14 @@ export function backend(): Backend {
   return { name: 'vm', ...(reason !== undefined && { reason }) };
 }
 
+/**
+ * Mount tracefs where attaching to tracepoints looks for it, unless it is there; needs root. Nothing
+ * else in this package mounts anything.
+ */
+export function mountTracefs(): void {
+  addon().mountTracefs();
+}
+
 export interface LoadOptions {
   /** Object name, which prefixes its data maps. */
   name?: string;

@@ -5,6 +5,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
+import { assemble, chars, Machine, struct, u32, u64 } from 'bpf';
 import { absent, root, run, testUnless } from '../support';
 
 const demo = join(root, 'examples/syscalls/main.js');
@@ -36,6 +37,48 @@ function expectedRows(): Report['rows'] {
   }
   return [...rows.values()].sort((a, b) => b.count - a.count || a.pid - b.pid);
 }
+
+describe('the program', () => {
+  const program = assemble(
+    readFileSync(join(root, 'examples/syscalls/syscalls.s')),
+  );
+  const stat = struct({ count: u64, comm: chars(16) });
+  const open = (options = {}) => {
+    const machine = new Machine(program, options);
+    const counts = machine.maps['counts']?.as(u32, stat);
+    if (!counts) throw new Error('there is no map counts');
+    const call = (pid: number, tgid: number, comm: string): void => {
+      machine.set({ pid, tgid, comm }).run('count_syscall', {
+        ctx: new Uint8Array(16),
+      });
+    };
+    return { counts, call };
+  };
+
+  test('names a process by its main thread, whoever calls first', () => {
+    const { counts, call } = open();
+    call(11, 10, 'worker');
+    expect(counts.get(10)).toEqual({ count: 1n, comm: '' });
+    call(10, 10, 'before-exec');
+    call(11, 10, 'worker');
+    expect(counts.get(10)).toEqual({ count: 3n, comm: 'before-exec' });
+    call(10, 10, 'after');
+    expect(counts.get(10)).toEqual({ count: 4n, comm: 'after' });
+  });
+
+  test('loses nothing when another thread inserts first', () => {
+    const { counts, call } = open({
+      helpers: {
+        map_update_elem: () => {
+          counts.set(10, { count: 1n, comm: 'faster' });
+          return -17;
+        },
+      },
+    });
+    call(11, 10, 'slower');
+    expect(counts.get(10)).toEqual({ count: 2n, comm: 'faster' });
+  });
+});
 
 describe('the demo in the VM', () => {
   test('counts every recorded call, as JSON', () => {
