@@ -1,5 +1,5 @@
 // init.cc: the module: registration, per-environment data, and the functions that belong to no
-// handle. What is exported, and the rules that hold everywhere, are in addon.d.ts; how the files
+// handle. What is exported, and the rules that hold everywhere, are in addon.ts; how the files
 // share work is in addon.h. C++ converts values and calls kb; decisions are TypeScript's.
 #include "addon.h"
 #include <errno.h>
