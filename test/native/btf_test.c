@@ -229,6 +229,41 @@ static void func_infos(void **state) {
     }
 }
 
+/* Where instructions know the text they come from, lines are recorded where they change and where
+ * functions start. */
+static void line_infos(void **state) {
+    (void)state;
+    ebpf_ctx *ctx = unit_open();
+    ebpf_object *obj = eb_object_new(ctx, false);
+    eb_loc first = eb_source_add(ctx, EB_STR("x.s"), EB_STR("one\n  two \n"));
+    uint32_t text = eb_object_add_section(obj, EB_STR(".text"), EB_SHT_PROGBITS, 0);
+    const eb_loc locs[] = {first, first, first + 6, first + 6, 0};
+    for (uint32_t i = 0; i < COUNT(locs); i++)
+        *EB_PUSH(&ctx->arena, &obj->sections.at[text].locs) = locs[i];
+    eb_func_info infos[] = {{text, 0, FUNC}, {text, 24, FUNC}};
+    eb_buf bytes = {.arena = &ctx->arena}, ext = {.arena = &ctx->arena};
+    eb_btf_write(every_kind(ctx), obj, infos, 2, &bytes, &ext);
+    uint32_t offset = eb_get32(ext.at + 16, false);
+    assert_int_equal(eb_get32(ext.at + 20, false), 4 + 8 + 3 * 16);
+    const uint8_t *line = ext.at + 32 + offset;
+    const char *strings = (const char *)bytes.at + 24 + eb_get32(bytes.at + 16, false);
+    assert_int_equal(eb_get32(line, false), 16);
+    assert_string_equal(strings + eb_get32(line + 4, false), ".text");
+    assert_int_equal(eb_get32(line + 8, false), 3);
+    static const struct {
+        uint32_t offset, place;
+        const char *text;
+    } want[] = {{0, 1 << 10 | 1, "one"}, {16, 2 << 10 | 3, "two"}, {24, 2 << 10 | 3, "two"}};
+    for (uint32_t i = 0; i < COUNT(want); i++) {
+        const uint8_t *record = line + 12 + 16 * i;
+        assert_int_equal(eb_get32(record, false), want[i].offset);
+        assert_string_equal(strings + eb_get32(record + 4, false), "x.s");
+        assert_string_equal(strings + eb_get32(record + 8, false), want[i].text);
+        assert_int_equal(eb_get32(record + 12, false), want[i].place);
+    }
+    unit_close(ctx);
+}
+
 /* ---- tests: looking up ---- */
 
 static void sizes(void **state) {
@@ -504,12 +539,19 @@ static void kernel_types(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(round_trip),       cmocka_unit_test(strings_once),
-        cmocka_unit_test(too_many_members), cmocka_unit_test(member_limit),
-        cmocka_unit_test(func_infos),       cmocka_unit_test(sizes),
-        cmocka_unit_test(spelling),         cmocka_unit_test(circles),
-        cmocka_unit_test(refused),          cmocka_unit_test(damaged),
-        cmocka_unit_test(bpftool_dump),     cmocka_unit_test(kernel_load),
+        cmocka_unit_test(round_trip),
+        cmocka_unit_test(strings_once),
+        cmocka_unit_test(too_many_members),
+        cmocka_unit_test(member_limit),
+        cmocka_unit_test(func_infos),
+        cmocka_unit_test(line_infos),
+        cmocka_unit_test(sizes),
+        cmocka_unit_test(spelling),
+        cmocka_unit_test(circles),
+        cmocka_unit_test(refused),
+        cmocka_unit_test(damaged),
+        cmocka_unit_test(bpftool_dump),
+        cmocka_unit_test(kernel_load),
         cmocka_unit_test(kernel_types),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

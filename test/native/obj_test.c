@@ -266,6 +266,58 @@ static void groups_and_links(void **state) {
     unit_close(ctx);
 }
 
+/* Relocations of both forms for one section; numbers in groups and links that lead nowhere. */
+static void refused_references(void **state) {
+    (void)state;
+    static const struct {
+        const char *section;
+        unsigned offset; /* in its header, or 64 and more: in its contents */
+        uint32_t value;
+        const char *error;
+    } cases[] = {
+        {".group", 44, 99, "'.group' is named by a symbol that does not exist"},
+        {".group", 32, 7, "'.group' is a group of no whole number of words"},
+        {".group", 64 + 4, 99, "'.group' groups a section that does not exist"},
+        {".profile", 44, 99, "'.profile' refers to a section that does not exist"},
+        {".rela.profile", 44, 2, "has relocations of the other form"},
+        {".rela.profile", 44, 5, "relocates a section without contents"},
+        {".rela.profile", 64, 8, "relocation 0 of section 8 '.rela.profile' lies outside"},
+        {".rela.profile", 64 + 12, 99, "refers to a symbol that does not exist"},
+    };
+    for (uint32_t i = 0; i < COUNT(cases); i++) {
+        ebpf_ctx *ctx = unit_open();
+        ebpf_object *obj = eb_object_new(ctx, false);
+        uint32_t code = add_section(obj, ".text", EB_SHF_ALLOC | EB_SHF_EXECINSTR, 8, 16);
+        uint32_t group = eb_object_add_section(obj, EB_STR(".group"), EB_SHT_GROUP, 0);
+        uint32_t bss = eb_object_add_section(obj, EB_STR(".bss"), EB_SHT_NOBITS, EB_SHF_ALLOC);
+        eb_object_add_section(obj, EB_STR(".empty"), EB_SHT_PROGBITS, 0);
+        uint32_t profile = add_section(obj, ".profile", EB_SHF_INFO_LINK, 1, 8);
+        uint32_t f = add_symbol(obj, "f", code, 0, 16, EB_STB_GLOBAL, EB_STT_FUNC);
+        obj->sections.at[bss].size = 8;
+        obj->sections.at[group].link = EB_LINK_SYMTAB;
+        obj->sections.at[group].info = f;
+        eb_set32(eb_buf_room(&obj->sections.at[group].bytes, 4), false, 1);
+        eb_set32(eb_buf_room(&obj->sections.at[group].bytes, 4), false, profile);
+        add_reloc(obj, code, 0, EB_R_BPF_64_32, f, 0);
+        add_reloc(obj, profile, 0, EB_R_BPF_64_ABS32, f, 4);
+        obj->sections.at[profile].rela = true;
+        eb_buf elf;
+        write_elf(obj, &elf);
+        expect_round_trip(ctx, elf.at, elf.len);
+        walker w = {elf.at, 0, NULL};
+        uint64_t at = 1;
+        while (strcmp(section_text(&w, at), cases[i].section) != 0)
+            at++;
+        at = header_of(&w, at);
+        at = cases[i].offset < 64 ? at + cases[i].offset
+                                  : field(&w, at + 24, 8) + cases[i].offset - 64;
+        eb_set32(elf.at + at, false, cases[i].value);
+        assert_int_equal(eb_elf_read(ctx, EB_STR("x.o"), elf.at, elf.len, &obj), EBPF_E_INPUT);
+        unit_expect_error(ctx, cases[i].error);
+        unit_close(ctx);
+    }
+}
+
 /* A name that ends another one shares its bytes, as LLVM has it. */
 static void strings_share_tails(void **state) {
     (void)state;
@@ -729,6 +781,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(round_trip),
         cmocka_unit_test(groups_and_links),
+        cmocka_unit_test(refused_references),
         cmocka_unit_test(strings_share_tails),
         cmocka_unit_test(too_many_sections),
         cmocka_unit_test(raw_bytes),

@@ -130,6 +130,49 @@ static uint32_t many_members(eb_btf *btf) {
     return definition(btf, m, COUNT(m));
 }
 
+/* An inner map whose definition is `inner`, in a member that is followed by `last` others. */
+static uint32_t outer_of(eb_btf *btf, uint32_t inner, uint32_t last) {
+    uint32_t type = pointer(btf, number(btf, EB_MAP_HASH_OF_MAPS));
+    uint32_t values = eb_btf_add_array(btf, pointer(btf, inner), int_id(btf), 0);
+    uint32_t record = eb_btf_add_record(btf, EB_BTF_STRUCT, (eb_str){0}, 24);
+    eb_btf_add_member(btf, EB_STR("type"), type, 0);
+    eb_btf_add_member(btf, EB_STR("values"), values, 64);
+    for (uint32_t i = 0; i < last; i++)
+        eb_btf_add_member(btf, EB_STR("map_flags"), type, 128);
+    return record;
+}
+
+static uint32_t two_levels(eb_btf *btf) {
+    member m[] = {{"type", number(btf, EB_MAP_ARRAY)}};
+    return outer_of(btf, outer_of(btf, definition(btf, m, COUNT(m)), 0), 0);
+}
+
+static uint32_t values_first(eb_btf *btf) {
+    return outer_of(btf, no_type(btf), 1);
+}
+
+static uint32_t inner_without_type(eb_btf *btf) {
+    return outer_of(btf, no_type(btf), 0);
+}
+
+static uint32_t values_of_ints(eb_btf *btf) {
+    return outer_of(btf, int_id(btf), 0);
+}
+
+static uint32_t pinned_inner(eb_btf *btf) {
+    member m[] = {{"type", number(btf, EB_MAP_ARRAY)}, {"pinning", number(btf, 1)}};
+    return outer_of(btf, definition(btf, m, COUNT(m)), 0);
+}
+
+static uint32_t two_extras(eb_btf *btf) {
+    uint32_t extra = eb_btf_add_enum(btf, EB_BTF_ENUM, (eb_str){0}, 4, false);
+    eb_btf_add_enumerator(btf, EB_STR("a"), 1);
+    eb_btf_add_enumerator(btf, EB_STR("b"), 2);
+    uint32_t record = eb_btf_add_record(btf, EB_BTF_STRUCT, (eb_str){0}, 8);
+    eb_btf_add_member(btf, EB_STR("map_extra"), extra, 0);
+    return record;
+}
+
 static uint32_t no_struct(eb_btf *btf) {
     return int_id(btf);
 }
@@ -162,6 +205,12 @@ static void damaged_maps(void **state) {
                  {bad_pinning, "'pinning' is neither 0"},
                  {values_of_hash, "'values' is for maps of maps"},
                  {many_members, "more than 64 members"},
+                 {two_levels, "map 'm.inner': 'values' cannot stand in an inner map"},
+                 {values_first, "'values' must be the last member"},
+                 {inner_without_type, "map 'm.inner': its 'type' is missing"},
+                 {values_of_ints, "does not point to the struct of a map"},
+                 {pinned_inner, "map 'm.inner': 'pinning' cannot stand in an inner map"},
+                 {two_extras, "its enum must have one value"},
                  {no_struct, "its type is not a struct"}};
     for (uint32_t i = 0; i < COUNT(cases); i++) {
         ebpf_ctx *ctx = unit_open();
@@ -194,6 +243,38 @@ static uint32_t program_array(eb_btf *btf) {
     eb_btf_add_member(btf, EB_STR("type"), type, 0);
     eb_btf_add_member(btf, EB_STR("values"), values, 64);
     return record;
+}
+
+/* What the variable must be, whatever its type. */
+static void damaged_variables(void **state) {
+    (void)state;
+    static const struct {
+        uint32_t linkage, offset;
+        const char *name, *error;
+        eb_loc loc;
+    } cases[] = {{EB_BTF_STATIC, 0, "m", "map 'm': maps must be global variables", 0},
+                 {EB_BTF_GLOBAL, 8, "m", "map 'm': it reaches past the end of section .maps", 0},
+                 {EB_BTF_GLOBAL, 0, "", "it is no variable with a name", 0},
+                 {EB_BTF_STATIC, 0, "m", "maps.s:1:4: error: map 'm'", 3}};
+    for (uint32_t i = 0; i < COUNT(cases); i++) {
+        ebpf_ctx *ctx = unit_open();
+        ebpf_object *obj = eb_object_new(ctx, false);
+        eb_loc first = eb_source_add(ctx, EB_STR("maps.s"), EB_STR("   m"));
+        uint32_t section = add_section(obj, ".maps", EB_SHF_ALLOC | EB_SHF_WRITE, 8, 32);
+        uint32_t symbol = add_symbol(obj, "m", section, 0, 32, EB_STB_GLOBAL, EB_STT_OBJECT);
+        obj->symbols.at[symbol].loc = cases[i].loc ? first + cases[i].loc : 0;
+        eb_btf *btf = eb_btf_new(&ctx->arena);
+        eb_btf_add_int(btf, EB_STR("int"), 4, EB_BTF_SIGNED);
+        member m[] = {{"type", number(btf, EB_MAP_ARRAY)}};
+        uint32_t record = definition(btf, m, COUNT(m));
+        uint32_t var = eb_btf_add_var(btf, eb_str_from(cases[i].name), record, cases[i].linkage);
+        eb_btf_add_datasec(btf, EB_STR(".maps"), 32);
+        eb_btf_add_datasec_var(btf, var, cases[i].offset, 32);
+        add_btf_sections(obj, btf, NULL, 0);
+        assert_int_equal(eb_object_index(obj), EBPF_E_INPUT);
+        unit_expect_error(ctx, cases[i].error);
+        unit_close(ctx);
+    }
 }
 
 static void maps_of_maps(void **state) {
@@ -395,6 +476,7 @@ int main(void) {
         cmocka_unit_test(damaged_functions),
         cmocka_unit_test(maps),
         cmocka_unit_test(damaged_maps),
+        cmocka_unit_test(damaged_variables),
         cmocka_unit_test(maps_of_maps),
         cmocka_unit_test(maps_without_btf),
         cmocka_unit_test(places_variables),
