@@ -22,9 +22,6 @@ const retries = {
 const onLinux = process.platform === 'linux';
 const addonName = `${process.platform}-${process.arch}.node`;
 
-/** Until every folder has landed: what has no sources yet is not asked for. */
-const has = (name) => fs.existsSync(inRoot(name));
-
 /** libbpf comes from Debian's sources; where apt has none, or on request, from the system. */
 const systemLibbpf =
   onLinux &&
@@ -153,10 +150,8 @@ const native = {
       [inRoot(), systemLibbpf, modified('build/deps/lib/libbpf.a')],
     ),
   outputs: [
-    ...(has('asm-core/cli/main.c') ? ['build/release/bpfc'] : []),
-    ...(onLinux && has('bindings/addon/CMakeLists.txt')
-      ? ['build/release/bpf_kernel.node']
-      : []),
+    'build/release/bpfc',
+    ...(onLinux ? ['build/release/bpf_kernel.node'] : []),
   ],
   async run(log) {
     const libbpf = `-DBPF_SYSTEM_LIBBPF=${systemLibbpf ? 'ON' : 'OFF'}`;
@@ -169,11 +164,10 @@ const wasm = {
   name: 'wasm',
   what: 'bpf.wasm',
   inputs: () => hashInputs([...cmakeFiles, 'asm-core'], [inRoot()]),
-  outputs: has('asm-core/api') ? ['build/wasm/bpf.wasm'] : [],
+  outputs: ['build/wasm/bpf.wasm'],
   async run(log) {
     await log.run('cmake', ['--preset', 'wasm']);
     await log.run('cmake', ['--build', '--preset', 'wasm']);
-    if (!has('build/wasm/bpf.wasm')) return;
     const module = new WebAssembly.Module(
       fs.readFileSync(inRoot('build/wasm/bpf.wasm')),
     );
@@ -194,9 +188,8 @@ const typescript = {
   what: 'TypeScript to dist',
   inputs: () =>
     hashInputs(['tsconfig.json', 'bindings/src', 'wasm', 'package-lock.json']),
-  outputs: has('bindings/src') ? ['dist/bindings/src/index.js'] : [],
+  outputs: ['dist/bindings/src/index.js'],
   async run(log) {
-    if (!has('bindings/src')) return;
     for (const old of ['dist/bindings', 'dist/wasm'])
       fs.rmSync(inRoot(old), { recursive: true, force: true });
     await log.run(process.execPath, [
@@ -221,9 +214,9 @@ const dist = {
   name: 'dist',
   what: 'files of the package',
   inputs: () => hashInputs(distFiles.map(([from]) => from)),
-  outputs: distFiles.filter(([from]) => has(from)).map(([, to]) => to),
+  outputs: distFiles.map(([, to]) => to),
   run() {
-    for (const [from, to] of distFiles.filter(([from]) => has(from))) {
+    for (const [from, to] of distFiles) {
       fs.mkdirSync(path.dirname(inRoot(to)), { recursive: true });
       // A new file, not new bytes in the old one: a running process may have the addon mapped.
       fs.rmSync(inRoot(to), { force: true });

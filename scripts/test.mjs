@@ -24,7 +24,6 @@ const one = (failed, details) => ({
   failed: failed ? 1 : 0,
   details: failed ? [details] : [],
 });
-const skip = (reason) => ({ ...noCounts(), skipped: 1, skips: [reason] });
 
 /** Files of the repository with one of these endings: tracked, or new and not ignored. */
 function sources(endings) {
@@ -134,7 +133,6 @@ async function types(log) {
 /** The jest tests of one folder; those that share the kernel run one after the other. */
 function jest(folder, ...options) {
   return async (log) => {
-    if (!fs.existsSync(inRoot(folder))) return skip(`there is no ${folder}`);
     const report = inRoot('build/logs', `jest-${path.basename(folder)}.json`);
     fs.rmSync(report, { force: true });
     const args = [
