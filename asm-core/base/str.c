@@ -78,7 +78,7 @@ uint8_t *eb_buf_room(eb_buf *buf, size_t size) {
         buf->at = at;
         buf->cap = cap;
     }
-    uint8_t *room = buf->at + buf->len;
+    uint8_t *room = buf->at ? buf->at + buf->len : NULL; /* NULL + 0 is undefined in C */
     buf->len += size;
     return size ? memset(room, 0, size) : room;
 }
