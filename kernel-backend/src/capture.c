@@ -89,14 +89,19 @@ static void take_message(struct kb_capture *capture, const char *message) {
         message += sizeof(prefix) - 1;
         length -= sizeof(prefix) - 1;
     }
+    while (length && strchr(" \n", message[length - 1]))
+        length--;
     if (length == 0 || capture->size + length > MESSAGES_MAX)
         return;
-    char *grown = realloc(capture->messages, capture->size + length + 1);
+    const char *join = capture->size ? "; " : "";
+    char *grown = realloc(capture->messages, capture->size + strlen(join) + length + 1);
     if (!grown)
         return;
-    memcpy(grown + capture->size, message, length + 1);
+    char *end = stpcpy(grown + capture->size, join);
+    memcpy(end, message, length);
+    end[length] = 0;
     capture->messages = grown;
-    capture->size += length;
+    capture->size = (size_t)(end - grown) + length;
 }
 
 static int print(enum libbpf_print_level level, const char *format, va_list args) {
@@ -142,16 +147,8 @@ void kb_capture_free(struct kb_capture *capture) {
     memset(capture, 0, sizeof(*capture));
 }
 
-const char *kb_capture_line(struct kb_capture *capture, const char *otherwise) {
-    char *text = capture->messages;
-
-    if (!text)
-        return otherwise;
-    while (capture->size && strchr(" \n", text[capture->size - 1]))
-        text[--capture->size] = 0;
-    for (char *p = text; (p = strchr(p, '\n'));)
-        *p = ';';
-    return text;
+const char *kb_capture_line(const struct kb_capture *capture, const char *otherwise) {
+    return capture->messages ? capture->messages : otherwise;
 }
 
 const char *kb_log_find(const struct kb_log *logs, const char *program) {

@@ -37,7 +37,7 @@ struct kb_log {
 /* What libbpf said in this thread between begin and end. Captures nest. */
 struct kb_capture {
     struct kb_capture *outer;
-    char *messages; /* warnings, one a line, NULL if none; the first 16 KiB */
+    char *messages; /* warnings joined by "; ", NULL if none; the first 16 KiB */
     size_t size;
     struct kb_log *logs; /* newest first */
 };
@@ -46,8 +46,8 @@ void kb_capture_begin(struct kb_capture *capture);
 /* Stops capturing; the content stays until kb_capture_free(). */
 void kb_capture_end(struct kb_capture *capture);
 void kb_capture_free(struct kb_capture *capture);
-/* The messages on one line, or `otherwise` if there are none. Lives as long as the capture. */
-const char *kb_capture_line(struct kb_capture *capture, const char *otherwise);
+/* The messages, or `otherwise` if there are none. Lives as long as the capture. */
+const char *kb_capture_line(const struct kb_capture *capture, const char *otherwise);
 /* The log of a program, or NULL. */
 const char *kb_log_find(const struct kb_log *logs, const char *program);
 void kb_logs_free(struct kb_log *logs);

@@ -202,7 +202,10 @@ static int clear_error(void **state) {
 }
 
 static void need_bpf(void) {
-    if (kb_probe(BPF_PROG_TYPE_RAW_TRACEPOINT, &err) != 0) {
+    uint32_t id;
+
+    if (kb_probe(BPF_PROG_TYPE_RAW_TRACEPOINT, &err) != 0 ||
+        kb_next_id(KB_ID_PROGRAM, 0, &id, &err) == -EPERM) {
         print_message("skipped: %s\n", err.text);
         skip();
     }
@@ -952,6 +955,54 @@ static void test_no_leak(void **state) {
     }
 }
 
+/* Running out of descriptors anywhere in open, load and attach is an error as any other. */
+static void few_files_child(void) {
+    struct rlimit limit;
+    int files = open_files(), failures = 0, successes = 0;
+
+    for (int room = 0; room < 24; room++) {
+        struct kb_object *object = NULL;
+        struct kb_program *program = NULL;
+        struct kb_map *map = NULL;
+        struct kb_link *link = NULL;
+        ebpf_ctx *ctx = ebpf_ctx_new(0);
+        ebpf_object *assembled;
+        ebpf_bytes elf;
+
+        EXPECT(ebpf_assemble(ctx, "t.s", 3, counting, strlen(counting), EBPF_DIALECT_LLVM,
+                             EBPF_LITTLE, &assembled) == 0);
+        EXPECT(ebpf_object_write(ctx, assembled, &elf) == 0);
+        EXPECT(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+        rlim_t usual = limit.rlim_cur;
+        limit.rlim_cur = 3 + (rlim_t)room;
+        EXPECT(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+        kb_error_clear(&err);
+        int rc = kb_object_open(elf.data, elf.size, NULL, &object, &err);
+        rc = rc ? rc : kb_object_load(object, NULL, &err);
+        rc = rc ? rc : kb_object_map(object, 0, &map, &err);
+        rc = rc ? rc : kb_object_program(object, 0, &program, &err);
+        rc = rc ? rc : kb_program_attach(program, NULL, &link, &err);
+        EXPECT(rc == 0 || (err.errnum == -rc && err.text));
+        *(rc ? &failures : &successes) += 1;
+        limit.rlim_cur = usual;
+        EXPECT(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+        kb_link_close(&link);
+        kb_program_close(&program);
+        kb_map_close(&map);
+        kb_object_close(&object);
+        ebpf_ctx_free(ctx);
+    }
+    EXPECT(failures >= 5);
+    EXPECT(successes >= 5);
+    EXPECT(open_files() == files);
+}
+
+static void test_few_files(void **state) {
+    (void)state;
+    need_bpf();
+    in_child(few_files_child);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_teardown(test_##name, clear_error)
     const struct CMUnitTest tests[] = {
@@ -967,7 +1018,7 @@ int main(void) {
         TEST(map_operations),  TEST(map_sizes),
         TEST(batch),           TEST(batch_of_tiny_keys),
         TEST(any_order),       TEST(attach_by_libbpf),
-        TEST(no_leak),
+        TEST(no_leak),         TEST(few_files),
     };
 
     return cmocka_run_group_tests_name("kernel-backend", tests, NULL, NULL);
