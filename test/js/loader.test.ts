@@ -117,11 +117,29 @@ describe('engine', () => {
     expect(new Machine(object).run().r0).toBe(7n);
   });
 
-  test('one request after a very large one still gives the same bytes', () => {
-    const small = assemble('r0 = 1\nexit\n').toElf();
-    const large = assemble(bigSource(8 << 20));
-    expect(large.section('.text')?.length).toBeGreaterThan(8_000_000);
-    expect(assemble('r0 = 1\nexit\n').toElf()).toEqual(small);
+  test('an instance is kept, but not when it sits idle on much memory', () => {
+    const { Instance } = WebAssembly;
+    let made = 0;
+    WebAssembly.Instance = class extends Instance {
+      constructor(module: WebAssembly.Module, imports?: WebAssembly.Imports) {
+        super(module, imports);
+        made++;
+      }
+    };
+    try {
+      const small = assemble('exit\n').toElf();
+      made = 0;
+      for (let i = 0; i < 10; i++) assemble('exit\n');
+      expect(made).toBe(0);
+      const large = assemble(bigSource(16 << 20));
+      expect(large.section('.text')?.length).toBeGreaterThan(18_000_000);
+      expect(assemble('exit\n').toElf()).toEqual(small);
+      expect(made).toBe(1);
+      assemble('exit\n');
+      expect(made).toBe(1);
+    } finally {
+      WebAssembly.Instance = Instance;
+    }
   });
 
   test.each(['lazily', 'with the module of its parent'])(
