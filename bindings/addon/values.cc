@@ -40,16 +40,12 @@ static napi_value argument(const Call &call, size_t index) {
 }
 
 bool read_bytes(const Call &call, size_t index, const char *name, Bytes *out) {
-    napi_value value = argument(call, index), buffer;
-    bool is_array = false;
+    napi_value value = argument(call, index);
     napi_typedarray_type type;
-    size_t offset;
     void *data;
 
-    if (value)
-        napi_is_typedarray(call.env, value, &is_array);
-    if (!is_array ||
-        napi_get_typedarray_info(call.env, value, &type, &out->size, &data, &buffer, &offset) !=
+    if (!value ||
+        napi_get_typedarray_info(call.env, value, &type, &out->size, &data, nullptr, nullptr) !=
             napi_ok ||
         type != napi_uint8_array)
         return wrong_type(call.env, name, "a Uint8Array");
