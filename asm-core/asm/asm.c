@@ -11,8 +11,8 @@
 
 /* ---- tokens ---- */
 
-/* Read the next statement into as->tokens; false at the end of the text. `clean` tells whether all
- * of it could be scanned. */
+/* Read the next statement into as->tokens; false at the end of the text. Where a line has something
+ * that is no token, one diagnostic was given: the rest of it is skipped and `clean` is false. */
 static bool read_statement(eb_asm *as, bool *clean) {
     as->tokens.len = as->at = 0;
     *clean = true;
@@ -22,9 +22,12 @@ static bool read_statement(eb_asm *as, bool *clean) {
             continue;
         if (token.kind == EB_TOKEN_END && as->tokens.len == 0)
             return false;
-        *clean &= token.kind != EB_TOKEN_BAD;
-        if (*clean || token.kind == EB_TOKEN_NEWLINE || token.kind == EB_TOKEN_END)
-            *EB_PUSH(&as->ctx->arena, &as->tokens) = token;
+        if (token.kind == EB_TOKEN_BAD) {
+            eb_scan_skip_line(&as->scanner);
+            *clean = false;
+            return true;
+        }
+        *EB_PUSH(&as->ctx->arena, &as->tokens) = token;
         if (token.kind == EB_TOKEN_NEWLINE || token.kind == EB_TOKEN_END)
             return true;
     }
@@ -201,8 +204,8 @@ int eb_assemble(ebpf_ctx *ctx, eb_str name, eb_str text, enum ebpf_dialect diale
     while (read_statement(&as, &clean)) {
         if (clean)
             statement(&as);
-        if (ctx->dropped)
-            break; /* nobody reads past a hundred errors: the input is something else */
+        if (ctx->dropped || as.scanner.binary)
+            break; /* no text, or more errors than anybody reads */
     }
     if (as.open_struct) {
         const eb_type *type = &as.types.at[as.open_struct - 1];

@@ -13,6 +13,7 @@
  */
 #include "asm.h"
 
+#include "kinds.h"
 #include "sort.h"
 
 static const struct {
@@ -24,14 +25,6 @@ static const struct {
     {"s8", "signed char", 1, EB_BTF_SIGNED}, {"s16", "short", 2, EB_BTF_SIGNED},
     {"s32", "int", 4, EB_BTF_SIGNED},        {"s64", "long long", 8, EB_BTF_SIGNED},
     {"char", "char", 1, EB_BTF_SIGNED},      {"bool", "_Bool", 1, EB_BTF_BOOL},
-};
-
-static const struct {
-    const char *name;
-    uint32_t type;
-} map_types[] = {
-#define MAP(id, number, name, since) {name, number},
-#include "map.def"
 };
 
 static eb_btf *btf_of(eb_asm *as) {
@@ -240,21 +233,16 @@ static int find_key(eb_str name) {
 
 static bool take_map_type(eb_asm *as, uint32_t *value) {
     const eb_token *token = eb_asm_peek(as);
-    eb_map known = {.arena = &as->ctx->arena};
-    bool is_new;
-    for (unsigned i = 0; i < sizeof map_types / sizeof *map_types; i++) {
-        if (eb_str_is(token->text, map_types[i].name)) {
-            *value = map_types[i].type;
-            as->at++;
-            return true;
-        }
-        eb_map_enter(&known, eb_str_from(map_types[i].name), &is_new);
+    *value = eb_map_type_find(token->text);
+    if (*value) {
+        as->at++;
+        return true;
     }
-    eb_str near = eb_nearest(&known, token->text);
+    const char *near = eb_map_type_near(token->text);
     eb_diag *diag = eb_diag_add(as->ctx, EB_DIAG_UNKNOWN_MAP_TYPE, token->lo, token->hi,
                                 (int)token->text.len, token->text.at);
-    if (near.len)
-        eb_diag_note(as->ctx, diag, 0, 0, "did you mean '%.*s'?", (int)near.len, near.at);
+    if (near)
+        eb_diag_note(as->ctx, diag, 0, 0, "did you mean '%s'?", near);
     return false;
 }
 

@@ -18,29 +18,11 @@ void eb_json_close(eb_json *json, char bracket) {
     json->comma = true;
 }
 
-/* The length of the well-formed UTF-8 sequence at `at`, or 0. Overlong forms, surrogates and what
- * is above U+10FFFF are not well-formed. */
-static unsigned utf8_length(const uint8_t *at, size_t left) {
-    uint8_t c = at[0];
-    unsigned n = c < 0x80 ? 1 : c >= 0xc2 && c < 0xe0 ? 2 : c >= 0xe0 && c < 0xf0 ? 3 : 0;
-    if (c >= 0xf0 && c < 0xf5)
-        n = 4;
-    if (n == 0 || n > left)
-        return 0;
-    for (unsigned i = 1; i < n; i++)
-        if ((at[i] & 0xc0) != 0x80)
-            return 0;
-    if ((c == 0xe0 && at[1] < 0xa0) || (c == 0xed && at[1] > 0x9f) || (c == 0xf0 && at[1] < 0x90) ||
-        (c == 0xf4 && at[1] > 0x8f))
-        return 0;
-    return n;
-}
-
 static void put_string(eb_buf *buf, eb_str value) {
     eb_buf_byte(buf, '"');
     for (size_t i = 0; i < value.len;) {
         const uint8_t *at = (const uint8_t *)value.at + i;
-        unsigned n = utf8_length(at, value.len - i);
+        unsigned n = eb_utf8_length(value.at + i, value.len - i);
         if (n == 0)
             eb_buf_str(buf, EB_STR("\xef\xbf\xbd"));
         else if (*at == '"' || *at == '\\')

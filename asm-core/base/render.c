@@ -28,31 +28,46 @@ static eb_str code_name(eb_arena *arena, eb_diag_code code) {
     return (eb_str){at, name.len};
 }
 
-/* Terminal control bytes in a source line must not reach the terminal. */
+/* One character of a line for a terminal: control bytes and what is not UTF-8 must not reach it.
+ * Returns the bytes it has in the line. */
+static unsigned put_char(eb_buf *out, const char *at, size_t left) {
+    unsigned n = eb_utf8_length(at, left);
+    uint8_t c = (uint8_t)*at;
+    if (n > 1)
+        eb_buf_put(out, at, n);
+    else
+        eb_buf_byte(out, c == '\t' ? ' ' : n == 0 || c < 0x20 || c == 0x7f ? '?' : c);
+    return n ? n : 1;
+}
+
 static void put_line(eb_buf *out, eb_str line) {
-    for (size_t i = 0; i < line.len; i++) {
-        uint8_t c = (uint8_t)line.at[i];
-        eb_buf_byte(out, c == '\t' ? ' ' : c < 0x20 || c == 0x7f ? '?' : c);
-    }
+    for (size_t i = 0; i < line.len;)
+        i += put_char(out, line.at + i, line.len - i);
 }
 
 enum { LINE_MOST = 160 }; /* longer lines are shown around the caret */
 
 static void put_caret(eb_buf *out, eb_place place, uint32_t span, const char *on, const char *off) {
-    uint32_t from = 0, column = place.column;
+    uint32_t from = 0, column = place.column - 1;
     if (place.text.len > LINE_MOST && column > LINE_MOST / 2)
         from = column - LINE_MOST / 2;
+    while (from && ((uint8_t)place.text.at[from] & 0xc0) == 0x80)
+        from--; /* not into the middle of a character */
     eb_str line = {place.text.at + from, place.text.len - from};
     if (line.len > LINE_MOST)
         line.len = LINE_MOST;
     eb_buf_fmt(out, "%5u | ", place.line);
     put_line(out, line);
     eb_buf_str(out, EB_STR("\n      | "));
-    for (uint32_t i = from + 1; i < column; i++)
-        eb_buf_byte(out, ' ');
+    uint32_t at = 0;
+    for (column -= from; at < column && at < line.len; eb_buf_byte(out, ' ')) {
+        unsigned n = eb_utf8_length(line.at + at, line.len - at);
+        at += n ? n : 1;
+    }
     eb_buf_fmt(out, "%s^", on);
-    for (uint32_t i = 1; i < span && column - from + i <= line.len; i++)
-        eb_buf_byte(out, '~');
+    for (uint32_t i = 1; i < span && at + i < line.len; i++)
+        if (((uint8_t)line.at[at + i] & 0xc0) != 0x80)
+            eb_buf_byte(out, '~');
     eb_buf_fmt(out, "%s\n", off);
 }
 

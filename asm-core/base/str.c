@@ -36,6 +36,23 @@ uint32_t eb_str_hash(eb_str text) {
     return hash ^ hash >> 15;
 }
 
+unsigned eb_utf8_length(const char *text, size_t left) {
+    const uint8_t *at = (const uint8_t *)text;
+    uint8_t c = at[0];
+    unsigned n = c < 0x80 ? 1 : c >= 0xc2 && c < 0xe0 ? 2 : c >= 0xe0 && c < 0xf0 ? 3 : 0;
+    if (c >= 0xf0 && c < 0xf5)
+        n = 4;
+    if (n == 0 || n > left)
+        return 0;
+    for (unsigned i = 1; i < n; i++)
+        if ((at[i] & 0xc0) != 0x80)
+            return 0;
+    if ((c == 0xe0 && at[1] < 0xa0) || (c == 0xed && at[1] > 0x9f) || (c == 0xf0 && at[1] < 0x90) ||
+        (c == 0xf4 && at[1] > 0x8f))
+        return 0;
+    return n;
+}
+
 unsigned eb_str_distance(eb_str a, eb_str b, unsigned most) {
     enum { LONGEST = 63 };
     unsigned rows[3][LONGEST + 1];

@@ -20,6 +20,9 @@ bool eb_str_is(eb_str a, const char *text);
 bool eb_str_starts(eb_str a, const char *prefix);
 eb_str eb_str_copy(eb_arena *arena, eb_str text); /* with a NUL behind it */
 uint32_t eb_str_hash(eb_str text);
+/* The length of the well-formed UTF-8 sequence at `text`, of which `left` (not 0) bytes are there,
+ * or 0. Overlong forms, surrogates and what is above U+10FFFF are not well-formed. */
+unsigned eb_utf8_length(const char *text, size_t left);
 /* Edits (insert, delete, replace, swap neighbours) from a to b, or `most` + 1 when there are more.
  */
 unsigned eb_str_distance(eb_str a, eb_str b, unsigned most);

@@ -24,7 +24,7 @@ static eb_loc loc_of(const eb_scanner *s, size_t at) {
     return s->first ? s->first + (eb_loc)at : 0;
 }
 
-static void skip_line(eb_scanner *s) {
+void eb_scan_skip_line(eb_scanner *s) {
     const char *from = s->text.at + s->at;
     const char *end = memchr(from, '\n', s->text.len - s->at);
     s->at = end ? (size_t)(end - s->text.at) : s->text.len;
@@ -49,7 +49,7 @@ static bool skip_space(eb_scanner *s) {
         if (c == ' ' || c == '\t' || c == '\r' || c == '\f' || c == '\v')
             s->at++;
         else if (c == '#' || (c == '/' && peek(s, 1) == '/'))
-            skip_line(s);
+            eb_scan_skip_line(s);
         else if (c != '/' || peek(s, 1) != '*' || !skip_block(s))
             break;
     }
@@ -181,6 +181,7 @@ static void scan_punct(eb_scanner *s, eb_token *token) {
     if (!c || !strchr(known, c)) {
         eb_diag_add(s->ctx, EB_DIAG_BAD_BYTE, loc_of(s, s->at), loc_of(s, s->at + 1), (uint8_t)c);
         token->kind = EB_TOKEN_BAD;
+        s->binary |= c == 0;
     }
     size_t n = token->kind == EB_TOKEN_BAD ? 1 : punct_length(s);
     token->text = (eb_str){s->text.at + s->at, n};

@@ -32,10 +32,13 @@ typedef struct eb_scanner {
     enum ebpf_dialect dialect;
     eb_str text;
     size_t at;
+    bool binary;  /* a NUL was met: this is no text */
     eb_loc first; /* location of text[0]; 0 for templates */
 } eb_scanner;
 
 /* The next token. Diagnostics for what is no token go to the context. */
 eb_token eb_scan(eb_scanner *scanner);
+/* Go to the end of the line. */
+void eb_scan_skip_line(eb_scanner *scanner);
 
 #endif

@@ -5,11 +5,11 @@
  * keeps them on a list from oldest to newest (the order of iteration, and for LRU maps the order of
  * eviction) and reuses deleted ones. Results are the kernel's: 0 or -errno.
  * Source: kernel/bpf/hashtab.c and arraymap.c. */
+#include "kinds.h"
 #include "vm.h"
 
 #include <string.h>
 
-enum { HASH = 1, ARRAY = 2, PERCPU_HASH = 5, PERCPU_ARRAY = 6, LRU_HASH = 9, LRU_PERCPU_HASH = 10 };
 enum { KEY_MOST = 1 << 16, CHUNK_TARGET = 64 << 10 };
 
 typedef struct entry {
@@ -261,17 +261,6 @@ int eb_vmap_next(const eb_vmap *map, const uint8_t *key, uint8_t *next) {
 
 /* ---- making one ---- */
 
-static const char *type_name(uint32_t type) {
-    switch (type) {
-#define MAP(id, number, name, since)                                                               \
-    case number:                                                                                   \
-        return name;
-#include "map.def"
-    default:
-        return "unknown";
-    }
-}
-
 /* What is wrong with the definition, or NULL. */
 static const char *wrong(const eb_vmap *map) {
     if (map->max_entries == 0)
@@ -305,16 +294,17 @@ int eb_vmap_new(ebpf_vm *vm, eb_vmap *map, const eb_map_def *def) {
                      .max_entries = def->max_entries,
                      .flags = def->flags,
                      .big = vm->big};
-    map->lru = type == LRU_HASH || type == LRU_PERCPU_HASH;
-    map->hash = map->lru || type == HASH || type == PERCPU_HASH;
-    map->per_cpu = type == PERCPU_HASH || type == PERCPU_ARRAY || type == LRU_PERCPU_HASH;
+    map->lru = type == EB_MAP_LRU_HASH || type == EB_MAP_LRU_PERCPU_HASH;
+    map->hash = map->lru || type == EB_MAP_HASH || type == EB_MAP_PERCPU_HASH;
+    map->per_cpu =
+        type == EB_MAP_PERCPU_HASH || type == EB_MAP_PERCPU_ARRAY || type == EB_MAP_LRU_PERCPU_HASH;
     map->cpus = map->per_cpu ? vm->cpus : 1;
-    if (!map->hash && type != ARRAY && type != PERCPU_ARRAY)
+    if (!map->hash && type != EB_MAP_ARRAY && type != EB_MAP_PERCPU_ARRAY)
         return refuse(vm, def,
                       eb_str_fmt(&vm->ctx->arena,
                                  "its type %u (%s) cannot run in this VM, which has hash, array, "
                                  "lru_hash and their per-CPU variants",
-                                 type, type_name(type))
+                                 type, eb_map_type_name(type))
                           .at);
     const char *why = wrong(map);
     if (why)
