@@ -914,6 +914,8 @@ static const struct {
     {"r0 += 64000\nr1 = *(u8 *)(r0 + 0)", EBPF_FAULT_BOUNDS, "behind", 0},
     {"r6 = r0\nr1 = m ll\nr2 = r10\nr2 += -4\ncall 3\nr1 = *(u8 *)(r6 + 0)", EBPF_FAULT_FREED,
      "a value of map 'm' (12 bytes) that has been deleted", 0},
+    {"r6 = r0\nr1 = *(u8 *)(r6 + 0)\nr1 = m ll\nr2 = r10\nr2 += -4\ncall 3\nr1 = *(u8 *)(r6 + 0)",
+     EBPF_FAULT_FREED, "that has been deleted", 0},
     {"*(u8 *)(r0 + 0) = 1", EBPF_FAULT_READ_ONLY, "may not write to a value of map 'm'", 1 << 7},
     {"r1 = *(u8 *)(r0 + 0)", EBPF_FAULT_READ_ONLY, "may not read a value of map 'm'", 1 << 8},
     {"r0 = m ll\nr1 = *(u64 *)(r0 + 0)", EBPF_FAULT_BOUNDS, "a map itself", 0},
