@@ -44,9 +44,8 @@ export async function init(source?: WasmSource): Promise<void> {
     return;
   }
   const next = await compileWasm(source);
-  new Engine(next); // refuses a module of something else before it replaces what works
+  shared = new Engine(next); // throws for a module of something else; what works stays then
   compiled = next;
-  shared = undefined;
 }
 
 /** The compiled module, to be handed to `init()` in a worker. */

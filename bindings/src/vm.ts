@@ -107,6 +107,7 @@ export class Machine extends Handle {
   readonly #helpers: Record<string, HostHelper>;
   readonly #indexes = new Map<string, number>();
   #scratch = { at: 0, size: 0 };
+  #running = false;
   /** By name, null-prototype. */
   readonly programs: Readonly<Record<string, MachineProgram>>;
   readonly maps: Readonly<Record<string, MachineMap>>;
@@ -142,6 +143,10 @@ export class Machine extends Handle {
   /** Start a program (default: the first entry point) and run it to its end. */
   run(program = '', options: RunOptions = {}): RunResult {
     const { engine } = this.#use();
+    if (this.#running) {
+      throw new Error('this machine is running: a helper cannot run it again');
+    }
+    const budget = budgetOf(options);
     const index = this.#find(program);
     if (index < 0) throw this.#noProgram(program);
     const mem = options.mem ?? options.ctx ?? new Uint8Array(0);
@@ -153,12 +158,13 @@ export class Machine extends Handle {
       'cannot start the program',
     );
     const state = this.#state();
-    engine.view.setBigUint64(
-      state + State.budget,
-      BigInt(options.budget ?? DEFAULT_BUDGET),
-      true,
-    );
-    this.#finish(state);
+    engine.view.setBigUint64(state + State.budget, budget, true);
+    this.#running = true;
+    try {
+      this.#finish(state);
+    } finally {
+      this.#running = false;
+    }
     return {
       r0: engine.u64(state + State.reg),
       executed: Number(engine.u64(state + State.executed)),
@@ -397,6 +403,14 @@ export class Machine extends Handle {
     }
     return this.#scratch.at;
   }
+}
+
+function budgetOf({ budget = DEFAULT_BUDGET }: RunOptions): bigint {
+  const exact = BigInt(budget);
+  if (exact !== BigInt.asUintN(64, exact)) {
+    throw new RangeError(`a budget has 64 bits: ${budget} is none`);
+  }
+  return exact;
 }
 
 export interface MachineProgram {

@@ -4,7 +4,7 @@
 // shown until the time is over; then everything is detached. Where the kernel is out of reach the
 // same program runs in the VM, once for each event of events.json.
 'use strict';
-const { readFileSync } = require('node:fs');
+const { readFileSync, readlinkSync } = require('node:fs');
 const { join } = require('node:path');
 const { parseArgs } = require('node:util');
 const bpf = require('bpf');
@@ -80,15 +80,20 @@ function readRows(counts, nameless) {
 
 /** A process whose main thread has made no call yet, so that the program could not name it. */
 function nameOf(pid, names) {
-  if (!names.has(pid)) {
-    try {
-      const comm = readFileSync(`/proc/${pid}/comm`, 'utf8').trimEnd();
-      names.set(pid, comm);
-    } catch {
-      names.set(pid, '?'); // it has ended already
-    }
-  }
+  if (!names.has(pid)) names.set(pid, readName(pid));
   return names.get(pid);
+}
+
+/** The first process id namespace, which is the one that BPF programs see. */
+const FIRST_NAMESPACE = 'pid:[4026531836]';
+
+function readName(pid) {
+  try {
+    const sameIds = readlinkSync('/proc/self/ns/pid') === FIRST_NAMESPACE;
+    return sameIds ? readFileSync(`/proc/${pid}/comm`, 'utf8').trimEnd() : '?';
+  } catch {
+    return '?'; // it has ended already
+  }
 }
 
 /** What the kernel answers to who may not use it. */

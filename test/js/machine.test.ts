@@ -112,6 +112,45 @@ describe('run', () => {
     expect(machine.report().text).toMatch(/null\.s:2:/);
   });
 
+  test('printk, and data sections as programs left them', () => {
+    const machine = new Machine(
+      assemble(`
+        r1 = 0x6425206968 ll     # "hi %d"
+        *(u64 *)(r10 - 8) = r1
+        r1 = r10
+        r1 += -8
+        r2 = 6
+        r3 = total ll
+        r3 = *(u64 *)(r3 + 0)
+        call 6
+        r1 = total ll
+        r2 = 1
+        lock *(u64 *)(r1 + 0) += r2
+        r0 = 0
+        exit
+.section .data,"aw",@progbits
+.globl total
+total:  .quad 41
+`),
+    );
+    machine.run();
+    machine.run();
+    expect(machine.printk().match(/hi \d+/g)).toEqual(['hi 41', 'hi 42']);
+    expect(machine.printk()).toBe('');
+    expect([...(machine.section('.data') ?? [])]).toEqual([
+      43, 0, 0, 0, 0, 0, 0, 0,
+    ]);
+    expect(machine.section('.bss')).toBeUndefined();
+  });
+
+  test('budgets are numbers of 64 bits', () => {
+    const machine = new Machine(assemble('exit'));
+    for (const budget of [-1, 2n ** 64n, 1.5]) {
+      expect(() => machine.run('', { budget })).toThrow(RangeError);
+    }
+    expect(() => machine.run('', { budget: 2n ** 64n - 1n })).not.toThrow();
+  });
+
   test('many runs take no more memory', () => {
     const machine = new Machine(counter, { memoryLimit: 1 << 20 });
     for (let i = 0; i < 20_000; i++) machine.run('count');
@@ -150,6 +189,10 @@ describe('inputs', () => {
       helpers: { probe_read: (a, b) => a + b },
     });
     expect(machine.run().r0).toBe(42n);
+    const again: Machine = new Machine(assemble('call 4\nexit\n'), {
+      helpers: { probe_read: () => again.run().r0 },
+    });
+    expect(() => again.run()).toThrow(/cannot run it again/);
     expect(
       () => new Machine(counter, { helpers: { no_such: () => 0 } }),
     ).toThrow(/no helper is called no_such/);
