@@ -104,12 +104,10 @@ const npm = {
     hashInputs(['package-lock.json'], [dependencies(), process.version]),
   outputs: ['node_modules/.package-lock.json'],
   async run(log) {
+    // Not `npm ci`: it refuses a lock in which an optional package of another platform is missing,
+    // as they are where a registry does not carry them. This installs the locked versions, too.
     const options = ['--ignore-scripts', '--no-audit', '--no-fund'];
-    if ((await log.status('npm', ['ci', ...options])) === 0) return;
-    log.write(
-      'package-lock.json does not match package.json: npm install instead\n',
-    );
-    await log.run('npm', ['install', ...options]);
+    await log.run('npm', ['install', '--no-save', ...options]);
   },
 };
 
