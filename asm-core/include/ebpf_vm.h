@@ -31,8 +31,7 @@ enum ebpf_stop {
     EBPF_STOP_EXIT = 1,   /* the program returned; its result is reg[0] */
     EBPF_STOP_FAULT = 2,  /* it did something that it must not: ebpf_vm_fault_of, diagnostics */
     EBPF_STOP_BUDGET = 3, /* the budget (or the single step) is used up; run goes on */
-    EBPF_STOP_HELPER = 4, /* the host implements state.helper: read reg[1..5], set reg[0], run on */
-    EBPF_STOP_BREAK = 5   /* a breakpoint; the instruction has not run yet */
+    EBPF_STOP_HELPER = 4  /* the host implements state.helper: read reg[1..5], set reg[0], run on */
 };
 
 enum { EBPF_VM_REGS = 11, EBPF_VM_FRAMES = 8, EBPF_VM_FRAME_SIZE = 512, EBPF_VM_MAX_CPUS = 256 };

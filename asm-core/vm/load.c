@@ -64,7 +64,7 @@ static void set_region(ebpf_vm *vm, uint32_t id, uint32_t kind, uint32_t index, 
 
 static void add_data(loader *l, uint32_t index, uint32_t id) {
     const eb_section *section = &l->obj->sections.at[index];
-    uint8_t *base = eb_alloc(&l->vm->ctx->arena, section->size);
+    uint8_t *base = eb_alloc(&l->vm->ctx->arena, (size_t)section->size);
     if (section->type == EB_SHT_PROGBITS && section->bytes.len)
         memcpy(base, section->bytes.at, section->bytes.len);
     set_region(l->vm, id, EBPF_REGION_DATA, index, section->name, base, section->size);
