@@ -26,7 +26,7 @@ const unescapeXml = (text) =>
  */
 export function countOutput(text) {
   const counts = noCounts();
-  const skips = [...text.matchAll(/^\s*skip(?:ped)?: (.+)$/gim)];
+  const skips = [...text.matchAll(/^\s*skip(?:ped)?(?: \w+)?: (.+)$/gim)];
   counts.skips = skips.map((match) => match[1].trim());
   const ours = [
     ...text.matchAll(/^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$/gm),

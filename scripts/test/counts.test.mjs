@@ -21,6 +21,9 @@ test('our runners and cmocka are counted, other output is not', () => {
 });
 
 test('reasons of skipped tests are kept', () => {
+  const unit =
+    'SKIP test_x: no bpftool\n[  SKIPPED ] 1 test(s), listed below:\n';
+  assert.deepEqual(countOutput(unit).skips, ['no bpftool']);
   assert.deepEqual(
     countOutput('skip: no vectors\n0 passed, 0 failed, 1 skipped\n').skips,
     ['no vectors'],

@@ -132,9 +132,12 @@ describe('the demo in the VM', () => {
     const home = mkdtempSync(join(tmpdir(), 'bpf-home-'));
     const user = ['--reuid=65534', '--regid=65534', '--clear-groups'];
     const caps = ['--inh-caps=-all', '--bounding-set=-all'];
+    // A clone below /root is root's alone: then it is root without capabilities.
+    const reach = run('/usr/bin/setpriv', [...user, 'test', '-r', demo]);
+    const who = reach.status === 0 ? [...user, ...caps] : caps;
     const outcome = run(
       '/usr/bin/setpriv',
-      [...user, ...caps, process.execPath, demo, '--seconds', '0.2', '--json'],
+      [...who, process.execPath, demo, '--seconds', '0.2', '--json'],
       { env: { HOME: home } },
     );
     rmSync(home, { recursive: true });

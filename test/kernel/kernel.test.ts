@@ -372,7 +372,7 @@ describeUnless(noKernel, 'kernel', () => {
             gc();
           }
           process.stdout.write(fs.readdirSync('/proc/self/fd').filter((fd) => {
-            try { return /bpf/.test(fs.readlinkSync('/proc/self/fd/' + fd)); } catch { return false; }
+            try { return /^anon_inode:.*bpf/.test(fs.readlinkSync('/proc/self/fd/' + fd)); } catch { return false; }
           }).join(' ') + '.');
         })();`;
       const { stdout, stderr } = run(process.execPath, [

@@ -74,7 +74,9 @@ export function bpfDescriptors(): string[] {
   return readdirSync('/proc/self/fd').flatMap((fd) => {
     try {
       const target = readlinkSync(`/proc/self/fd/${fd}`);
-      return /bpf|perf_event/.test(target) ? [`${fd} ${target}`] : [];
+      return /^anon_inode:.*(bpf|btf|perf_event)/.test(target)
+        ? [`${fd} ${target}`]
+        : [];
     } catch {
       return []; // the descriptor of the listing itself
     }
