@@ -84,9 +84,8 @@ static bool go(walk *w, uint32_t node, const eb_node **leaf) {
     uint32_t errors = w->as->ctx->errors;
     if (literal && go_on(w, literal, leaf))
         return true;
-    for (uint32_t c = trie->nodes.at[node].child; c; c = trie->nodes.at[c].sibling)
-        if (trie->nodes.at[c].take != EB_TAKE_LITERAL && w->as->ctx->errors == errors &&
-            go_on(w, c, leaf))
+    for (uint32_t c = trie->nodes.at[node].operand; c; c = trie->nodes.at[c].operand_sibling)
+        if (w->as->ctx->errors == errors && go_on(w, c, leaf))
             return true;
     return false;
 }

@@ -135,23 +135,53 @@ uint32_t eb_trie_literal(const eb_trie *trie, uint32_t node, eb_str text) {
     return 0;
 }
 
-static uint32_t find_child(const eb_trie *trie, uint32_t node, eb_take take, eb_str literal) {
-    for (uint32_t c = trie->nodes.at[node].child; c; c = trie->nodes.at[c].sibling)
-        if (trie->nodes.at[c].take == take && eb_str_eq(trie->nodes.at[c].literal, literal))
+static void hash_child(eb_trie *trie, uint32_t node, uint32_t child) {
+    uint32_t i = slot_hash(node, trie->nodes.at[child].literal) & trie->mask;
+    while (trie->slots[i])
+        i = (i + 1) & trie->mask;
+    trie->slots[i] = node << 16 | child;
+}
+
+/* Twice the slots, with everything that is there in them. */
+static void grow_slots(ebpf_ctx *ctx, eb_trie *trie) {
+    uint32_t count = trie->mask ? (trie->mask + 1) * 2 : 1024;
+    trie->slots = eb_alloc_array(&ctx->arena, count, sizeof *trie->slots);
+    trie->mask = count - 1;
+    for (uint32_t node = 0; node < trie->nodes.len; node++)
+        for (uint32_t c = trie->nodes.at[node].child; c; c = trie->nodes.at[c].sibling)
+            if (trie->nodes.at[c].take == EB_TAKE_LITERAL)
+                hash_child(trie, node, c);
+}
+
+static uint32_t find_operand(const eb_trie *trie, uint32_t node, eb_take take) {
+    for (uint32_t c = trie->nodes.at[node].operand; c; c = trie->nodes.at[c].operand_sibling)
+        if (trie->nodes.at[c].take == take)
             return c;
     return 0;
 }
 
 static uint32_t enter_child(ebpf_ctx *ctx, eb_trie *trie, uint32_t node, eb_take take,
                             eb_str literal) {
-    uint32_t child = find_child(trie, node, take, literal);
+    bool is_literal = take == EB_TAKE_LITERAL;
+    uint32_t child =
+        is_literal ? eb_trie_literal(trie, node, literal) : find_operand(trie, node, take);
     if (child)
         return child;
+    child = trie->nodes.len;
     *EB_PUSH(&ctx->arena, &trie->nodes) =
         (eb_node){.take = take, .literal = literal, .sibling = trie->nodes.at[node].child};
-    child = trie->nodes.len - 1;
-    trie->nodes.at[node].child = child;
-    trie->nodes.at[node].literals += take == EB_TAKE_LITERAL;
+    eb_node *parent = &trie->nodes.at[node];
+    parent->child = child;
+    if (is_literal) {
+        parent->literals++;
+        if (trie->nodes.len > trie->mask / 2)
+            grow_slots(ctx, trie);
+        else
+            hash_child(trie, node, child);
+    } else {
+        trie->nodes.at[child].operand_sibling = parent->operand;
+        parent->operand = child;
+    }
     return child;
 }
 
@@ -212,36 +242,18 @@ static void enter_template(ebpf_ctx *ctx, eb_trie *trie, enum ebpf_dialect diale
     memcpy(leaf->fields, fields, sizeof fields);
 }
 
-static void hash_literals(ebpf_ctx *ctx, eb_trie *trie) {
-    uint32_t count = 1024;
-    while (count < trie->nodes.len * 2)
-        count *= 2;
-    trie->slots = eb_alloc_array(&ctx->arena, count, sizeof *trie->slots);
-    trie->mask = count - 1;
-    for (uint32_t node = 0; node < trie->nodes.len; node++) {
-        for (uint32_t c = trie->nodes.at[node].child; c; c = trie->nodes.at[c].sibling) {
-            if (trie->nodes.at[c].take != EB_TAKE_LITERAL)
-                continue;
-            uint32_t i = slot_hash(node, trie->nodes.at[c].literal) & trie->mask;
-            while (trie->slots[i])
-                i = (i + 1) & trie->mask;
-            trie->slots[i] = node << 16 | c;
-        }
-    }
-}
-
 const eb_trie *eb_trie_of(ebpf_ctx *ctx, enum ebpf_dialect dialect) {
     struct eb_isa *isa = eb_isa_of(ctx);
     if (isa->tries[dialect])
         return isa->tries[dialect];
     eb_trie *trie = eb_alloc(&ctx->arena, sizeof *trie);
     *EB_PUSH(&ctx->arena, &trie->nodes) = (eb_node){0};
+    grow_slots(ctx, trie);
     for (unsigned op = 0; op < EB_OP_COUNT; op++)
         enter_template(ctx, trie, dialect, op, templates[dialect][eb_insn_rows[op].form]);
     for (unsigned op = 0; op < EB_OP_COUNT; op++)
         for (size_t i = 0; i < sizeof aliases / sizeof *aliases; i++)
             if (aliases[i].form == eb_insn_rows[op].form && aliases[i].text[dialect][0])
                 enter_template(ctx, trie, dialect, op, aliases[i].text[dialect]);
-    hash_literals(ctx, trie);
     return isa->tries[dialect] = trie;
 }

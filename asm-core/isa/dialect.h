@@ -20,6 +20,7 @@ typedef struct eb_node {
     eb_take take;
     eb_str literal;
     uint32_t child, sibling;           /* node numbers; 0 is none (the root is nobody's child) */
+    uint32_t operand, operand_sibling; /* the children that are no literals, once more */
     uint32_t literals;                 /* how many literal children it has */
     uint16_t op;                       /* 1 + the operation that ends here, or 0 */
     char fields[EB_OPERANDS_MOST + 1]; /* of the operands on the way to here, when op is set */
