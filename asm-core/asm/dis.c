@@ -122,8 +122,8 @@ static eb_str symbol_text(dis *d, const eb_symbol *symbol, int64_t addend) {
 static bool decode(const dis *d, const eb_section *section, uint64_t offset, ebpf_insn *insn,
                    eb_op *op) {
     const uint8_t *at = section->bytes.at + offset;
-    if (!ebpf_insn_decode(at, section->bytes.len - offset, d->obj->big ? EBPF_BIG : EBPF_LITTLE,
-                          insn))
+    if (!ebpf_insn_decode(at, section->bytes.len - (size_t)offset,
+                          d->obj->big ? EBPF_BIG : EBPF_LITTLE, insn))
         return false;
     /* The second slot of a 64-bit load has nothing but its immediate. */
     if (insn->slots == 2 && (at[8] | at[9] | at[10] | at[11]))
