@@ -1,11 +1,12 @@
 /**
  * The public conformance suite, through wasm: every vector is assembled and run in a Machine.
  */
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { assemble, BpfObject, Machine } from 'bpf';
-import { absent, describeUnless, filesBelow, shared } from '../support';
+import { absent, describeUnless, filesBelow, node, shared } from '../support';
 
 const folder = join(shared, 'vectors/conformance');
 const COUNT = 219;
@@ -56,6 +57,30 @@ describeUnless(absent(folder), 'conformance vectors in wasm', () => {
 
   test(`there are ${COUNT}`, () => {
     expect(files.length).toBe(COUNT);
+  });
+
+  test('the command passes all of them: bpf sim FILE --dialect ubpf --mem HEX', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'bpf-vectors-'));
+    const vectors = files.map((path, i) => {
+      const text = readFileSync(path, 'utf8');
+      const parts = sections(text);
+      const file = join(folder, `${i}.s`);
+      writeFileSync(file, parts.get('asm') ?? '');
+      const mem = (parts.get('mem') ?? '').trim();
+      const options = ['--dialect', 'ubpf', ...(mem ? ['--mem', mem] : [])];
+      return { words: ['sim', file, ...options], r0: expected(text) };
+    });
+    // One process for all: main() is what the command runs.
+    const words = JSON.stringify(vectors.map((vector) => vector.words));
+    const { status, stdout, stderr } = node(
+      `const { main } = require('./dist/bindings/src/cli/main.js');
+       process.exitCode = Math.max(...${words}.map((words) => main(words)));`,
+    );
+    rmSync(folder, { recursive: true });
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    expect(stdout).toBe(
+      vectors.map(({ r0 }) => `0x${r0.toString(16)}\n`).join(''),
+    );
   });
 
   test.each(files.map((file) => [basename(file, '.data'), file]))(

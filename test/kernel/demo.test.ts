@@ -2,6 +2,8 @@
  * The demo on the running kernel: `npm run demo` as its users run it.
  */
 import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { describeUnless, root } from '../support';
@@ -36,6 +38,39 @@ async function runDemo(
   await during((signal) => child.kill(signal));
   return { code: await ended, stdout, stderr };
 }
+
+describeUnless(noKernel, 'the recorder', () => {
+  test('records calls in their order, of the names asked for', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'bpf-record-'));
+    const out = join(folder, 'events.json');
+    const recorder = join(root, 'examples/syscalls/record.js');
+    const child = spawn(
+      process.execPath,
+      [recorder, '--seconds', '1', '--names', 'bpf-recorded', '--out', out],
+      { cwd: root, stdio: 'inherit' },
+    );
+    const ended = new Promise((resolve) => child.once('close', resolve));
+    let running = true;
+    void ended.then(() => (running = false));
+    while (running) await callSystem('bpf-recorded', 100);
+    expect(await ended).toBe(0);
+    const events = JSON.parse(readFileSync(out, 'utf8')) as {
+      ts: number;
+      tgid: number;
+      comm: string;
+      nr: number;
+    }[];
+    rmSync(folder, { recursive: true });
+    expect(events.length).toBeGreaterThan(100);
+    expect(events[0]?.ts).toBe(0);
+    expect(new Set(events.map(({ comm }) => comm))).toEqual(
+      new Set(['bpf-recorded']),
+    );
+    const times = events.map(({ ts }) => ts);
+    expect(times).toEqual([...times].sort((a, b) => a - b));
+    expect(events.every(({ nr }) => nr >= 0 && nr < 1000)).toBe(true);
+  });
+});
 
 describeUnless(noKernel, 'the demo on the kernel', () => {
   test('its rows hold a process that ran beside it and has ended', async () => {

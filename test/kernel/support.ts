@@ -19,15 +19,15 @@ const { available, reason } = kernelAvailable();
 /** Why kernel tests cannot run here. */
 export const noKernel = available ? undefined : (reason ?? 'bpf() is refused');
 
-/** Calls that callSystem() makes at least: a read and a write for each block. */
+/** Calls that callSystem() makes at least: a read and a write for each of dd's blocks. */
 export const CALLS = 20_000;
 
-/** A process called `comm` that makes CALLS system calls and ends; resolves to its pid. */
-export async function callSystem(comm: string): Promise<number> {
+/** A process called `comm` that makes so many system calls and ends; resolves to its pid. */
+export async function callSystem(comm: string, calls = CALLS): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), 'bpf-calls-'));
   const command = join(folder, comm); // a process is named as the path that it was started by
   symlinkSync('/bin/dd', command);
-  const blocks = `count=${CALLS / 2}`;
+  const blocks = `count=${calls / 2}`;
   const child = spawn(
     command,
     ['if=/dev/zero', 'of=/dev/null', 'bs=1', blocks],
