@@ -29,37 +29,37 @@ const systemLibbpf =
     (!fs.existsSync(inRoot('build/deps/lib/libbpf.a')) &&
       !system.debianMirror()));
 
+const missing = () => system.missing(profile, systemLibbpf);
+const describe = (needs) =>
+  needs.map((need) => `${need.what} (${need.package})`).join(', ');
+
 /** Comes only while something is missing, so it has no stamp. */
 const packages = {
   name: 'packages',
   what: 'system packages',
   async run(log) {
-    const missing = system.missing(system.needsOf(profile, systemLibbpf));
-    const names = missing.map((need) => need.package);
-    const wanted = missing
-      .map((need) => `${need.what} (${need.package})`)
-      .join(', ');
     if (profile === 'build' || !onLinux || !system.hasApt())
       throw new StepError(
-        `Missing: ${wanted}.\nIn brackets is the package of Debian and Ubuntu; ` +
+        `Missing: ${describe(missing())}.\nIn brackets is the package of Debian and Ubuntu; ` +
           'install its like here, then try again.',
       );
     const prefix = system.rootPrefix();
-    if (!prefix)
+    if (!prefix) {
+      const names = missing().map((need) => need.package);
       throw new StepError(
-        `Missing: ${wanted}.\nThere is no sudo; as root: apt-get install ${names.join(' ')}`,
+        `Missing: ${describe(missing())}.\nThere is no sudo; as root: apt-get install ${names.join(' ')}`,
       );
-    await installWithApt(log, prefix, names);
-    const still = system.missing(missing);
+    }
+    const names = await installWithApt(log, prefix);
+    const still = missing();
     if (still.length > 0)
-      throw new StepError(
-        `Installed, but not found: ${still.map((need) => need.what).join(', ')}`,
-      );
+      throw new StepError(`Installed, but not found: ${describe(still)}`);
     return `installed ${names.join(' ')}`;
   },
 };
 
-async function installWithApt(log, prefix, names) {
+/** Installs what is missing; gives the packages' names. */
+async function installWithApt(log, prefix) {
   const apt = (...args) => {
     const environment = ['env', 'DEBIAN_FRONTEND=noninteractive'];
     const options = [
@@ -71,30 +71,32 @@ async function installWithApt(log, prefix, names) {
     const line = [...prefix, ...environment, 'apt-get', ...options, ...args];
     return log.status(line[0], line.slice(1), { stdin: 'inherit' });
   };
+  const names = () => missing().map((need) => need.package);
   const install = () =>
-    apt('install', '-y', '--no-install-recommends', ...names);
+    apt('install', '-y', '--no-install-recommends', ...names());
   const update = async () => {
     if ((await apt('update')) !== 0)
       throw new StepError('apt-get update failed');
   };
 
   let updated = false;
-  if (system.unknownToApt(names).length > 0) {
+  if (system.unknownToApt(names()).length > 0) {
     await update();
     updated = true;
-    const unknown = system.unknownToApt(names);
+    const unknown = system.unknownToApt(names());
     if (unknown.length > 0)
       throw new StepError(
         `This distribution has no package ${unknown.join(', ')}`,
       );
   }
-  if ((await install()) === 0) return;
+  const wanted = names();
+  if ((await install()) === 0) return wanted;
   // Stale lists name files that the mirror no longer has.
   if (!updated) {
     await update();
-    if ((await install()) === 0) return;
+    if ((await install()) === 0) return wanted;
   }
-  throw new StepError(`apt-get install ${names.join(' ')} failed`);
+  throw new StepError(`apt-get install ${wanted.join(' ')} failed`);
 }
 
 const npm = {
@@ -239,9 +241,8 @@ async function main() {
   }
   const libbpf =
     onLinux && !systemLibbpf ? [fetchSources, buildLibelf, buildLibbpf] : [];
-  const missing = system.missing(system.needsOf(profile, systemLibbpf));
   const steps = [
-    ...(missing.length > 0 ? [packages] : []),
+    ...(missing().length > 0 ? [packages] : []),
     ...libbpf,
     npm,
     ...(onLinux ? [headers] : []),

@@ -107,6 +107,8 @@ export function countTap(text) {
   sum.skips = [...text.matchAll(/^\s*ok \d+ - (.*# SKIP.*)$/gm)].map(
     (match) => match[1],
   );
-  if (sum.failed > 0) sum.details.push(text.trimEnd());
+  sum.details = text.match(/^\s*not ok [^]*?^\s*\.\.\.$/gm) ?? [];
+  if (sum.failed > 0 && sum.details.length === 0)
+    sum.details.push(text.trimEnd());
   return sum;
 }

@@ -1,7 +1,6 @@
 // What each profile needs from the system: how to see that it is there, and which package of Debian
 // and Ubuntu has it. A need is met by whatever provides it, so a compiler or cmake that did not come
-// from a package is fine; what is not needed everywhere is needed on Linux. Everything is looked up
-// in the file system: that takes milliseconds.
+// from a package is fine. Everything is looked up in the file system: that takes milliseconds.
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -13,123 +12,93 @@ const triplet = {
 };
 const multiarch = triplet[process.arch] ?? `${process.arch}-linux-gnu`;
 
-const command = (name) =>
-  (process.env.PATH ?? '')
-    .split(path.delimiter)
-    .some((dir) => fs.existsSync(path.join(dir, name)));
-const header = (name) =>
-  ['/usr/include', `/usr/include/${multiarch}`, '/usr/local/include'].some(
-    (dir) => fs.existsSync(path.join(dir, name)),
+const any = (dirs, name) =>
+  dirs.some((dir) => fs.existsSync(path.join(dir, name)));
+const commandDirs = [
+  ...(process.env.PATH ?? '').split(path.delimiter),
+  '/usr/sbin',
+];
+const command = (name) => () => any(commandDirs, name);
+const header = (name) => () =>
+  any(
+    ['/usr/include', `/usr/include/${multiarch}`, '/usr/local/include'],
+    name,
   );
-const library = (name) =>
-  [`/usr/lib/${multiarch}`, '/usr/lib64', '/usr/lib', '/usr/local/lib'].some(
-    (dir) => fs.existsSync(path.join(dir, name)),
+const library = (name) => () =>
+  any(
+    [`/usr/lib/${multiarch}`, '/usr/lib64', '/usr/lib', '/usr/local/lib'],
+    name,
   );
 
+const row = (what, packageName, ...probes) => ({
+  what,
+  package: packageName,
+  met: () => probes.every((probe) => probe()),
+});
+/** Needed on Linux only: everything else is needed wherever the package is built. */
+const linux = (...args) => ({ ...row(...args), linuxOnly: true });
+/** Something to compare with: where a distribution has it not, its tests are skipped. */
+const peer = (...args) => ({ ...linux(...args), optional: true });
+
 const demo = [
-  {
-    what: 'C compiler',
-    everywhere: true,
-    package: 'gcc',
-    met: () => command('gcc'),
-  },
-  { what: 'C++ compiler', package: 'g++', met: () => command('g++') },
-  {
-    what: 'C library headers',
-    package: 'libc6-dev',
-    met: () => header('stdio.h'),
-  },
-  {
-    what: 'Linux headers',
-    package: 'linux-libc-dev',
-    met: () => header('linux/bpf.h'),
-  },
-  {
-    what: 'cmake',
-    everywhere: true,
-    package: 'cmake',
-    met: () => command('cmake'),
-  },
-  {
-    what: 'ninja',
-    everywhere: true,
-    package: 'ninja-build',
-    met: () => command('ninja'),
-  },
-  { what: 'make', package: 'make', met: () => command('make') },
-  { what: 'm4', package: 'm4', met: () => command('m4') },
-  { what: 'bzip2', package: 'bzip2', met: () => command('bzip2') },
-  {
-    what: 'zlib (headers and libz.a)',
-    package: 'zlib1g-dev',
-    met: () => header('zlib.h') && library('libz.a'),
-  },
-  { what: 'libuv headers', package: 'libuv1-dev', met: () => header('uv.h') },
-  {
-    what: 'Emscripten',
-    everywhere: true,
-    package: 'emscripten',
-    met: () => command('emcc'),
-  },
+  row('C compiler', 'gcc', command('gcc')),
+  row('cmake', 'cmake', command('cmake')),
+  row('ninja', 'ninja-build', command('ninja')),
+  row('Emscripten', 'emscripten', command('emcc')),
+  linux('C++ compiler', 'g++', command('g++')),
+  linux('C library headers', 'libc6-dev', header('stdio.h')),
+  linux('Linux headers', 'linux-libc-dev', header('linux/bpf.h')),
+  linux('make', 'make', command('make')),
+  linux('m4', 'm4', command('m4')),
+  linux('bzip2', 'bzip2', command('bzip2')),
+  linux('zlib with libz.a', 'zlib1g-dev', header('zlib.h'), library('libz.a')),
+  linux('libuv headers', 'libuv1-dev', header('uv.h')),
 ];
 
 const systemLibbpf = [
-  {
-    what: 'libbpf',
-    package: 'libbpf-dev',
-    met: () => header('bpf/libbpf.h') && library('libbpf.so'),
-  },
+  linux('libbpf', 'libbpf-dev', header('bpf/libbpf.h'), library('libbpf.so')),
 ];
 
 const test = [
-  { what: 'cmocka', package: 'libcmocka-dev', met: () => header('cmocka.h') },
-  {
-    what: 'clang',
-    everywhere: true,
-    package: 'clang',
-    met: () => command('clang'),
-  },
-  {
-    what: 'clang-format 14',
-    everywhere: true,
-    package: 'clang-format-14',
-    met: () => command('clang-format-14'),
-  },
-  {
-    what: 'LLVM 14 tools',
-    package: 'llvm-14',
-    met: () => command('llvm-mc-14'),
-  },
-  {
-    what: 'LLVM 19 tools',
-    package: 'llvm-19',
-    met: () => command('llvm-mc-19'),
-  },
+  row('clang', 'clang', command('clang')),
+  row('clang-format 14', 'clang-format-14', command('clang-format-14')),
+  row('cmocka', 'libcmocka-dev', header('cmocka.h')),
+  peer('LLVM 14 tools', 'llvm-14', command('llvm-mc-14')),
+  peer('LLVM 19 tools', 'llvm-19', command('llvm-mc-19')),
+  peer('clang 19', 'clang-19', command('clang-19')),
+  peer('bpftool', 'bpftool', command('bpftool')),
 ];
 
+const fuzzerRuntime = () =>
+  fs.existsSync('/usr/lib/llvm-14/lib/clang/14.0.6/lib/linux');
 const full = [
-  { what: 'clang 19', package: 'clang-19', met: () => command('clang-19') },
-  { what: 'Chromium', package: 'chromium', met: () => command('chromium') },
-  {
-    what: 'sanitizer and fuzzer runtimes',
-    package: 'libclang-rt-14-dev',
-    met: () => fs.existsSync('/usr/lib/llvm-14/lib/clang/14.0.6/lib/linux'),
-  },
+  linux('Chromium', 'chromium', command('chromium')),
+  linux('fuzzer runtime of clang 14', 'libclang-rt-14-dev', fuzzerRuntime),
+  peer('gcc for BPF', 'gcc-bpf', command('bpf-gcc')),
 ];
 
 /** The needs of a profile; each profile has those of the smaller ones too. */
-export function needsOf(profile, useSystemLibbpf) {
+function needsOf(profile, useSystemLibbpf) {
   const needs = [...demo];
   if (useSystemLibbpf) needs.push(...systemLibbpf);
   if (profile === 'test' || profile === 'full') needs.push(...test);
   if (profile === 'full') needs.push(...full);
-  return process.platform === 'linux'
-    ? needs
-    : needs.filter((need) => need.everywhere);
+  return needs.filter(
+    (need) => process.platform === 'linux' || !need.linuxOnly,
+  );
 }
 
-export function missing(needs) {
-  return needs.filter((need) => !need.met());
+/** What is needed and not there; optional things only if apt could install them. */
+export function missing(profile, useSystemLibbpf) {
+  const gone = needsOf(profile, useSystemLibbpf).filter((need) => !need.met());
+  const optional = gone
+    .filter((need) => need.optional)
+    .map((need) => need.package);
+  if (optional.length === 0) return gone;
+  const unknown = hasApt() ? unknownToApt(optional) : optional;
+  return gone.filter(
+    (need) => !need.optional || !unknown.includes(need.package),
+  );
 }
 
 /** os-release as an object, empty where there is none. */
@@ -145,13 +114,13 @@ export function osRelease() {
 }
 
 export function hasApt() {
-  return command('apt-get') && command('dpkg');
+  return command('apt-get')() && command('apt-cache')();
 }
 
 /** How to become root: [] for root, ['sudo'] where there is sudo, null otherwise. */
 export function rootPrefix() {
   if (process.getuid?.() === 0) return [];
-  return command('sudo') ? ['sudo'] : null;
+  return command('sudo')() ? ['sudo'] : null;
 }
 
 /** Names among `packages` that apt's present lists cannot install. */

@@ -82,4 +82,10 @@ test('node:test summaries are counted', () => {
     ),
     [4, 1, 2],
   );
+  const failed = countTap(
+    "TAP version 13\nok 1 - a\n  ---\n  ...\nnot ok 2 - b\n  ---\n  error: 'x'\n  ...\n# fail 1\n",
+  );
+  assert.deepEqual(failed.details, [
+    "not ok 2 - b\n  ---\n  error: 'x'\n  ...",
+  ]);
 });
