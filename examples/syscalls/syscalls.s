@@ -15,7 +15,7 @@
 .section "raw_tp/sys_enter","ax",@progbits
 .globl count_syscall
 count_syscall:
-        call 14                         # get_current_pid_tgid
+        call bpf_get_current_pid_tgid
         r6 = r0
         r6 <<= 32
         r6 >>= 32                       # r6 = thread id
@@ -26,7 +26,7 @@ count_syscall:
         r1 = counts ll
         r2 = r10
         r2 += -4
-        call 1                          # map_lookup_elem
+        call bpf_map_lookup_elem
         if r0 != 0 goto count
 
 # First call of this process: a new value on the stack, { count = 1, comm = "" or our name }.
@@ -39,7 +39,7 @@ count_syscall:
         r1 = r10
         r1 += -24
         r2 = 16
-        call 16                         # get_current_comm
+        call bpf_get_current_comm
 insert:
         r1 = counts ll
         r2 = r10
@@ -47,12 +47,12 @@ insert:
         r3 = r10
         r3 += -32
         r4 = 1                          # BPF_NOEXIST: another thread may have been faster
-        call 2                          # map_update_elem
+        call bpf_map_update_elem
         if r0 == 0 goto done
         r1 = counts ll
         r2 = r10
         r2 += -4
-        call 1                          # it was: its entry is there now
+        call bpf_map_lookup_elem        # it was: its entry is there now
         if r0 == 0 goto done            # no: the map is full
 
 # r0 points to the entry. Calls of other threads may count at the same time: the addition is atomic.
@@ -63,7 +63,7 @@ count:
         r1 = r0
         r1 += 8
         r2 = 16
-        call 16                         # get_current_comm, straight into the entry
+        call bpf_get_current_comm       # straight into the entry
 done:
         r0 = 0
         exit
