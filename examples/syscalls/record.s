@@ -19,7 +19,7 @@ record_syscall:
         r1 = next ll
         r2 = r10
         r2 += -4
-        call 1                          # map_lookup_elem
+        call bpf_map_lookup_elem
         if r0 == 0 goto done
         r7 = 1
         r7 = atomic_fetch_add((u64 *)(r0 + 0), r7)
@@ -29,21 +29,21 @@ record_syscall:
         r1 = events ll
         r2 = r10
         r2 += -4
-        call 1                          # map_lookup_elem
+        call bpf_map_lookup_elem
         if r0 == 0 goto done
         r8 = r0
         r1 = *(u64 *)(r6 + 8)
         *(u64 *)(r8 + 8) = r1
-        call 5                          # ktime_get_ns
+        call bpf_ktime_get_ns
         *(u64 *)(r8 + 0) = r0
-        call 14                         # get_current_pid_tgid
+        call bpf_get_current_pid_tgid
         *(u32 *)(r8 + 16) = r0
         r0 >>= 32
         *(u32 *)(r8 + 20) = r0
         r1 = r8
         r1 += 24
         r2 = 16
-        call 16                         # get_current_comm
+        call bpf_get_current_comm
 done:
         r0 = 0
         exit
