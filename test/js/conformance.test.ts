@@ -1,12 +1,21 @@
 /**
- * The public conformance suite, through wasm: every vector is assembled and run in a Machine.
+ * The public conformance suite, natively and through wasm: every vector is assembled and run.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { expect, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { assemble, BpfObject, Machine } from 'bpf';
-import { absent, describeUnless, filesBelow, node, shared } from '../support';
+import {
+  absent,
+  bpfc,
+  describeUnless,
+  filesBelow,
+  nativeCli,
+  node,
+  shared,
+  testUnless,
+} from '../support';
 
 const folder = join(shared, 'vectors/conformance');
 const COUNT = 219;
@@ -52,31 +61,63 @@ function runVector(text: string): bigint {
 const expected = (text: string): bigint =>
   BigInt.asUintN(64, BigInt((sections(text).get('result') ?? '').trim()));
 
-describeUnless(absent(folder), 'conformance vectors in wasm', () => {
+interface Vector {
+  path: string;
+  words: string[];
+  r0: bigint;
+}
+
+/** What a vector is on a command line; its assembly goes to `file`. */
+function commandLine(path: string, file: string): Vector {
+  const text = readFileSync(path, 'utf8');
+  const parts = sections(text);
+  writeFileSync(file, parts.get('asm') ?? '');
+  const mem = (parts.get('mem') ?? '').trim();
+  const options = ['--dialect', 'ubpf', ...(mem ? ['--mem', mem] : [])];
+  return { path, words: ['sim', file, ...options], r0: expected(text) };
+}
+
+describeUnless(absent(folder), 'conformance vectors', () => {
   const files = filesBelow(folder, '.data');
 
   test(`there are ${COUNT}`, () => {
     expect(files.length).toBe(COUNT);
   });
 
-  test('the command passes all of them: bpf sim FILE --dialect ubpf --mem HEX', () => {
-    const folder = mkdtempSync(join(tmpdir(), 'bpf-vectors-'));
-    const vectors = files.map((path, i) => {
-      const text = readFileSync(path, 'utf8');
-      const parts = sections(text);
-      const file = join(folder, `${i}.s`);
-      writeFileSync(file, parts.get('asm') ?? '');
-      const mem = (parts.get('mem') ?? '').trim();
-      const options = ['--dialect', 'ubpf', ...(mem ? ['--mem', mem] : [])];
-      return { words: ['sim', file, ...options], r0: expected(text) };
-    });
+  let scratch = '';
+  let vectors: Vector[] = [];
+  beforeAll(() => {
+    scratch = mkdtempSync(join(tmpdir(), 'bpf-vectors-'));
+    vectors = files.map((path, i) =>
+      commandLine(path, join(scratch, `${i}.s`)),
+    );
+  });
+  afterAll(() => rmSync(scratch, { recursive: true }));
+
+  testUnless(
+    absent(nativeCli),
+    'bpfc sim FILE --dialect ubpf --mem HEX passes all of them',
+    () => {
+      for (const { path, words, r0 } of vectors) {
+        const { status, stdout, stderr } = bpfc(...words);
+        const last = stdout.trim().split(/\s+/).at(-1) ?? '';
+        expect({ path, status, stderr, r0: BigInt(last) }).toEqual({
+          path,
+          status: 0,
+          stderr: '',
+          r0,
+        });
+      }
+    },
+  );
+
+  test('bpf sim FILE --dialect ubpf --mem HEX passes all of them', () => {
     // One process for all: main() is what the command runs.
     const words = JSON.stringify(vectors.map((vector) => vector.words));
     const { status, stdout, stderr } = node(
       `const { main } = require('./dist/bindings/src/cli/main.js');
        process.exitCode = Math.max(...${words}.map((words) => main(words)));`,
     );
-    rmSync(folder, { recursive: true });
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
     expect(stdout).toBe(
       vectors.map(({ r0 }) => `0x${r0.toString(16)}\n`).join(''),
