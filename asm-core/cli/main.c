@@ -49,7 +49,7 @@ static const struct option {
      "the program's context: r1 points to it"},
     {"--budget", "N", SIM, NUMBER, offsetof(options, budget),
      "stop after N instructions; 100000000 when not given"},
-    {"--json", NULL, AS | DIS | SIM, FLAG, offsetof(options, json),
+    {"--json", NULL, AS | DIS | SIM | INFO, FLAG, offsetof(options, json),
      "diagnostics as JSON on standard output"},
 };
 enum { OPTIONS = sizeof option_table / sizeof *option_table };

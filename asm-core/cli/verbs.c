@@ -173,6 +173,14 @@ static int finish(ebpf_ctx *ctx, const options *opt, ebpf_vm *vm, int stop) {
     return EXIT_INPUT;
 }
 
+static void no_program(const options *opt, const ebpf_vm *vm) {
+    ebpf_bytes name;
+    fprintf(stderr, "bpfc: %s: there is no program %s", opt->file, opt->prog ? opt->prog : "in it");
+    for (uint32_t i = 0; ebpf_vm_program_name(vm, i, &name) == EBPF_OK; i++)
+        fprintf(stderr, "%s%.*s", i ? ", " : "; it has ", (int)name.size, (const char *)name.data);
+    fputc('\n', stderr);
+}
+
 static int simulate(ebpf_ctx *ctx, const options *opt, const ebpf_object *obj, const blob *mem) {
     ebpf_vm *vm;
     const char *prog = opt->prog ? opt->prog : "";
@@ -181,8 +189,7 @@ static int simulate(ebpf_ctx *ctx, const options *opt, const ebpf_object *obj, c
         return report(ctx, opt, status);
     int program = ebpf_vm_program_find(vm, prog, (uint32_t)strlen(prog));
     if (program < 0) {
-        fprintf(stderr, "bpfc: %s: there is no program %s\n", opt->file,
-                opt->prog ? opt->prog : "in it");
+        no_program(opt, vm);
         return EXIT_INPUT;
     }
     if (mem->size > UINT32_MAX) {

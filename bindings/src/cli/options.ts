@@ -119,7 +119,7 @@ const table: readonly Option[] = [
   },
   {
     name: '--json',
-    verbs: ['as', 'dis', 'sim'],
+    verbs: ['as', 'dis', 'sim', 'info'],
     help: 'diagnostics as JSON on standard output',
     store: (to) => set(to, 'json', true),
   },

@@ -123,8 +123,9 @@ function simulate(machine: Machine, options: Options): number {
   const { prog, mem, ctx, budget } = options;
   const program = machine.find(prog);
   if (program === undefined) {
+    const names = Object.keys(machine.programs).join(', ');
     throw new Failure(
-      `${options.file}: there is no program ${prog || 'in it'}`,
+      `${options.file}: there is no program ${prog || 'in it'}${names && `; it has ${names}`}`,
       EXIT_INPUT,
     );
   }
