@@ -67,6 +67,7 @@ const test = [
   peer('LLVM 19 tools', 'llvm-19', command('llvm-mc-19')),
   peer('clang 19', 'clang-19', command('clang-19')),
   peer('bpftool', 'bpftool', command('bpftool')),
+  peer('gcc for BPF', 'gcc-bpf', command('bpf-gcc')),
 ];
 
 const fuzzerRuntime = () =>
@@ -74,7 +75,6 @@ const fuzzerRuntime = () =>
 const full = [
   linux('Chromium', 'chromium', command('chromium')),
   linux('fuzzer runtime of clang 14', 'libclang-rt-14-dev', fuzzerRuntime),
-  peer('gcc for BPF', 'gcc-bpf', command('bpf-gcc')),
 ];
 
 /** The needs of a profile; each profile has those of the smaller ones too. */
