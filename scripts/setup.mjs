@@ -137,7 +137,9 @@ const cmakeFiles = ['CMakeLists.txt', 'CMakePresets.json', 'cmake'];
 
 const native = {
   name: 'native',
-  what: 'bpfc and the addon',
+  what: systemLibbpf
+    ? "bpfc and the addon (on the system's libbpf)"
+    : 'bpfc and the addon',
   inputs: () =>
     hashInputs(
       [
