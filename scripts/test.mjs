@@ -13,6 +13,7 @@ import {
   countCtest,
   countJest,
   countTap,
+  groupSkips,
   noCounts,
 } from './lib/counts.mjs';
 import { runFuzzers } from './lib/fuzz.mjs';
@@ -229,7 +230,7 @@ async function runStep(step) {
   console.log(
     `${mark} ${step.name.padEnd(11)} ${step.what}: ${plural(counts)} (${time} s)`,
   );
-  for (const reason of counts.skips) console.log(`    skipped: ${reason}`);
+  for (const line of groupSkips(counts.skips)) console.log(`    ${line}`);
   for (const text of counts.details) console.log(text.replace(/^/gm, '    '));
   if (counts.failed > 0)
     console.log(`    log: ${path.relative(root, log.path)}`);

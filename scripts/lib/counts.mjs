@@ -112,3 +112,24 @@ export function countTap(text) {
     sum.details.push(text.trimEnd());
   return sum;
 }
+
+/** The reason in a skipped test's name, "name (skipped: reason) rest", or all of it. */
+function reasonOf(text) {
+  const start = text.indexOf('(skipped: ');
+  if (start < 0) return text;
+  let depth = 0;
+  for (let at = start; at < text.length; at++) {
+    if (text[at] === '(') depth += 1;
+    if (text[at] === ')') depth -= 1;
+    if (depth === 0) return text.slice(start + '(skipped: '.length, at);
+  }
+  return text;
+}
+
+/** Each reason once, with the number of tests that it stopped. */
+export function groupSkips(skips) {
+  const groups = new Map();
+  for (const reason of skips.map(reasonOf))
+    groups.set(reason, (groups.get(reason) ?? 0) + 1);
+  return [...groups].map(([reason, number]) => `${number} skipped: ${reason}`);
+}

@@ -5,6 +5,7 @@ import {
   countJest,
   countOutput,
   countTap,
+  groupSkips,
 } from '../lib/counts.mjs';
 
 const numbers = ({ passed, failed, skipped }) => [passed, failed, skipped];
@@ -87,5 +88,13 @@ test('node:test summaries are counted', () => {
   );
   assert.deepEqual(failed.details, [
     "not ok 2 - b\n  ---\n  error: 'x'\n  ...",
+  ]);
+});
+
+test('skipped tests are told by reason', () => {
+  const names = ['a (skipped: no (EPERM)) x', 'b (skipped: no (EPERM)) y', 'z'];
+  assert.deepEqual(groupSkips(names), [
+    '2 skipped: no (EPERM)',
+    '1 skipped: z',
   ]);
 });
