@@ -143,7 +143,7 @@ describe('bad input: file, line, column, caret, status 1', () => {
     const text = put('noise.s', noise);
     const asText = bpf('as', text, '-o', at('noise.o'));
     expect(asText.status).toBe(1);
-    expect(asText.stderr).toMatch(/noise\.s:1:\d+: error: .*\n.*\n.*\^/);
+    expect(asText.stderr).toMatch(/noise\.s:\d+:\d+: error: .*\n.*\n.*\^/);
     bpf('as', at('good.s'), '-o', at('head.o'));
     const header = readFileSync(at('head.o')).subarray(0, 64);
     const object = put('noise.o', Buffer.concat([header, noise]));
