@@ -6,6 +6,7 @@
 //   full   test, and what the other tiers need (Chromium, fuzzers)
 // On Debian and Ubuntu missing packages are installed with apt-get (through sudo when not root);
 // elsewhere the missing tools are named. BPF_SYSTEM_LIBBPF=1 links the system's shared libbpf.
+import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { StepError, hashInputs, inRoot, runStep } from './lib/steps.mjs';
@@ -231,6 +232,13 @@ function modified(name) {
   return fs.statSync(inRoot(name), { throwIfNoEntry: false })?.mtimeMs;
 }
 
+/** sudo asks for its password now, where no running clock writes over the question. */
+function authorise() {
+  const prefix = system.rootPrefix();
+  if (process.stdin.isTTY && prefix?.[0] === 'sudo')
+    spawnSync('sudo', ['-v'], { stdio: 'inherit' });
+}
+
 async function main() {
   const started = performance.now();
   if (!['build', ...Object.keys(retries)].includes(profile)) {
@@ -243,8 +251,10 @@ async function main() {
   }
   const libbpf =
     onLinux && !systemLibbpf ? [fetchSources, buildLibelf, buildLibbpf] : [];
+  const incomplete = missing().length > 0;
+  if (incomplete && profile !== 'build' && system.hasApt()) authorise();
   const steps = [
-    ...(missing().length > 0 ? [packages] : []),
+    ...(incomplete ? [packages] : []),
     ...libbpf,
     npm,
     ...(onLinux ? [headers] : []),
