@@ -127,7 +127,7 @@ uint32_t eb_asm_label(eb_asm *as, eb_str name, eb_loc lo, eb_loc hi) {
     return *number;
 }
 
-static void place_label(eb_asm *as, uint32_t number, eb_loc lo, eb_loc hi) {
+void eb_asm_place(eb_asm *as, uint32_t number, eb_loc lo, eb_loc hi) {
     eb_label *label = &as->labels.at[number];
     if (label->defined) {
         eb_diag *diag = eb_diag_add(as->ctx, EB_DIAG_DUPLICATE_SYMBOL, lo, hi, (int)label->name.len,
@@ -145,7 +145,7 @@ static void place_label(eb_asm *as, uint32_t number, eb_loc lo, eb_loc hi) {
 
 uint32_t eb_asm_here(eb_asm *as) {
     uint32_t number = new_label(as, EB_STR("."), 0, 0, true);
-    place_label(as, number, as->tokens.at[0].lo, as->tokens.at[0].hi);
+    eb_asm_place(as, number, as->tokens.at[0].lo, as->tokens.at[0].hi);
     return number;
 }
 
@@ -157,7 +157,7 @@ static void place_numeric(eb_asm *as, const eb_token *token) {
     eb_str name = eb_str_fmt(&as->ctx->arena, "%s\1%u", key.at, ++*count);
     uint32_t number = eb_asm_label(as, name, token->lo, token->hi);
     as->labels.at[number].temporary = true;
-    place_label(as, number, token->lo, token->hi);
+    eb_asm_place(as, number, token->lo, token->hi);
 }
 
 /* Labels in front of the statement. */
@@ -171,8 +171,8 @@ static void take_labels(eb_asm *as) {
         if (token->kind == EB_TOKEN_NUMBER)
             place_numeric(as, token);
         else
-            place_label(as, eb_asm_label(as, token->text, token->lo, token->hi), token->lo,
-                        token->hi);
+            eb_asm_place(as, eb_asm_label(as, token->text, token->lo, token->hi), token->lo,
+                         token->hi);
         as->at += 2;
     }
 }

@@ -110,6 +110,8 @@ bool eb_asm_settle(const eb_asm *as, eb_expr *expr);
 /* ---- labels and output (asm.c) ---- */
 
 uint32_t eb_asm_label(eb_asm *as, eb_str name, eb_loc lo, eb_loc hi);
+/* Define a label at the current place, or say that it is defined already. */
+void eb_asm_place(eb_asm *as, uint32_t number, eb_loc lo, eb_loc hi);
 uint32_t eb_asm_here(eb_asm *as); /* a temporary label at the current place */
 eb_section *eb_asm_section(eb_asm *as);
 /* `size` new bytes in the current section, or NULL after a diagnostic when it takes none. */

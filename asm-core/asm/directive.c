@@ -427,6 +427,57 @@ static void run_known_section(eb_asm *as, int which) {
                       known_sections[which].flags, false);
 }
 
+/* .comm name, size[, align]: zeroed room. Of a symbol that .local named it is in .bss, otherwise
+ * the linker finds a place. */
+static void run_comm(eb_asm *as, int unused) {
+    enum { ALIGN_MOST = 1 << 16 };
+    int64_t size, align = 1;
+    eb_token name;
+    (void)unused;
+    if (!take_name(as, &name, "a symbol"))
+        return;
+    if (!eb_asm_accept(as, ",")) {
+        eb_asm_expected(as, "',' and a size");
+        return;
+    }
+    const eb_token *token = eb_asm_peek(as);
+    if (!eb_asm_constant(as, &size) || (eb_asm_accept(as, ",") && !eb_asm_constant(as, &align)) ||
+        !accept_end(as))
+        return;
+    if (size < 0 || size > UINT32_MAX || align < 1 || align > ALIGN_MOST || (align & (align - 1))) {
+        eb_diag_add(as->ctx, EB_DIAG_EXPECTED, token->lo, token->hi,
+                    "a size below 4 GiB and an alignment that is a power of two up to 65536");
+        return;
+    }
+    uint32_t number = eb_asm_label(as, name.text, name.lo, name.hi);
+    if (as->labels.at[number].defined) {
+        eb_asm_place(as, number, name.lo, name.hi); /* says that it is there already */
+        return;
+    }
+    if (!as->labels.at[number].bound || as->labels.at[number].bind != EB_STB_LOCAL) {
+        eb_label *label = &as->labels.at[number];
+        label->defined = true;
+        label->section = EB_SHN_COMMON;
+        label->value = (uint64_t)align;
+        label->bind = EB_STB_GLOBAL;
+    } else {
+        uint32_t before = as->section;
+        eb_asm_select(as, EB_STR(".bss"), EB_SHT_NOBITS, EB_SHF_ALLOC | EB_SHF_WRITE, false);
+        eb_section *bss = eb_asm_section(as);
+        bss->align = bss->align < (uint64_t)align ? (uint64_t)align : bss->align;
+        bss->size = (bss->size + (uint64_t)align - 1) & ~((uint64_t)align - 1);
+        eb_asm_place(as, number, name.lo, name.hi);
+        bss->size += (uint64_t)size;
+        as->section = before;
+    }
+    eb_label *label = &as->labels.at[number];
+    label->type = EB_STT_OBJECT;
+    if (!label->has_size) {
+        label->has_size = true;
+        label->size = (eb_expr){.value = size};
+    }
+}
+
 /* ---- the table ---- */
 
 static void run_ignored(eb_asm *as, int unused) {
@@ -486,6 +537,7 @@ static const directive directives[] = {
     {".ascii", run_ascii, 0},
     {".asciz", run_ascii, 1},
     {".string", run_ascii, 1},
+    {".comm", run_comm, 0},
     {".zero", run_zero, 0},
     {".skip", run_zero, 0},
     {".space", run_zero, 0},

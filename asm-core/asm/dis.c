@@ -466,18 +466,29 @@ static void put_data(dis *d, uint32_t number) {
     }
 }
 
-static void put_undefined(dis *d) {
-    for (uint32_t i = 1; i < d->obj->symbols.len; i++) {
-        const eb_symbol *symbol = &d->obj->symbols.at[i];
-        if (symbol->section != EB_SHN_UNDEF || !symbol->name.len)
-            continue;
-        if (symbol->bind == EB_STB_WEAK)
-            put_attribute(d, ".weak", symbol);
-        else if (d->dialect == EBPF_DIALECT_UBPF)
-            put_attribute(d, ".globl", symbol);
-        if (symbol->visibility == EB_STV_HIDDEN)
-            put_attribute(d, ".hidden", symbol);
+/* A symbol that is in no section here: a constant, common room, or something from elsewhere. */
+static void put_sectionless(dis *d, const eb_symbol *symbol) {
+    if (symbol->section == EB_SHN_ABS && symbol->type != EB_STT_FILE) {
+        eb_buf_str(d->out, EB_STR("\t.set\t"));
+        put_name(d->out, symbol->name);
+        eb_buf_fmt(d->out, ", %lld\n", (long long)symbol->value);
+        return;
     }
+    if (symbol->section == EB_SHN_COMMON) {
+        eb_buf_str(d->out, EB_STR("\t.comm\t"));
+        put_name(d->out, symbol->name);
+        eb_buf_fmt(d->out, ", %llu, %llu\n", (unsigned long long)symbol->size,
+                   (unsigned long long)symbol->value);
+        return;
+    }
+    if (symbol->section != EB_SHN_UNDEF)
+        return;
+    if (symbol->bind == EB_STB_WEAK)
+        put_attribute(d, ".weak", symbol);
+    else if (d->dialect == EBPF_DIALECT_UBPF)
+        put_attribute(d, ".globl", symbol);
+    if (symbol->visibility == EB_STV_HIDDEN)
+        put_attribute(d, ".hidden", symbol);
 }
 
 void eb_disassemble(const ebpf_object *obj, enum ebpf_dialect dialect, uint32_t flags,
@@ -501,5 +512,7 @@ void eb_disassemble(const ebpf_object *obj, enum ebpf_dialect dialect, uint32_t 
             put_data(&d, i);
         put_labels(&d, i, UINT64_MAX - 1);
     }
-    put_undefined(&d);
+    for (uint32_t i = 1; i < obj->symbols.len; i++)
+        if (obj->symbols.at[i].name.len)
+            put_sectionless(&d, &obj->symbols.at[i]);
 }

@@ -72,7 +72,7 @@ static void make_symbols(eb_asm *as) {
         eb_label *label = &as->labels.at[i];
         if (!label->defined || label->temporary)
             continue;
-        bool code = label->section != EB_SHN_ABS && label->section != EB_SHN_UNDEF &&
+        bool code = label->section < as->obj->sections.len &&
                     (as->obj->sections.at[label->section].flags & EB_SHF_EXECINSTR);
         if (code && label->bind != EB_STB_LOCAL && label->type == EB_STT_NOTYPE)
             label->type = EB_STT_FUNC; /* a loader looks for functions only */
