@@ -48,35 +48,42 @@ static napi_value map_info(Call &call) {
     return describe_map(call.env, info);
 }
 
-static napi_value lookup(Call &call) {
+// What lookup and update take: key, value, flags.
+struct Entry {
     Bytes key, value;
     uint64_t flags;
+};
+
+static bool read_entry(const Call &call, Entry *entry) {
+    return read_bytes(call, 0, "key", &entry->key) && read_bytes(call, 1, "value", &entry->value) &&
+           read_flags(call, 2, &entry->flags);
+}
+
+static napi_value lookup(Call &call) {
+    Entry e;
     Error err;
 
-    if (!read_bytes(call, 0, "key", &key) || !read_bytes(call, 1, "value", &value) ||
-        !read_flags(call, 2, &flags))
+    if (!read_entry(call, &e))
         return nullptr;
     auto *map = open_native<kb_map>(call, "map lookup");
     if (!map)
         return nullptr;
-    int rc = kb_map_lookup(map, key.data, key.size, value.data, value.size, flags, &err);
+    int rc = kb_map_lookup(map, e.key.data, e.key.size, e.value.data, e.value.size, e.flags, &err);
     if (rc == 0 || rc == -ENOENT)
         return boolean(call.env, rc == 0);
     return failed(call, err);
 }
 
 static napi_value update(Call &call) {
-    Bytes key, value;
-    uint64_t flags;
+    Entry e;
     Error err;
 
-    if (!read_bytes(call, 0, "key", &key) || !read_bytes(call, 1, "value", &value) ||
-        !read_flags(call, 2, &flags))
+    if (!read_entry(call, &e))
         return nullptr;
     auto *map = open_native<kb_map>(call, "map update");
     if (!map)
         return nullptr;
-    if (kb_map_update(map, key.data, key.size, value.data, value.size, flags, &err) != 0)
+    if (kb_map_update(map, e.key.data, e.key.size, e.value.data, e.value.size, e.flags, &err) != 0)
         return failed(call, err);
     return undefined(call.env);
 }

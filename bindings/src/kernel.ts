@@ -9,6 +9,7 @@
 import { readFileSync } from 'node:fs';
 import { endianness } from 'node:os';
 import type {
+  AttachTarget,
   NativeLink,
   NativeMap,
   NativeObject,
@@ -78,16 +79,7 @@ export interface LoadOptions {
   raw?: boolean;
 }
 
-/** Where to attach; without one the section name decides. */
-export type AttachTarget =
-  | { kind: 'raw_tracepoint'; name: string; cookie?: bigint | number }
-  | {
-      kind: 'tracepoint';
-      category: string;
-      name: string;
-      cookie?: bigint | number;
-    }
-  | { kind: 'section'; cookie?: bigint | number };
+export type { AttachTarget };
 
 /**
  * Load an object (or ELF bytes, or the path of an ELF file) into the kernel. Throws
