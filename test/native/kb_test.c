@@ -911,6 +911,30 @@ static void test_attach_by_libbpf(void **state) {
     kb_object_close(&object);
 }
 
+/* An attachment that libbpf makes by the section name; its link keeps the object. */
+static void test_link_of_libbpf(void **state) {
+    static const char iterator[] = ".section iter/task,\"ax\",@progbits\n"
+                                   ".globl visit\n"
+                                   "visit: r0 = 0\n"
+                                   "  exit\n" LICENSE;
+    struct kb_link *link;
+    struct kb_link_info info;
+
+    (void)state;
+    need_bpf();
+    struct kb_object *object = load_text(iterator);
+    struct kb_program *program = find_program(object, "visit");
+    if (kb_program_attach(program, NULL, &link, &err) != 0)
+        fail_msg("%s", err.text);
+    kb_program_close(&program);
+    kb_object_close(&object);
+    assert_int_equal(kb_link_get_info(link, &info, &err), 0);
+    assert_int_equal(info.type, BPF_LINK_TYPE_ITER);
+    assert_true(exists(KB_ID_LINK, info.id));
+    kb_link_close(&link);
+    assert_gone(KB_ID_LINK, info.id);
+}
+
 static void test_no_leak(void **state) {
     enum { ROUNDS = 30, KINDS = 8 };
     static char text[4096];
@@ -1023,7 +1047,8 @@ int main(void) {
         TEST(map_operations),  TEST(map_sizes),
         TEST(batch),           TEST(batch_of_tiny_keys),
         TEST(any_order),       TEST(attach_by_libbpf),
-        TEST(no_leak),         TEST(few_files),
+        TEST(link_of_libbpf),  TEST(no_leak),
+        TEST(few_files),
     };
 
     return cmocka_run_group_tests_name("kernel-backend", tests, NULL, NULL);
