@@ -179,6 +179,23 @@ describeUnless(noKernel, 'kernel', () => {
       expect(() => load(cut)).toThrow(BpfSyntaxError);
       expect(() => load('/no/such/file.o')).toThrow(/ENOENT/);
     });
+
+    test('but does with raw: true', () => {
+      const elf = demo.toElf().slice();
+      elf.fill(0xff, 40, 48); // e_shoff: the section headers are nowhere
+      const loading = (raw: boolean): unknown => {
+        try {
+          return load(elf, { raw });
+        } catch (error) {
+          return error;
+        }
+      };
+      expect(loading(false)).toBeInstanceOf(BpfSyntaxError);
+      expect(loading(true)).toMatchObject({
+        name: 'KernelError',
+        operation: 'open object',
+      });
+    });
   });
 
   describe('maps', () => {
