@@ -3,7 +3,8 @@
 //   build  compile everything (native, wasm, addon, TypeScript, dist); installs no system package
 //   demo   what the demo needs: compilers, Emscripten, libbpf, npm packages, then build
 //   test   demo, and what the quick test tier needs
-//   full   test, and what the other tiers need (Chromium, fuzzers)
+//   peers  test, and what check:peers needs (fuzzers)
+//   full   peers, and what the other tiers need (Chromium)
 // On Debian and Ubuntu missing packages are installed with apt-get (through sudo when not root);
 // elsewhere the missing tools are named. BPF_SYSTEM_LIBBPF=1 links the system's shared libbpf.
 import { spawnSync } from 'node:child_process';
@@ -11,6 +12,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { StepError, hashInputs, inRoot, runStep } from './lib/steps.mjs';
 import * as system from './lib/needs.mjs';
+import { fetchLinux } from './lib/corpus.mjs';
 import { buildLibbpf, buildLibelf, fetchSources } from './lib/libbpf.mjs';
 import { packHeaders } from './pack-headers.mjs';
 
@@ -18,6 +20,7 @@ const profile = process.argv[2];
 const retries = {
   demo: 'npm run demo',
   test: 'npm test',
+  peers: 'npm run check:peers',
   full: 'npm run test:full',
 };
 const onLinux = process.platform === 'linux';
@@ -242,7 +245,7 @@ function authorise() {
 async function main() {
   const started = performance.now();
   if (!['build', ...Object.keys(retries)].includes(profile)) {
-    console.error('usage: node scripts/setup.mjs build|demo|test|full');
+    console.error('usage: node scripts/setup.mjs build|demo|test|peers|full');
     return 2;
   }
   if (Number(process.versions.node.split('.')[0]) < 20) {
@@ -251,6 +254,10 @@ async function main() {
   }
   const libbpf =
     onLinux && !systemLibbpf ? [fetchSources, buildLibelf, buildLibbpf] : [];
+  const withPeers =
+    ['test', 'peers', 'full'].includes(profile) &&
+    onLinux &&
+    system.debianMirror();
   const incomplete = missing().length > 0;
   if (incomplete && profile !== 'build' && system.hasApt()) authorise();
   const steps = [
@@ -262,6 +269,7 @@ async function main() {
     wasm,
     typescript,
     dist,
+    ...(withPeers ? [fetchLinux] : []),
   ];
   let ran = 0;
   for (const step of steps)

@@ -1,31 +1,18 @@
 // libbpf and libelf for the addon: fetched as Debian's source packages and built with -fPIC into
-// build/deps (the packaged static libraries are not position independent). apt verifies signatures
-// and checksums; a private source list and private lists leave the system's own untouched.
+// build/deps (the packaged static libraries are not position independent).
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { inRoot, StepError } from './steps.mjs';
+import { fetchFromDebian } from './apt.mjs';
 import { debianMirror } from './needs.mjs';
 
-const SUITE = 'trixie';
 const PINS = { libbpf: '1.5.0-3', elfutils: '0.192-4' };
-const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
 const CFLAGS =
   '-O2 -fPIC -fvisibility=hidden -ffunction-sections -fdata-sections';
 
-const sources = () => inRoot('build/sources');
+const sources = () => inRoot('build/sources/libbpf');
 const jobs = () => `-j${os.availableParallelism()}`;
-
-function aptOptions(dir) {
-  return [
-    ['Dir::Etc::SourceList', path.join(dir, 'sources.list')],
-    ['Dir::Etc::SourceParts', '/dev/null'],
-    ['Dir::State::Lists', path.join(dir, 'lists')],
-    ['Dir::Cache', path.join(dir, 'cache')],
-    ...(process.getuid() === 0 ? [['APT::Sandbox::User', 'root']] : []),
-    ['Acquire::Retries', '3'],
-  ].flatMap(([key, value]) => ['-o', `${key}=${value}`]);
-}
 
 function origTarball(name) {
   const files = fs.existsSync(sources()) ? fs.readdirSync(sources()) : [];
@@ -38,43 +25,15 @@ function origTarball(name) {
 export const fetchSources = {
   name: 'sources',
   what: `sources of libbpf ${PINS.libbpf} and elfutils ${PINS.elfutils}`,
-  inputs: () => JSON.stringify([SUITE, PINS]),
-  outputs: ['build/sources'],
+  inputs: () => JSON.stringify([PINS]),
+  outputs: ['build/sources/libbpf'],
   async run(log) {
-    const mirror = debianMirror();
-    if (!mirror)
+    if (!debianMirror())
       throw new StepError(
         'apt knows no Debian mirror on this system to fetch the sources of libbpf and libelf from. ' +
           "Set BPF_SYSTEM_LIBBPF=1 to link the system's own libbpf instead.",
       );
-    const dir = inRoot('build/apt');
-    for (const part of ['lists/partial', 'cache/archives/partial'])
-      fs.mkdirSync(path.join(dir, part), { recursive: true });
-    fs.rmSync(sources(), { recursive: true, force: true });
-    fs.mkdirSync(sources(), { recursive: true });
-    const signed = fs.existsSync(KEYRING) ? ` [signed-by=${KEYRING}]` : '';
-    fs.writeFileSync(
-      path.join(dir, 'sources.list'),
-      `deb-src${signed} ${mirror} ${SUITE} main\n`,
-    );
-
-    const options = aptOptions(dir);
-    await log.run('apt-get', [...options, 'update']);
-    for (const [name, version] of Object.entries(PINS)) {
-      const fetch = (what) =>
-        log.status('apt-get', [...options, 'source', '--download-only', what], {
-          cwd: sources(),
-        });
-      // A point release may have replaced the pinned revision; its successor is as good.
-      if (
-        (await fetch(`${name}=${version}`)) !== 0 &&
-        (await fetch(name)) !== 0
-      )
-        throw new StepError(
-          `apt-get could not fetch the source of ${name} from ${mirror} ${SUITE}`,
-        );
-    }
-    fs.rmSync(dir, { recursive: true, force: true });
+    await fetchFromDebian(log, 'deb-src', PINS, sources());
   },
 };
 

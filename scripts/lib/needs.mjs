@@ -66,22 +66,24 @@ const test = [
   peer('LLVM 14 tools', 'llvm-14', command('llvm-mc-14')),
   peer('LLVM 19 tools', 'llvm-19', command('llvm-mc-19')),
   peer('clang 19', 'clang-19', command('clang-19')),
+  peer('xz', 'xz-utils', command('xz')),
   peer('bpftool', 'bpftool', command('bpftool')),
   peer('gcc for BPF', 'gcc-bpf', command('bpf-gcc')),
 ];
 
 const fuzzerRuntime = () =>
   fs.existsSync('/usr/lib/llvm-14/lib/clang/14.0.6/lib/linux');
-const full = [
-  linux('Chromium', 'chromium', command('chromium')),
+const peers = [
   linux('fuzzer runtime of clang 14', 'libclang-rt-14-dev', fuzzerRuntime),
 ];
+const full = [linux('Chromium', 'chromium', command('chromium'))];
 
 /** The needs of a profile; each profile has those of the smaller ones too. */
 function needsOf(profile, useSystemLibbpf) {
   const needs = [...demo];
   if (useSystemLibbpf) needs.push(...systemLibbpf);
-  if (profile === 'test' || profile === 'full') needs.push(...test);
+  if (['test', 'peers', 'full'].includes(profile)) needs.push(...test);
+  if (['peers', 'full'].includes(profile)) needs.push(...peers);
   if (profile === 'full') needs.push(...full);
   return needs.filter(
     (need) => process.platform === 'linux' || !need.linuxOnly,
@@ -113,8 +115,13 @@ export function osRelease() {
   return Object.fromEntries(rows.map(([, key, value]) => [key, value]));
 }
 
+/** Whether a command is there to be run. */
+export function hasCommand(name) {
+  return command(name)();
+}
+
 export function hasApt() {
-  return command('apt-get')() && command('apt-cache')();
+  return hasCommand('apt-get') && hasCommand('apt-cache');
 }
 
 /** How to become root: [] for root, ['sudo'] where there is sudo, null otherwise. */
