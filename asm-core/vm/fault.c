@@ -155,7 +155,9 @@ void eb_vm_fault_report(ebpf_vm *vm) {
     diag->hi = loc;
     for (uint32_t depth = vm->depth; depth-- > 0;) {
         uint32_t section = 0, slot = 0;
-        eb_loc from = place_of(vm, vm->frames[depth].ret - 1, &section, &slot);
+        const eb_vm_frame *frame = &vm->frames[depth];
+        uint32_t ret = frame->ret == EB_NO_OP ? frame->call.ret : frame->ret;
+        eb_loc from = place_of(vm, ret - 1, &section, &slot);
         eb_diag_note(ctx, diag, from, from, "called from instruction %u of section '%.*s'", slot,
                      (int)vm->obj->sections.at[section].name.len,
                      vm->obj->sections.at[section].name.at);

@@ -502,6 +502,9 @@ int eb_vm_load(ebpf_vm *vm) {
                       "this object has no code to run");
         return EBPF_E_INPUT;
     }
+    vm->helpers = eb_alloc_array(arena, EB_HELPERS, sizeof *vm->helpers);
+    vm->helper_count = EB_HELPERS;
+    memcpy(vm->helpers, eb_helpers, sizeof eb_helpers);
     resolve(&l);
     make_regions(&l);
     make_maps(&l);

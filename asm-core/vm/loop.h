@@ -107,6 +107,7 @@ int LOOP(ebpf_vm *vm, uint64_t most) {
     const eb_region *const regions = vm->regions;
     const uint64_t region_count = vm->region_count;
     uint64_t callee;
+    uint32_t to;
     int stop;
     if (most > INT64_MAX)
         most = INT64_MAX;
@@ -306,7 +307,10 @@ dispatch:
     }
     eb_vm_frame_close(vm);
     memcpy(&r[6], vm->frames[vm->depth].saved, sizeof vm->frames[0].saved);
-    JUMP(ops + vm->frames[vm->depth].ret);
+    to = vm->frames[vm->depth].ret;
+    if (__builtin_expect(to == EB_NO_OP, 0) && (to = eb_vm_returned(vm)) == EB_NO_OP)
+        goto fault;
+    JUMP(ops + to);
 
     /* The loader has made these into operations that fault. */
     OP(LDABS, W) : OP(LDABS, H) : OP(LDABS, B) : OP(LDIND, W) : OP(LDIND, H) : OP(LDIND, B)
@@ -324,22 +328,26 @@ dispatch:
 #endif
 
 call_helper:
-    if (callee >= EB_HELPERS || !callee) {
+    if (callee >= vm->helper_count || !callee) {
         eb_vm_refuse(vm, EBPF_FAULT_HELPER, 0, "there is no helper %llu",
                      (unsigned long long)callee);
         goto fault;
     }
     vm->helper = (uint32_t)callee;
-    if (!vm->helpers[callee]) {
-        vm->state.helper = (uint32_t)callee;
-        vm->helper = 0;
-        stop = EBPF_STOP_HELPER;
-        goto stop_behind;
-    }
     if (!vm->helpers[callee](vm, r))
         goto fault;
     vm->helper = 0;
-    NEXT();
+    if (__builtin_expect(vm->go == EB_GO_ON, 1))
+        NEXT();
+    if (vm->go == EB_GO_HOST) {
+        vm->go = EB_GO_ON;
+        stop = EBPF_STOP_HELPER;
+        goto stop_behind;
+    }
+    to = eb_vm_transfer(vm, (uint32_t)(pc - ops) + 1);
+    if (to == EB_NO_OP)
+        goto fault;
+    JUMP(ops + to);
 
 call_function:
     if (vm->depth + 1 >= EBPF_VM_FRAMES) {

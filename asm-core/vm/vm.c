@@ -35,7 +35,6 @@ int ebpf_vm_new(ebpf_ctx *ctx, const ebpf_object *obj, uint32_t cpus, ebpf_vm **
     vm->cpus = cpus ? cpus : 1;
     vm->inputs = (ebpf_vm_inputs){.pid = 1, .tgid = 1, .comm = "vm"};
     vm->printk.arena = &ctx->arena;
-    memcpy(vm->helpers, eb_helpers, sizeof vm->helpers);
     int status = eb_guard(ctx, load, vm);
     if (status == EBPF_OK)
         *out = vm;
@@ -102,6 +101,8 @@ int ebpf_vm_start(ebpf_vm *vm, uint32_t program, void *mem, uint32_t size, uint3
     vm->may_goto = MAY_GOTO_LOOPS;
     vm->pc = vm->programs.at[program].op;
     vm->helper = 0;
+    vm->go = EB_GO_ON;
+    vm->tail_calls = 0;
     vm->fault = (ebpf_vm_fault){0};
     vm->fault_text = (eb_str){0};
     vm->running = true;
@@ -179,7 +180,7 @@ int ebpf_vm_fault_text(const ebpf_vm *vm, ebpf_bytes *text) {
 int ebpf_vm_host_helper(ebpf_vm *vm, uint32_t id, uint32_t on) {
     if (!ebpf_helper_name(id))
         return EBPF_E_ARG;
-    vm->helpers[id] = on ? NULL : eb_helpers[id];
+    vm->helpers[id] = on ? eb_help_host : eb_helpers[id];
     return EBPF_OK;
 }
 

@@ -22,7 +22,7 @@ enum {
 };
 
 enum {
-#define HELPER(id, name, major, minor) EB_HELPER_##name = id,
+#define HELPER(id, name, major, minor, vm) EB_HELPER_##name = id,
 #include "helper.def"
     EB_HELPERS /* one past the last number */
 };
@@ -64,9 +64,26 @@ typedef struct eb_vm_program {
     bool entry;
 } eb_vm_program;
 
+/* A helper: arguments in r[1] to r[5], result to r[0]; false with the fault noted. */
+typedef bool eb_helper(ebpf_vm *vm, uint64_t *r);
+
+/* A function that a helper calls, perhaps many times: `next` puts its arguments into r[1] to r[5],
+ * or the helper's result into r[0] and returns false. Between two calls r[0] is what it returned.
+ */
+typedef struct eb_vm_callback eb_vm_callback;
+struct eb_vm_callback {
+    bool (*next)(ebpf_vm *vm, eb_vm_callback *call, uint64_t *r);
+    uint32_t op;  /* the function's first operation */
+    uint32_t ret; /* the operation behind the helper call */
+    uint32_t map; /* what the rest means is up to `next` */
+    uint32_t entry;
+    uint64_t done, most, argument;
+};
+
 typedef struct eb_vm_frame {
-    uint32_t ret; /* the operation to return to */
+    uint32_t ret; /* the operation to return to; EB_NO_OP: to the helper that waits in `call` */
     uint64_t saved[4];
+    eb_vm_callback call;
 } eb_vm_frame;
 
 typedef struct eb_vmap {
@@ -89,7 +106,8 @@ typedef struct eb_vmap {
     uint32_t mask;
 } eb_vmap;
 
-typedef bool eb_helper(ebpf_vm *vm, uint64_t *r);
+/* Where control goes after a helper, unless to the next instruction. */
+enum { EB_GO_ON, EB_GO_HOST, EB_GO_TAIL, EB_GO_CALLBACK };
 
 struct ebpf_vm {
     ebpf_vm_state state;
@@ -124,8 +142,13 @@ struct ebpf_vm {
         uint8_t *host;
     } window;
 
-    eb_helper *helpers[EB_HELPERS]; /* NULL: the host's */
-    uint32_t helper;                /* the one that runs now, or 0 */
+    eb_helper **helpers; /* by number; eb_help_host: the host's */
+    uint32_t helper_count;
+    uint32_t helper; /* the one that runs now, or 0 */
+    uint32_t go;     /* EB_GO_..., set by a helper */
+    uint32_t go_op;  /* EB_GO_TAIL: the program's first operation */
+    uint32_t tail_calls;
+    eb_vm_callback callback; /* EB_GO_CALLBACK: what to call */
     ebpf_vm_inputs inputs;
     ebpf_vm_fault fault;
     eb_str fault_text;
@@ -133,6 +156,11 @@ struct ebpf_vm {
 };
 
 #define EB_NO_OP UINT32_MAX
+
+/* The helper's result that says -errno. */
+static inline uint64_t eb_vm_failure(int error) {
+    return (uint64_t)(int64_t)-error;
+}
 
 static inline uint64_t eb_vm_address(uint32_t region, uint32_t offset) {
     return (uint64_t)region << 32 | offset;
@@ -186,8 +214,23 @@ int eb_vmap_next(const eb_vmap *map, const uint8_t *key, uint8_t *next);
 
 #define EB_ALL_CPUS UINT32_MAX
 
-/* helper.c: the VM's own helpers, by number; NULL elsewhere. */
+/* helper*.c: one function per helper that the VM has, named in helper.def. */
+#define HELPER(id, name, major, minor, vm) eb_helper eb_help_##vm;
+#include "helper.def"
 extern eb_helper *const eb_helpers[EB_HELPERS];
+
+/* The map that a helper's argument names, or NULL and the fault. */
+eb_vmap *eb_vm_map_argument(ebpf_vm *vm, uint64_t handle);
+/* The CPU that the program runs on. */
+uint32_t eb_vm_cpu(const ebpf_vm *vm);
+
+/* helper_call.c: the operation to run after a helper that set vm->go (which is cleared), or
+ * EB_NO_OP and the fault; `ret` is the one behind the call. */
+uint32_t eb_vm_transfer(ebpf_vm *vm, uint32_t ret);
+/* The same after a callback, whose frame is closed, has returned. */
+uint32_t eb_vm_returned(ebpf_vm *vm);
+/* For helpers: after this one, call the function at `address` as vm->callback says. */
+bool eb_vm_call_back(ebpf_vm *vm, uint64_t address, eb_vm_callback call);
 
 /* printk.c: a message as trace_printk writes it; the bytes written or -errno. Arguments are taken
  * from `args`, of which there are `count`. */

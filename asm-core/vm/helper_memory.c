@@ -1,0 +1,75 @@
+/* helper_memory.c - helpers that read and compare the program's memory.
+ * What the kernel would find unreadable gives -EFAULT where it does, a fault where the verifier
+ * would have refused the program. Source: kernel/trace/bpf_trace.c, mm/maccess.c. */
+#include "vm.h"
+
+#include <string.h>
+
+enum { READ_MOST = 1 << 29 };
+
+/* `size` bytes of `from`, or zeroes and -EFAULT when the program has no such memory. */
+bool eb_help_probe_read(ebpf_vm *vm, uint64_t *r) {
+    uint32_t size = (uint32_t)r[2];
+    r[0] = 0;
+    if (size == 0)
+        return true;
+    uint8_t *to = size <= READ_MOST ? eb_vm_reach(vm, r[1], size, true) : NULL;
+    if (size > READ_MOST)
+        return eb_vm_refuse(vm, EBPF_FAULT_HELPER, r[1], "%s: %u bytes are too many",
+                            ebpf_helper_name(vm->helper), size);
+    if (!to)
+        return false;
+    const uint8_t *from = eb_vm_reach(vm, r[3], size, false);
+    if (from) {
+        memmove(to, from, size);
+        return true;
+    }
+    vm->fault = (ebpf_vm_fault){0};
+    memset(to, 0, size);
+    r[0] = eb_vm_failure(EBPF_EFAULT);
+    return true;
+}
+
+/* A string until its NUL, cut to fit; the result counts the NUL. */
+bool eb_help_probe_read_str(ebpf_vm *vm, uint64_t *r) {
+    uint32_t size = (uint32_t)r[2], len = 0;
+    r[0] = 0;
+    if (size == 0)
+        return true;
+    uint8_t *to = eb_vm_reach(vm, r[1], size, true);
+    if (!to)
+        return false;
+    for (; len < size; len++) {
+        const uint8_t *from = eb_vm_reach(vm, r[3] + len, 1, false);
+        if (!from) {
+            vm->fault = (ebpf_vm_fault){0};
+            memset(to, 0, size);
+            r[0] = eb_vm_failure(EBPF_EFAULT);
+            return true;
+        }
+        if (!(to[len] = *from))
+            break;
+    }
+    if (len == size)
+        to[--len] = 0;
+    r[0] = len + 1;
+    return true;
+}
+
+/* Compare the program's string r1, of r2 bytes, with the string r3. */
+bool eb_help_strncmp(ebpf_vm *vm, uint64_t *r) {
+    uint32_t size = (uint32_t)r[2];
+    for (uint32_t i = 0; i < size; i++) {
+        const uint8_t *a = eb_vm_reach(vm, r[1] + i, 1, false);
+        uint8_t left = a ? *a : 0;
+        const uint8_t *b = a ? eb_vm_reach(vm, r[3] + i, 1, false) : NULL;
+        if (!b)
+            return false;
+        if (left != *b || !left) {
+            r[0] = (uint64_t)((int64_t)left - *b);
+            return true;
+        }
+    }
+    r[0] = 0;
+    return true;
+}
