@@ -29,7 +29,7 @@ static const struct {
 
 static eb_btf *btf_of(eb_asm *as) {
     if (!as->btf)
-        as->btf = eb_btf_new(&as->ctx->arena);
+        as->btf = eb_btf_new(&as->ctx->arena, as->obj->big);
     return as->btf;
 }
 
@@ -423,8 +423,7 @@ static void add_maps_section(eb_asm *as) {
     eb_btf_add_datasec(as->btf, EB_STR(".maps"), (uint32_t)section->size);
     uint32_t offset = 0;
     for (uint32_t i = 0; i < as->maps.len; i++) {
-        uint32_t var = as->maps.at[i],
-                 size = eb_btf_size(as->btf, as->btf->types.at[var].size_or_type);
+        uint32_t var = as->maps.at[i], size = eb_btf_size(as->btf, var);
         eb_btf_add_datasec_var(as->btf, var, offset, size);
         offset += size;
     }
@@ -490,7 +489,8 @@ void eb_asm_write_btf(eb_asm *as) {
     if (!as->btf)
         return;
     eb_buf btf = {.arena = &as->ctx->arena}, ext = {.arena = &as->ctx->arena};
-    eb_btf_write(as->btf, as->obj, infos.at, infos.len, &btf, &ext);
+    eb_btf_write_ext(as->btf, as->obj, infos.at, infos.len, &ext);
+    eb_btf_write(as->btf, &btf);
     uint32_t section = eb_object_add_section(as->obj, EB_STR(".BTF"), EB_SHT_PROGBITS, 0);
     as->obj->sections.at[section].bytes = btf;
     as->obj->sections.at[section].size = btf.len;

@@ -1,118 +1,124 @@
-/* btf.c - the BTF model: building it, looking types up, their sizes and C names; see btf.h.
+/* btf.c - types by id: what the bytes of one say, sizes and C names; see btf.h.
  *
- * Types refer to one another by id, forwards too, and what was read may do so in circles. Every
- * walk is therefore bounded: chains of qualifiers by DEEPEST links (the kernel allows 32). */
+ * Types refer to one another by id, forwards too, and what somebody builds may do so in circles.
+ * Every walk is therefore bounded: by EB_BTF_DEEPEST links, and deeper than that nothing that was
+ * read goes either. */
 #include "btf.h"
 
-enum { DEEPEST = 32, POINTER_SIZE = 8 };
+enum { POINTER_SIZE = 8 };
 
-/* ---- building ---- */
+const eb_btf_layout eb_btf_layouts[EB_BTF_KINDS] = {
+    [EB_BTF_INT] = {4, 0},     [EB_BTF_ARRAY] = {12, 0},   [EB_BTF_STRUCT] = {0, 12},
+    [EB_BTF_UNION] = {0, 12},  [EB_BTF_ENUM] = {0, 8},     [EB_BTF_FUNC_PROTO] = {0, 8},
+    [EB_BTF_VAR] = {4, 0},     [EB_BTF_DATASEC] = {0, 12}, [EB_BTF_DECL_TAG] = {4, 0},
+    [EB_BTF_ENUM64] = {0, 12},
+};
 
-eb_btf *eb_btf_new(eb_arena *arena) {
-    eb_btf *btf = eb_alloc(arena, sizeof *btf);
-    btf->arena = arena;
-    EB_PUSH(arena, &btf->types)->kind = EB_BTF_VOID;
-    return btf;
+/* ---- one type ---- */
+
+const uint8_t *eb_btf_head(const eb_btf *btf, uint32_t id) {
+    while (id < btf->first && btf->base)
+        btf = btf->base;
+    return id >= btf->first && id < btf->count ? btf->types + btf->offsets.at[id - btf->first]
+                                               : NULL;
 }
 
-static uint32_t add(eb_btf *btf, eb_btf_kind kind, eb_str name, uint32_t size_or_type) {
-    *EB_PUSH(btf->arena, &btf->types) = (eb_btf_type){.name = name,
-                                                      .kind = (uint8_t)kind,
-                                                      .size_or_type = size_or_type,
-                                                      .first = btf->members.len};
-    return btf->types.len - 1;
+static uint8_t kind_at(const eb_btf *btf, const uint8_t *head) {
+    return head ? eb_get32(head + 4, btf->big) >> 24 & 31 : EB_BTF_VOID;
 }
 
-static eb_btf_member *add_member(eb_btf *btf) {
-    btf->types.at[btf->types.len - 1].count++;
-    return EB_PUSH(btf->arena, &btf->members);
+eb_btf_kind eb_btf_kind_of(const eb_btf *btf, uint32_t id) {
+    return (eb_btf_kind)kind_at(btf, eb_btf_head(btf, id));
 }
 
-uint32_t eb_btf_add_int(eb_btf *btf, eb_str name, uint32_t size, uint32_t encoding) {
-    uint32_t id = add(btf, EB_BTF_INT, name, size);
-    btf->types.at[id].extra = encoding << 24 | size * 8;
-    return id;
+static const char *string_at(const eb_btf *btf, uint32_t offset) {
+    while (offset < btf->string_base)
+        btf = btf->base;
+    return btf->strings + (offset - btf->string_base);
 }
 
-uint32_t eb_btf_add_float(eb_btf *btf, eb_str name, uint32_t size) {
-    return add(btf, EB_BTF_FLOAT, name, size);
+bool eb_btf_string(const eb_btf *btf, uint32_t offset, eb_str *out) {
+    *out = (eb_str){0};
+    if (offset >= btf->string_base + btf->strings_size)
+        return false;
+    *out = eb_str_from(string_at(btf, offset));
+    return true;
 }
 
-uint32_t eb_btf_add_ref(eb_btf *btf, eb_btf_kind kind, eb_str name, uint32_t type) {
-    bool forward = kind == EB_BTF_FWD;
-    uint32_t id = add(btf, kind, name, forward ? 0 : type);
-    btf->types.at[id].kind_flag = forward && type;
-    return id;
+static eb_str name_at(const eb_btf *btf, const uint8_t *at) {
+    uint32_t offset = eb_get32(at, btf->big);
+    return offset ? eb_str_from(string_at(btf, offset)) : (eb_str){"", 0};
 }
 
-uint32_t eb_btf_add_array(eb_btf *btf, uint32_t type, uint32_t index_type, uint32_t count) {
-    uint32_t id = add(btf, EB_BTF_ARRAY, (eb_str){0}, type);
-    btf->types.at[id].index_type = index_type;
-    btf->types.at[id].extra = count;
-    return id;
+eb_str eb_btf_name(const eb_btf *btf, uint32_t id) {
+    const uint8_t *head = eb_btf_head(btf, id);
+    return head ? name_at(btf, head) : (eb_str){"", 0};
 }
 
-uint32_t eb_btf_add_record(eb_btf *btf, eb_btf_kind kind, eb_str name, uint32_t size) {
-    return add(btf, kind, name, size);
+eb_btf_type eb_btf_at(const eb_btf *btf, uint32_t id) {
+    const uint8_t *at = eb_btf_head(btf, id);
+    eb_btf_type type = {.name = {"", 0}};
+    if (!at)
+        return type;
+    uint32_t info = eb_get32(at + 4, btf->big);
+    type.name = name_at(btf, at);
+    type.kind = info >> 24 & 31;
+    type.kind_flag = info >> 31;
+    type.size_or_type = eb_get32(at + 8, btf->big);
+    at += EB_BTF_HEAD;
+    switch (type.kind) {
+    case EB_BTF_INT:
+    case EB_BTF_VAR:
+    case EB_BTF_DECL_TAG:
+        type.extra = eb_get32(at, btf->big);
+        break;
+    case EB_BTF_ARRAY:
+        type.size_or_type = eb_get32(at, btf->big);
+        type.index_type = eb_get32(at + 4, btf->big);
+        type.extra = eb_get32(at + 8, btf->big);
+        break;
+    case EB_BTF_FUNC:
+        type.extra = info & 0xffff;
+        break;
+    default:
+        type.count = eb_btf_layouts[type.kind].each ? info & 0xffff : 0;
+        type.body = at;
+    }
+    return type;
 }
 
-void eb_btf_add_member(eb_btf *btf, eb_str name, uint32_t type, uint32_t bit_offset) {
-    *add_member(btf) = (eb_btf_member){.name = name, .type = type, .offset = bit_offset};
+eb_btf_member eb_btf_member_at(const eb_btf *btf, const eb_btf_type *type, uint32_t i) {
+    const uint8_t *at = type->body + (size_t)eb_btf_layouts[type->kind].each * i;
+    bool big = btf->big;
+    eb_btf_member m = {.name = {"", 0}};
+    uint32_t second = eb_get32(at + 4, big), third = 0;
+    if (type->kind == EB_BTF_DATASEC) {
+        m.type = eb_get32(at, big);
+        m.offset = second;
+        m.size = eb_get32(at + 8, big);
+        return m;
+    }
+    m.name = name_at(btf, at);
+    switch (type->kind) {
+    case EB_BTF_ENUM:
+        m.value = type->kind_flag ? (uint64_t)(int64_t)(int32_t)second : second;
+        break;
+    case EB_BTF_ENUM64:
+        m.value = (uint64_t)eb_get32(at + 8, big) << 32 | second;
+        break;
+    case EB_BTF_FUNC_PROTO:
+        m.type = second;
+        break;
+    default:
+        third = eb_get32(at + 8, big);
+        m.type = second;
+        m.offset = type->kind_flag ? third & 0xffffff : third;
+        m.bits = type->kind_flag ? third >> 24 : 0;
+    }
+    return m;
 }
 
-uint32_t eb_btf_add_enum(eb_btf *btf, eb_btf_kind kind, eb_str name, uint32_t size,
-                         bool is_signed) {
-    uint32_t id = add(btf, kind, name, size);
-    btf->types.at[id].kind_flag = is_signed;
-    return id;
-}
-
-void eb_btf_add_enumerator(eb_btf *btf, eb_str name, uint64_t value) {
-    *add_member(btf) = (eb_btf_member){.name = name, .value = value};
-}
-
-uint32_t eb_btf_add_proto(eb_btf *btf, uint32_t result) {
-    return add(btf, EB_BTF_FUNC_PROTO, (eb_str){0}, result);
-}
-
-void eb_btf_add_param(eb_btf *btf, eb_str name, uint32_t type) {
-    *add_member(btf) = (eb_btf_member){.name = name, .type = type};
-}
-
-uint32_t eb_btf_add_func(eb_btf *btf, eb_str name, uint32_t proto, uint32_t linkage) {
-    uint32_t id = add(btf, EB_BTF_FUNC, name, proto);
-    btf->types.at[id].extra = linkage;
-    return id;
-}
-
-uint32_t eb_btf_add_var(eb_btf *btf, eb_str name, uint32_t type, uint32_t linkage) {
-    uint32_t id = add(btf, EB_BTF_VAR, name, type);
-    btf->types.at[id].extra = linkage;
-    return id;
-}
-
-uint32_t eb_btf_add_datasec(eb_btf *btf, eb_str name, uint32_t size) {
-    return add(btf, EB_BTF_DATASEC, name, size);
-}
-
-void eb_btf_add_datasec_var(eb_btf *btf, uint32_t var, uint32_t offset, uint32_t size) {
-    *add_member(btf) = (eb_btf_member){.type = var, .offset = offset, .size = size};
-}
-
-uint32_t eb_btf_add_decl_tag(eb_btf *btf, eb_str tag, uint32_t type, int32_t component) {
-    uint32_t id = add(btf, EB_BTF_DECL_TAG, tag, type);
-    btf->types.at[id].extra = (uint32_t)component;
-    return id;
-}
-
-/* ---- looking up ---- */
-
-uint32_t eb_btf_find(const eb_btf *btf, eb_btf_kind kind, eb_str name) {
-    for (uint32_t id = 1; id < btf->types.len; id++)
-        if (btf->types.at[id].kind == kind && eb_str_eq(btf->types.at[id].name, name))
-            return id;
-    return 0;
-}
+/* ---- through typedefs and qualifiers ---- */
 
 static bool is_alias(uint8_t kind) {
     return kind == EB_BTF_TYPEDEF || kind == EB_BTF_VOLATILE || kind == EB_BTF_CONST ||
@@ -120,21 +126,25 @@ static bool is_alias(uint8_t kind) {
 }
 
 uint32_t eb_btf_strip(const eb_btf *btf, uint32_t id) {
-    for (int depth = 0; depth <= DEEPEST; depth++) {
-        if (id >= btf->types.len)
+    for (int depth = 0; depth <= EB_BTF_DEEPEST; depth++) {
+        const uint8_t *at = eb_btf_head(btf, id);
+        if (!at)
             return 0;
-        if (!is_alias(btf->types.at[id].kind))
+        if (!is_alias(kind_at(btf, at)))
             return id;
-        id = btf->types.at[id].size_or_type;
+        id = eb_get32(at + 8, btf->big);
     }
     return 0;
 }
 
 uint32_t eb_btf_size(const eb_btf *btf, uint32_t id) {
     uint64_t times = 1, size = 0;
-    for (int depth = 0; depth <= DEEPEST && id < btf->types.len && times <= UINT32_MAX; depth++) {
-        const eb_btf_type *type = &btf->types.at[id];
-        switch (type->kind) {
+    for (int depth = 0; depth <= EB_BTF_DEEPEST && times <= UINT32_MAX; depth++) {
+        const uint8_t *at = eb_btf_head(btf, id);
+        uint8_t kind = kind_at(btf, at);
+        if (!at)
+            return 0;
+        switch (kind) {
         case EB_BTF_INT:
         case EB_BTF_FLOAT:
         case EB_BTF_ENUM:
@@ -142,21 +152,22 @@ uint32_t eb_btf_size(const eb_btf *btf, uint32_t id) {
         case EB_BTF_STRUCT:
         case EB_BTF_UNION:
         case EB_BTF_DATASEC:
-            size = type->size_or_type * times;
+            size = eb_get32(at + 8, btf->big) * times;
             return size <= UINT32_MAX ? (uint32_t)size : 0;
         case EB_BTF_PTR:
             size = POINTER_SIZE * times;
             return size <= UINT32_MAX ? (uint32_t)size : 0;
         case EB_BTF_ARRAY:
-            times *= type->extra;
-            break;
+            times *= eb_get32(at + EB_BTF_HEAD + 8, btf->big);
+            id = eb_get32(at + EB_BTF_HEAD, btf->big);
+            continue;
         case EB_BTF_VAR:
             break;
         default:
-            if (!is_alias(type->kind))
+            if (!is_alias(kind))
                 return 0;
         }
-        id = type->size_or_type;
+        id = eb_get32(at + 8, btf->big);
     }
     return 0;
 }
@@ -196,24 +207,25 @@ static const char *qualifier(uint8_t kind) {
 
 /* The type below tags and qualifiers. */
 static uint8_t bare_kind(const eb_btf *btf, uint32_t id) {
-    for (int depth = 0; depth <= DEEPEST && id < btf->types.len; depth++) {
-        const eb_btf_type *type = &btf->types.at[id];
-        if (!is_qualifier(type->kind) && type->kind != EB_BTF_TYPE_TAG)
-            return type->kind;
-        id = type->size_or_type;
+    for (int depth = 0; depth <= EB_BTF_DEEPEST; depth++) {
+        const uint8_t *at = eb_btf_head(btf, id);
+        uint8_t kind = kind_at(btf, at);
+        if (!is_qualifier(kind) && kind != EB_BTF_TYPE_TAG)
+            return kind;
+        id = eb_get32(at + 8, btf->big);
     }
     return EB_BTF_VOID;
 }
 
 static void spell_left(spelling s, uint32_t id, int depth) {
-    const eb_btf_type *type = &s.btf->types.at[id < s.btf->types.len ? id : 0];
-    if (depth > DEEPEST) {
+    const eb_btf_type type = eb_btf_at(s.btf, id);
+    if (depth > EB_BTF_DEEPEST) {
         eb_buf_str(s.out, EB_STR("..."));
         return;
     }
-    uint32_t next = type->size_or_type;
+    uint32_t next = type.size_or_type;
     uint8_t below = bare_kind(s.btf, next);
-    switch (type->kind) {
+    switch (type.kind) {
     case EB_BTF_VOID:
         eb_buf_str(s.out, EB_STR("void"));
         return;
@@ -228,10 +240,10 @@ static void spell_left(spelling s, uint32_t id, int depth) {
     case EB_BTF_RESTRICT:
         if (below == EB_BTF_PTR) { /* a qualified pointer: behind its star */
             spell_left(s, next, depth + 1);
-            eb_buf_fmt(s.out, " %s", qualifier(type->kind));
+            eb_buf_fmt(s.out, " %s", qualifier(type.kind));
             return;
         }
-        eb_buf_fmt(s.out, "%s ", qualifier(type->kind));
+        eb_buf_fmt(s.out, "%s ", qualifier(type.kind));
         spell_left(s, next, depth + 1);
         return;
     case EB_BTF_TYPE_TAG:
@@ -242,23 +254,23 @@ static void spell_left(spelling s, uint32_t id, int depth) {
         spell_left(s, next, depth + 1);
         return;
     default:
-        eb_buf_str(s.out, eb_str_from(keyword(type)));
-        eb_buf_str(s.out, type->name.len ? type->name : EB_STR("(anon)"));
+        eb_buf_str(s.out, eb_str_from(keyword(&type)));
+        eb_buf_str(s.out, type.name.len ? type.name : EB_STR("(anon)"));
     }
 }
 
 static void spell_right(spelling s, uint32_t id, int depth) {
-    if (depth > DEEPEST || id >= s.btf->types.len)
+    if (depth > EB_BTF_DEEPEST)
         return;
-    const eb_btf_type *type = &s.btf->types.at[id];
-    uint8_t below = bare_kind(s.btf, type->size_or_type);
-    switch (type->kind) {
+    const eb_btf_type type = eb_btf_at(s.btf, id);
+    uint8_t below = bare_kind(s.btf, type.size_or_type);
+    switch (type.kind) {
     case EB_BTF_PTR:
         if (below == EB_BTF_ARRAY || below == EB_BTF_FUNC_PROTO)
             eb_buf_byte(s.out, ')');
         break;
     case EB_BTF_ARRAY:
-        eb_buf_fmt(s.out, "[%u]", type->extra);
+        eb_buf_fmt(s.out, "[%u]", type.extra);
         break;
     case EB_BTF_FUNC_PROTO:
         eb_buf_str(s.out, EB_STR("()"));
@@ -273,7 +285,7 @@ static void spell_right(spelling s, uint32_t id, int depth) {
     default:
         return;
     }
-    spell_right(s, type->size_or_type, depth + 1);
+    spell_right(s, type.size_or_type, depth + 1);
 }
 
 void eb_btf_spell(const eb_btf *btf, uint32_t id, eb_buf *out) {

@@ -1,25 +1,23 @@
 /* btf_read.c - the bytes of .BTF to the model, in either byte order, trusting nothing.
  *
- * Two passes: the first takes every type with its members and checks what can be seen of it alone
- * (sizes, strings, that it lies within the section); the second checks what its references point
- * at, since they may point forwards. Circles are left in: the walks of btf.c are bounded.
- * Sources: btf.rst, the kernel's kernel/bpf/btf.c (which kind may refer to which). */
-#include "btf.h"
+ * Three passes over the types. The first looks at each alone and keeps only the largest string
+ * offset and type id that anything mentions; the second notes where types start; the third looks at
+ * those few kinds that may not refer to just any type. When a largest number is too large, the one
+ * who mentioned it is looked for: a sound file does not pay for messages. Sources: btf.rst, the
+ * kernel's kernel/bpf/btf.c (which kind may refer to which). */
+#include "btf_index.h"
 
 #include <string.h>
 
 /* A name longer than this is damage; it also bounds the time spent in looking for its end. */
-enum { MAGIC = 0xeb9f, HEADER = 24, TYPE = 12, NAME_MOST = 16384, LAST_KIND = EB_BTF_ENUM64 };
+enum { MAGIC = 0xeb9f, HEADER = 24, NAME_MOST = 16384 };
 
 typedef struct reader {
     ebpf_ctx *ctx;
     eb_str input;
-    bool big;
-    const uint8_t *types;
-    size_t types_size, at; /* at: in types */
-    const char *strings;   /* a copy; ends in NUL */
-    size_t strings_size;
     eb_btf *btf;
+    uint32_t names_end;            /* offsets below are strings */
+    uint32_t most_name, most_type; /* the largest mentioned */
 } reader;
 
 static int damaged(reader *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -35,41 +33,35 @@ static int damaged(reader *r, const char *format, ...) {
     return EBPF_E_INPUT;
 }
 
-static uint32_t take32(reader *r) {
-    uint32_t value = eb_get32(r->types + r->at, r->big);
-    r->at += 4;
-    return value;
-}
-
-static bool take_string(reader *r, eb_str *out) {
-    uint32_t offset = take32(r);
-    if (offset >= r->strings_size)
-        return false;
-    const char *at = r->strings + offset;
-    size_t left = r->strings_size - offset;
-    const char *end = memchr(at, 0, left < NAME_MOST ? left : NAME_MOST);
-    *out = (eb_str){at, end ? (size_t)(end - at) : 0};
-    return end != NULL;
-}
-
 /* ---- the header ---- */
 
 static bool lies_within(uint64_t offset, uint64_t length, uint64_t size) {
     return offset <= size && length <= size - offset;
 }
 
-static int read_header(reader *r, const uint8_t *bytes, size_t size) {
-    if (size < HEADER)
-        return damaged(r, "%zu bytes are less than its header", size);
-    r->big = bytes[0] == MAGIC >> 8;
-    if (eb_get16(bytes, r->big) != MAGIC)
+static int read_order(reader *r, const uint8_t *bytes) {
+    eb_btf *btf = r->btf;
+    btf->big = bytes[0] == MAGIC >> 8;
+    if (eb_get16(bytes, btf->big) != MAGIC)
         return damaged(r, "it starts with 0x%02x%02x, not with the magic number 0xeb9f", bytes[0],
                        bytes[1]);
+    if (btf->base && btf->base->big != btf->big)
+        return damaged(r, "its byte order is not that of its base");
     if (bytes[2] != 1)
         return damaged(r, "version %u is unknown (1 is read)", bytes[2]);
-    uint32_t header = eb_get32(bytes + 4, r->big);
-    uint32_t type_at = eb_get32(bytes + 8, r->big), type_len = eb_get32(bytes + 12, r->big);
-    uint32_t str_at = eb_get32(bytes + 16, r->big), str_len = eb_get32(bytes + 20, r->big);
+    return EBPF_OK;
+}
+
+static int read_header(reader *r, const uint8_t *bytes, size_t size) {
+    eb_btf *btf = r->btf;
+    if (size < HEADER)
+        return damaged(r, "%zu bytes are less than its header", size);
+    if (read_order(r, bytes))
+        return EBPF_E_INPUT;
+    bool big = btf->big;
+    uint32_t header = eb_get32(bytes + 4, big);
+    uint32_t type_at = eb_get32(bytes + 8, big), type_len = eb_get32(bytes + 12, big);
+    uint32_t str_at = eb_get32(bytes + 16, big), str_len = eb_get32(bytes + 20, big);
     if (header < HEADER || header > size)
         return damaged(r, "its header has %u bytes, of %zu", header, size);
     if (type_at % 4 || !lies_within(type_at, type_len, size - header))
@@ -77,65 +69,38 @@ static int read_header(reader *r, const uint8_t *bytes, size_t size) {
     if (!lies_within(str_at, str_len, size - header))
         return damaged(r, "its strings (%u bytes at %u) do not lie within it", str_len, str_at);
     const char *strings = (const char *)bytes + header + str_at;
-    if (!str_len || strings[0] || strings[str_len - 1])
+    if (str_len ? strings[str_len - 1] || (!btf->base && strings[0]) : !btf->base)
         return damaged(r, "its strings do not start and end with NUL");
-    r->types = bytes + header + type_at;
-    r->types_size = type_len;
-    r->strings = eb_str_copy(&r->ctx->arena, (eb_str){strings, str_len}).at;
-    r->strings_size = str_len;
+    if (str_len > UINT32_MAX - btf->string_base)
+        return damaged(r, "its strings and those of its base are more than 4 GiB");
+    btf->types = bytes + header + type_at;
+    btf->types_size = type_len;
+    btf->strings = strings;
+    btf->strings_size = str_len;
+    r->names_end = btf->string_base + str_len;
     return EBPF_OK;
 }
 
-/* ---- types ---- */
-
-/* Bytes behind the head of each kind: its own, and those of each member. */
-static const struct {
-    uint8_t own, each;
-} layouts[LAST_KIND + 1] = {
-    [EB_BTF_INT] = {4, 0},     [EB_BTF_ARRAY] = {12, 0},   [EB_BTF_STRUCT] = {0, 12},
-    [EB_BTF_UNION] = {0, 12},  [EB_BTF_ENUM] = {0, 8},     [EB_BTF_FUNC_PROTO] = {0, 8},
-    [EB_BTF_VAR] = {4, 0},     [EB_BTF_DATASEC] = {0, 12}, [EB_BTF_DECL_TAG] = {4, 0},
-    [EB_BTF_ENUM64] = {0, 12},
-};
-
-static bool read_member(reader *r, const eb_btf_type *type, eb_btf_member *m) {
-    bool named = true;
-    if (type->kind != EB_BTF_DATASEC)
-        named = take_string(r, &m->name);
-    switch (type->kind) {
-    case EB_BTF_STRUCT:
-    case EB_BTF_UNION:
-        m->type = take32(r);
-        m->offset = take32(r);
-        break;
-    case EB_BTF_ENUM: {
-        uint32_t value = take32(r);
-        m->value = type->kind_flag ? (uint64_t)(int64_t)(int32_t)value : value;
-        break;
+/* Whether a string is longer than names are; looks at a few bytes in every NAME_MOST. */
+static bool has_long_string(const eb_btf *btf) {
+    size_t at = 0;
+    while (btf->strings_size - at >= NAME_MOST) {
+        size_t end = at + NAME_MOST - 1;
+        while (end > at && btf->strings[end])
+            end--;
+        if (btf->strings[end])
+            return true;
+        at = end + 1;
     }
-    case EB_BTF_ENUM64:
-        m->value = take32(r);
-        m->value |= (uint64_t)take32(r) << 32;
-        break;
-    case EB_BTF_FUNC_PROTO:
-        m->type = take32(r);
-        break;
-    case EB_BTF_DATASEC:
-        m->type = take32(r);
-        m->offset = take32(r);
-        m->size = take32(r);
-        break;
-    default:
-        break;
-    }
-    return named;
+    return false;
 }
 
-/* What a type says of itself, without looking at others; NULL when it is sound. */
-static const char *own_fault(const eb_btf_type *t) {
-    uint32_t bits = t->extra & 0xff, shift = t->extra >> 16 & 0xff, size = t->size_or_type;
-    bool power = size && (size & (size - 1)) == 0;
-    switch (t->kind) {
+/* ---- each type alone ---- */
+
+/* What the head and the words behind it say of themselves; NULL when it is sound. */
+static const char *own_fault(uint32_t kind, uint32_t size, uint32_t low, uint32_t extra) {
+    uint32_t bits = extra & 0xff, shift = extra >> 16 & 0xff;
+    switch (kind) {
     case EB_BTF_INT:
         return size > 16                 ? "an integer has up to 16 bytes"
                : bits > size * 8         ? "an integer has more bits than its bytes"
@@ -143,130 +108,263 @@ static const char *own_fault(const eb_btf_type *t) {
                                          : NULL;
     case EB_BTF_ENUM:
     case EB_BTF_ENUM64:
-        return !power || size > 8 ? "an enumeration has 1, 2, 4 or 8 bytes" : NULL;
+        return !size || size > 8 || (size & (size - 1)) ? "an enumeration has 1, 2, 4 or 8 bytes"
+                                                        : NULL;
     case EB_BTF_FLOAT:
         return size != 2 && size != 4 && size != 8 && size != 12 && size != 16
                    ? "a float has 2, 4, 8, 12 or 16 bytes"
                    : NULL;
     case EB_BTF_VAR:
-        return t->extra > EB_BTF_EXTERN ? "a variable has an unknown linkage" : NULL;
+        return extra > EB_BTF_EXTERN ? "a variable has an unknown linkage" : NULL;
     case EB_BTF_FUNC:
-        return t->extra > EB_BTF_EXTERN ? "a function has an unknown linkage" : NULL;
+        return low > EB_BTF_EXTERN ? "a function has an unknown linkage" : NULL;
     default:
         return NULL;
     }
 }
 
-static int read_type(reader *r) {
-    uint32_t id = r->btf->types.len;
-    size_t left = r->types_size - r->at;
-    if (left < TYPE)
-        return damaged(r, "type %u is cut off", id);
-    eb_btf_type t = {.first = r->btf->members.len};
-    bool named = take_string(r, &t.name);
-    uint32_t info = take32(r), low = info & 0xffff;
-    t.kind = info >> 24 & 31;
-    t.kind_flag = info >> 31;
-    t.size_or_type = take32(r);
-    if (!named)
-        return damaged(r, "the name of type %u lies outside of the strings", id);
-    if (t.kind == EB_BTF_VOID || t.kind > LAST_KIND)
-        return damaged(r, "type %u has the unknown kind %u", id, t.kind);
-    uint32_t own = layouts[t.kind].own, each = layouts[t.kind].each;
-    t.count = each ? low : 0;
-    if (left - TYPE < own + (size_t)each * t.count)
-        return damaged(r, "type %u is cut off", id);
-    if (t.kind == EB_BTF_ARRAY) {
-        t.size_or_type = take32(r);
-        t.index_type = take32(r);
+static void mention_name(reader *r, uint32_t name) {
+    r->most_name = name > r->most_name ? name : r->most_name;
+}
+
+static void mention_type(reader *r, uint32_t id) {
+    r->most_type = id > r->most_type ? id : r->most_type;
+}
+
+/* Bits from the start of a record to its member; where they lie outside, so does it. */
+static bool is_outside(uint32_t offset, bool kind_flag, uint32_t size) {
+    return (kind_flag ? offset & 0xffffff : offset) > (uint64_t)size * 8;
+}
+
+/* The members of a type; its number when one lies outside of a record, otherwise `count`. */
+static uint32_t scan_members(reader *r, const uint8_t *at, uint32_t info, uint32_t size) {
+    uint32_t kind = info >> 24 & 31, count = info & 0xffff, each = eb_btf_layouts[kind].each;
+    bool big = r->btf->big, outside = false;
+    for (uint32_t i = 0; i < count; i++, at += each) {
+        uint32_t first = eb_get32(at, big), second = eb_get32(at + 4, big);
+        if (kind == EB_BTF_DATASEC) {
+            mention_type(r, first);
+            continue;
+        }
+        mention_name(r, first);
+        if (kind == EB_BTF_ENUM || kind == EB_BTF_ENUM64)
+            continue;
+        mention_type(r, second);
+        outside = kind != EB_BTF_FUNC_PROTO && is_outside(eb_get32(at + 8, big), info >> 31, size);
+        if (outside)
+            return i;
     }
-    if (own)
-        t.extra = take32(r);
-    else if (t.kind == EB_BTF_FUNC)
-        t.extra = low;
-    const char *fault = own_fault(&t);
+    return count;
+}
+
+static bool refers(uint32_t kind) {
+    const uint32_t kinds = EB_BTF_IS(EB_BTF_PTR) | EB_BTF_IS(EB_BTF_TYPEDEF) |
+                           EB_BTF_IS(EB_BTF_VOLATILE) | EB_BTF_IS(EB_BTF_CONST) |
+                           EB_BTF_IS(EB_BTF_RESTRICT) | EB_BTF_IS(EB_BTF_FUNC) |
+                           EB_BTF_IS(EB_BTF_FUNC_PROTO) | EB_BTF_IS(EB_BTF_VAR) |
+                           EB_BTF_IS(EB_BTF_DECL_TAG) | EB_BTF_IS(EB_BTF_TYPE_TAG);
+    return kinds >> kind & 1;
+}
+
+/* One type; returns its bytes, or 0 after a diagnostic. */
+static size_t scan_type(reader *r, const uint8_t *at, size_t left, uint32_t id) {
+    bool big = r->btf->big;
+    if (left < EB_BTF_HEAD)
+        return damaged(r, "type %u is cut off", id), 0;
+    uint32_t info = eb_get32(at + 4, big), value = eb_get32(at + 8, big);
+    uint32_t kind = info >> 24 & 31, low = info & 0xffff;
+    if (kind == EB_BTF_VOID || kind >= EB_BTF_KINDS)
+        return damaged(r, "type %u has the unknown kind %u", id, kind), 0;
+    eb_btf_layout layout = eb_btf_layouts[kind];
+    size_t size = EB_BTF_HEAD + layout.own + (size_t)layout.each * low;
+    if (left < size)
+        return damaged(r, "type %u is cut off", id), 0;
+    mention_name(r, eb_get32(at, big));
+    if (refers(kind))
+        mention_type(r, value);
+    if (kind == EB_BTF_ARRAY) {
+        mention_type(r, eb_get32(at + EB_BTF_HEAD, big));
+        mention_type(r, eb_get32(at + EB_BTF_HEAD + 4, big));
+    }
+    const char *fault =
+        own_fault(kind, value, low, layout.own ? eb_get32(at + EB_BTF_HEAD, big) : 0);
     if (fault)
-        return damaged(r, "type %u: %s", id, fault);
-    for (uint32_t i = 0; i < t.count; i++)
-        if (!read_member(r, &t, EB_PUSH(&r->ctx->arena, &r->btf->members)))
-            return damaged(r, "the name of member %u of type %u lies outside of the strings", i,
-                           id);
-    *EB_PUSH(&r->ctx->arena, &r->btf->types) = t;
+        return damaged(r, "type %u: %s", id, fault), 0;
+    uint32_t sound = layout.each ? scan_members(r, at + EB_BTF_HEAD, info, value) : low;
+    if (sound < low)
+        return damaged(r, "member %u of type %u lies outside of its %u bytes", sound, id, value), 0;
+    return size;
+}
+
+/* Fills offsets. */
+static int scan(reader *r) {
+    eb_btf *btf = r->btf;
+    uint32_t count = 0;
+    for (size_t at = 0, size; at < btf->types_size; at += size, count++) {
+        if (count == UINT32_MAX - btf->first)
+            return damaged(r, "it and its base have too many types");
+        size = scan_type(r, btf->types + at, btf->types_size - at, btf->first + count);
+        if (!size)
+            return EBPF_E_INPUT;
+    }
+    btf->offsets.at = eb_alloc_array(&r->ctx->arena, count, sizeof *btf->offsets.at);
+    btf->offsets.len = btf->offsets.cap = count;
+    btf->count = btf->first + count;
+    const uint8_t *head = btf->types;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t info = eb_get32(head + 4, btf->big);
+        eb_btf_layout layout = eb_btf_layouts[info >> 24 & 31];
+        btf->offsets.at[i] = (uint32_t)(head - btf->types);
+        head += EB_BTF_HEAD + layout.own + (size_t)layout.each * (info & 0xffff);
+    }
     return EBPF_OK;
 }
 
-/* ---- references ---- */
+/* ---- who mentioned what is not there ---- */
 
-static bool refers(uint8_t kind) {
-    return kind != EB_BTF_VOID && kind != EB_BTF_INT && kind != EB_BTF_FLOAT &&
-           kind != EB_BTF_STRUCT && kind != EB_BTF_UNION && kind != EB_BTF_ENUM &&
-           kind != EB_BTF_ENUM64 && kind != EB_BTF_FWD && kind != EB_BTF_DATASEC;
+static bool is_name(const reader *r, uint32_t offset) {
+    eb_str name;
+    if (offset >= r->names_end)
+        return false;
+    return eb_btf_string(r->btf, offset, &name) && name.len < NAME_MOST;
 }
 
-static bool has_member_types(uint8_t kind) {
-    return kind == EB_BTF_STRUCT || kind == EB_BTF_UNION || kind == EB_BTF_FUNC_PROTO ||
-           kind == EB_BTF_DATASEC;
+static bool is_type(const reader *r, uint32_t id) {
+    return id < r->btf->count;
 }
+
+static int check_member(reader *r, uint32_t id, const eb_btf_type *type, uint32_t i) {
+    const uint8_t *at = type->body + (size_t)eb_btf_layouts[type->kind].each * i;
+    uint32_t first = eb_get32(at, r->btf->big), second = eb_get32(at + 4, r->btf->big);
+    bool named = type->kind != EB_BTF_DATASEC;
+    bool typed = type->kind != EB_BTF_ENUM && type->kind != EB_BTF_ENUM64;
+    uint32_t to = named ? second : first;
+    if (named && !is_name(r, first))
+        return damaged(r, "the name of member %u of type %u lies outside of the strings", i, id);
+    if (typed && !is_type(r, to))
+        return damaged(r, "member %u of type %u refers to type %u of %u", i, id, to,
+                       r->btf->count - 1);
+    return EBPF_OK;
+}
+
+static int check_mentions(reader *r, uint32_t id) {
+    if (!is_name(r, eb_get32(eb_btf_head(r->btf, id), r->btf->big)))
+        return damaged(r, "the name of type %u lies outside of the strings", id);
+    eb_btf_type type = eb_btf_at(r->btf, id);
+    uint32_t most = r->btf->count - 1;
+    bool array = type.kind == EB_BTF_ARRAY;
+    if ((refers(type.kind) || array) && !is_type(r, type.size_or_type))
+        return damaged(r, "type %u refers to type %u of %u", id, type.size_or_type, most);
+    if (array && !is_type(r, type.index_type))
+        return damaged(r, "array type %u has index type %u of %u", id, type.index_type, most);
+    for (uint32_t i = 0; i < type.count; i++)
+        if (check_member(r, id, &type, i))
+            return EBPF_E_INPUT;
+    return EBPF_OK;
+}
+
+static int check_all_mentions(reader *r) {
+    bool names = r->most_name < r->names_end, types = is_type(r, r->most_type);
+    bool is_long = false;
+    for (const eb_btf *btf = r->btf; btf; btf = btf->base)
+        is_long |= btf->has_long_string;
+    for (uint32_t id = r->btf->first; (!names || !types || is_long) && id < r->btf->count; id++)
+        if (check_mentions(r, id))
+            return EBPF_E_INPUT;
+    return EBPF_OK;
+}
+
+/* ---- kinds that may not refer to just any type ---- */
 
 /* Members, parameters and the like of what a declaration tag names. */
 static bool has_component(const eb_btf *btf, const eb_btf_type *tag) {
     int32_t component = (int32_t)tag->extra;
-    const eb_btf_type *of = &btf->types.at[tag->size_or_type];
+    eb_btf_type of = eb_btf_at(btf, tag->size_or_type);
     if (component < 0)
         return component == -1;
-    if (of->kind == EB_BTF_FUNC)
-        of = &btf->types.at[of->size_or_type];
-    return (uint32_t)component < of->count;
+    if (of.kind == EB_BTF_FUNC)
+        of = eb_btf_at(btf, of.size_or_type);
+    return (uint32_t)component < of.count;
 }
 
-static int check_members(reader *r, uint32_t id) {
-    const eb_btf *btf = r->btf;
-    const eb_btf_type *t = &btf->types.at[id];
-    if (!has_member_types(t->kind))
-        return EBPF_OK;
-    for (uint32_t i = 0; i < t->count; i++) {
-        uint32_t to = btf->members.at[t->first + i].type;
-        if (to >= btf->types.len)
-            return damaged(r, "member %u of type %u refers to type %u of %u", i, id, to,
-                           btf->types.len - 1);
-        uint8_t kind = btf->types.at[to].kind;
-        if (t->kind == EB_BTF_DATASEC && kind != EB_BTF_VAR && kind != EB_BTF_FUNC)
+static int check_datasec(reader *r, uint32_t id) {
+    eb_btf_type type = eb_btf_at(r->btf, id);
+    for (uint32_t i = 0; i < type.count; i++) {
+        eb_btf_kind kind = eb_btf_kind_of(r->btf, eb_btf_member_at(r->btf, &type, i).type);
+        if (kind != EB_BTF_VAR && kind != EB_BTF_FUNC)
             return damaged(r, "entry %u of data section type %u is no variable or function", i, id);
     }
     return EBPF_OK;
 }
 
-static int check_type(reader *r, uint32_t id) {
-    const eb_btf *btf = r->btf;
-    const eb_btf_type *t = &btf->types.at[id];
-    if (refers(t->kind) && t->size_or_type >= btf->types.len)
-        return damaged(r, "type %u refers to type %u of %u", id, t->size_or_type,
-                       btf->types.len - 1);
-    if (t->kind == EB_BTF_ARRAY && t->index_type >= btf->types.len)
-        return damaged(r, "array type %u has index type %u of %u", id, t->index_type,
-                       btf->types.len - 1);
-    if (t->kind == EB_BTF_FUNC && btf->types.at[t->size_or_type].kind != EB_BTF_FUNC_PROTO)
-        return damaged(r, "function type %u does not refer to a prototype", id);
-    return check_members(r, id);
+/* Whether typedefs, qualifiers, arrays and variables on top of one another end somewhere. */
+static bool ends(const eb_btf *btf, uint32_t id) {
+    const uint32_t links = EB_BTF_IS(EB_BTF_TYPEDEF) | EB_BTF_IS(EB_BTF_CONST) |
+                           EB_BTF_IS(EB_BTF_VOLATILE) | EB_BTF_IS(EB_BTF_RESTRICT) |
+                           EB_BTF_IS(EB_BTF_TYPE_TAG) | EB_BTF_IS(EB_BTF_ARRAY) |
+                           EB_BTF_IS(EB_BTF_VAR);
+    for (uint32_t depth = 0; depth <= EB_BTF_DEEPEST; depth++) {
+        const uint8_t *at = eb_btf_head(btf, id);
+        uint32_t kind = at ? eb_get32(at + 4, btf->big) >> 24 & 31 : EB_BTF_VOID;
+        if (!(links >> kind & 1))
+            return true;
+        id = eb_get32(at + (kind == EB_BTF_ARRAY ? EB_BTF_HEAD : 8), btf->big);
+    }
+    return false;
 }
 
-int eb_btf_read(ebpf_ctx *ctx, eb_str input, const uint8_t *bytes, size_t size, eb_btf **out) {
-    reader r = {.ctx = ctx, .input = input};
+static int check_type(reader *r, uint32_t id) {
+    const eb_btf *btf = r->btf;
+    const uint8_t *at = btf->types + btf->offsets.at[id - btf->first];
+    eb_btf_type tag;
+    switch (eb_get32(at + 4, btf->big) >> 24 & 31) {
+    case EB_BTF_FUNC:
+        if (eb_btf_kind_of(btf, eb_get32(at + 8, btf->big)) != EB_BTF_FUNC_PROTO)
+            return damaged(r, "function type %u does not refer to a prototype", id);
+        return EBPF_OK;
+    case EB_BTF_DATASEC:
+        return check_datasec(r, id);
+    case EB_BTF_DECL_TAG:
+        tag = eb_btf_at(btf, id);
+        if (!has_component(btf, &tag))
+            return damaged(r, "tag %u names component %d, which type %u does not have", id,
+                           (int)tag.extra, tag.size_or_type);
+        return EBPF_OK;
+    case EB_BTF_TYPEDEF:
+    case EB_BTF_CONST:
+    case EB_BTF_VOLATILE:
+    case EB_BTF_RESTRICT:
+    case EB_BTF_TYPE_TAG:
+    case EB_BTF_ARRAY:
+    case EB_BTF_VAR:
+        if (!ends(btf, id))
+            return damaged(r, "type %u contains itself, or is nested deeper than %u levels", id,
+                           EB_BTF_DEEPEST);
+        return EBPF_OK;
+    default:
+        return EBPF_OK;
+    }
+}
+
+int eb_btf_read(ebpf_ctx *ctx, eb_str input, const uint8_t *bytes, size_t size, const eb_btf *base,
+                eb_btf **out) {
+    eb_btf *btf = eb_alloc(&ctx->arena, sizeof *btf);
+    reader r = {.ctx = ctx, .input = input, .btf = btf};
+    btf->arena = &ctx->arena;
+    btf->base = base;
+    btf->first = base ? base->count : 1;
+    btf->string_base = base ? base->string_base + (uint32_t)base->strings_size : 0;
+    btf->input = bytes;
+    btf->input_size = size;
     if (read_header(&r, bytes, size))
         return EBPF_E_INPUT;
-    r.btf = eb_btf_new(&ctx->arena);
-    while (r.at < r.types_size)
-        if (read_type(&r))
-            return EBPF_E_INPUT;
-    for (uint32_t id = 1; id < r.btf->types.len; id++)
+    btf->has_long_string = has_long_string(btf);
+    btf->index = eb_alloc(&ctx->arena, sizeof *btf->index);
+    if (scan(&r) || check_all_mentions(&r))
+        return EBPF_E_INPUT;
+    for (uint32_t id = btf->first; id < btf->count; id++)
         if (check_type(&r, id))
             return EBPF_E_INPUT;
-    for (uint32_t id = 1; id < r.btf->types.len; id++) {
-        const eb_btf_type *t = &r.btf->types.at[id];
-        if (t->kind == EB_BTF_DECL_TAG && !has_component(r.btf, t))
-            return damaged(&r, "tag %u names component %d, which type %u does not have", id,
-                           (int)t->extra, t->size_or_type);
-    }
-    *out = r.btf;
+    *out = btf;
     return EBPF_OK;
 }

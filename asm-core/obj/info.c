@@ -219,7 +219,7 @@ void eb_object_info_json(const ebpf_object *obj, eb_buf *out) {
     eb_json_key(&json, "btf");
     if (obj->btf) {
         eb_json_open(&json, '{');
-        eb_json_key_uint(&json, "types", obj->btf->types.len - 1);
+        eb_json_key_uint(&json, "types", obj->btf->count - 1);
         eb_json_close(&json, '}');
     } else {
         eb_json_null(&json);

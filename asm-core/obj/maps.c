@@ -45,37 +45,37 @@ static void refuse_member(parser *p, eb_str member, const char *why) {
 
 /* ---- members ---- */
 
-static const eb_btf_type *type_at(const parser *p, uint32_t id) {
-    return &p->btf->types.at[id < p->btf->types.len ? id : 0];
+static eb_btf_type type_at(const parser *p, uint32_t id) {
+    return eb_btf_at(p->btf, id);
 }
 
 /* What a pointer type points to; false when `id` is none. */
 static bool pointee(const parser *p, uint32_t id, uint32_t *to) {
-    const eb_btf_type *type = type_at(p, eb_btf_strip(p->btf, id));
-    *to = type->size_or_type;
-    return type->kind == EB_BTF_PTR;
+    eb_btf_type type = type_at(p, eb_btf_strip(p->btf, id));
+    *to = type.size_or_type;
+    return type.kind == EB_BTF_PTR;
 }
 
 /* __uint(name, number): a pointer to an array. */
 static uint32_t number(parser *p, const eb_btf_member *m) {
     uint32_t id;
-    if (!pointee(p, m->type, &id) || type_at(p, id)->kind != EB_BTF_ARRAY) {
+    if (!pointee(p, m->type, &id) || type_at(p, id).kind != EB_BTF_ARRAY) {
         refuse_member(p, m->name, "is no number: a pointer to an array of that length is needed");
         return 0;
     }
-    return type_at(p, id)->extra;
+    return type_at(p, id).extra;
 }
 
 /* __ulong(name, number): an enum whose one value is the number; __uint is taken as well. */
 static uint64_t long_number(parser *p, const eb_btf_member *m) {
-    const eb_btf_type *type = type_at(p, eb_btf_strip(p->btf, m->type));
-    if (type->kind != EB_BTF_ENUM && type->kind != EB_BTF_ENUM64)
+    eb_btf_type type = type_at(p, eb_btf_strip(p->btf, m->type));
+    if (type.kind != EB_BTF_ENUM && type.kind != EB_BTF_ENUM64)
         return number(p, m);
-    if (type->count != 1) {
+    if (type.count != 1) {
         refuse_member(p, m->name, "is no number: its enum must have one value");
         return 0;
     }
-    return p->btf->members.at[type->first].value;
+    return eb_btf_member_at(p->btf, &type, 0).value;
 }
 
 static void set_size(parser *p, eb_str member, uint32_t *to, uint32_t size) {
@@ -106,20 +106,19 @@ static void set_type(parser *p, const eb_btf_member *m, uint32_t *size, uint32_t
 static void set_values(parser *p, const eb_btf_member *m, bool last) {
     uint32_t kind = p->map->type, id;
     bool programs = kind == EB_MAP_PROG_ARRAY;
-    const eb_btf_type *array = type_at(p, m->type);
+    eb_btf_type array = type_at(p, m->type);
     if (p->inner) {
         refuse_member(p, m->name, "cannot stand in an inner map: one level is all there is");
     } else if (!last) {
         refuse_member(p, m->name, "must be the last member");
     } else if (!programs && kind != EB_MAP_ARRAY_OF_MAPS && kind != EB_MAP_HASH_OF_MAPS) {
         refuse_member(p, m->name, "is for maps of maps and program arrays, given after 'type'");
-    } else if (array->kind != EB_BTF_ARRAY || array->extra ||
-               !pointee(p, array->size_or_type, &id)) {
+    } else if (array.kind != EB_BTF_ARRAY || array.extra || !pointee(p, array.size_or_type, &id)) {
         refuse_member(p, m->name, "is not an array without a length, of pointers");
     } else {
         set_size(p, m->name, &p->map->value_size, FD_SIZE);
         id = eb_btf_strip(p->btf, id);
-        if (type_at(p, id)->kind != (programs ? EB_BTF_FUNC_PROTO : EB_BTF_STRUCT))
+        if (type_at(p, id).kind != (programs ? EB_BTF_FUNC_PROTO : EB_BTF_STRUCT))
             refuse_member(p, m->name,
                           programs ? "does not point to functions"
                                    : "does not point to the struct of a map");
@@ -165,11 +164,13 @@ static void parse_member(parser *p, const eb_btf_member *m, bool last) {
 }
 
 static void parse_struct(parser *p, uint32_t id) {
-    const eb_btf_type *type = type_at(p, id);
-    if (type->count > MOST_MEMBERS)
+    eb_btf_type type = type_at(p, id);
+    if (type.count > MOST_MEMBERS)
         refuse(p, "its struct has more than 64 members");
-    for (uint32_t i = 0; i < type->count && !p->failed; i++)
-        parse_member(p, &p->btf->members.at[type->first + i], i + 1 == type->count);
+    for (uint32_t i = 0; i < type.count && !p->failed; i++) {
+        eb_btf_member m = eb_btf_member_at(p->btf, &type, i);
+        parse_member(p, &m, i + 1 == type.count);
+    }
     if (!p->failed && !p->map->type)
         refuse(p, "its 'type' is missing");
 }
@@ -193,17 +194,17 @@ static eb_map symbols_of(const ebpf_object *obj, uint32_t section) {
 /* `below` receives the struct of the inner map, or 0. */
 static int parse_map(ebpf_object *obj, uint32_t section, const eb_map *symbols,
                      const eb_btf_member *entry, uint32_t *below) {
-    const eb_btf_type *var = &obj->btf->types.at[entry->type];
+    eb_btf_type var = eb_btf_at(obj->btf, entry->type);
     eb_map_def *map = EB_PUSH(&obj->ctx->arena, &obj->maps);
-    const uint32_t *symbol = eb_map_find(symbols, var->name);
-    *map = (eb_map_def){.name = var->name, .symbol = symbol ? *symbol : 0};
+    const uint32_t *symbol = eb_map_find(symbols, var.name);
+    *map = (eb_map_def){.name = var.name, .symbol = symbol ? *symbol : 0};
     parser p = {.obj = obj, .btf = obj->btf, .map = map};
-    uint32_t type = eb_btf_strip(obj->btf, var->size_or_type);
-    if (var->kind != EB_BTF_VAR || !var->name.len)
+    uint32_t type = eb_btf_strip(obj->btf, var.size_or_type);
+    if (var.kind != EB_BTF_VAR || !var.name.len)
         refuse(&p, "it is no variable with a name");
-    else if (var->extra != EB_BTF_GLOBAL)
+    else if (var.extra != EB_BTF_GLOBAL)
         refuse(&p, "maps must be global variables");
-    else if (type_at(&p, type)->kind != EB_BTF_STRUCT)
+    else if (type_at(&p, type).kind != EB_BTF_STRUCT)
         refuse(&p, "its type is not a struct");
     else if ((uint64_t)entry->offset + entry->size > obj->sections.at[section].size)
         refuse(&p, "it reaches past the end of section .maps");
@@ -229,15 +230,16 @@ static int by_offset(const void *data, uint32_t a, uint32_t b) {
     return left->offset < right->offset ? -1 : left->offset > right->offset;
 }
 
-static int parse_datasec(ebpf_object *obj, uint32_t section, const eb_btf_type *datasec) {
-    uint32_t count = datasec->count;
-    if (!count)
-        return EBPF_OK;
-    const eb_btf_member *entries = &obj->btf->members.at[datasec->first];
+static int parse_datasec(ebpf_object *obj, uint32_t section, uint32_t datasec) {
+    eb_btf_type type = eb_btf_at(obj->btf, datasec);
+    uint32_t count = type.count;
+    eb_btf_member *entries = eb_alloc_array(&obj->ctx->arena, count, sizeof *entries);
     uint32_t *order = eb_alloc_array(&obj->ctx->arena, count, sizeof *order);
     uint32_t *below = eb_alloc_array(&obj->ctx->arena, count, sizeof *below);
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < count; i++) {
+        entries[i] = eb_btf_member_at(obj->btf, &type, i);
         order[i] = i;
+    }
     eb_sort(&obj->ctx->arena, order, count, by_offset, entries);
     eb_map symbols = symbols_of(obj, section);
     int status = EBPF_OK;
@@ -267,7 +269,7 @@ int eb_maps_index(ebpf_object *obj) {
         return EBPF_OK;
     uint32_t id = obj->btf ? eb_btf_find(obj->btf, EB_BTF_DATASEC, EB_STR(".maps")) : 0;
     if (id)
-        return parse_datasec(obj, section, &obj->btf->types.at[id]);
+        return parse_datasec(obj, section, id);
     warn_undescribed(obj, section);
     return EBPF_OK;
 }

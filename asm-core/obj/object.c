@@ -153,15 +153,16 @@ static void index_license(ebpf_object *obj) {
 }
 
 /* Give the variables of one data section the places that the symbol table knows. */
-static void place_variables(ebpf_object *obj, const eb_map *symbols, const eb_btf_type *datasec,
+static void place_variables(ebpf_object *obj, const eb_map *symbols, uint32_t datasec,
                             uint32_t section) {
-    for (uint32_t i = 0; i < datasec->count; i++) {
-        eb_btf_member *m = &obj->btf->members.at[datasec->first + i];
-        const eb_btf_type *var = &obj->btf->types.at[m->type];
-        const uint32_t *index = eb_map_find(symbols, var->name);
-        if (var->kind != EB_BTF_VAR || !index || obj->symbols.at[*index].section != section)
+    eb_btf_type type = eb_btf_at(obj->btf, datasec);
+    for (uint32_t i = 0; i < type.count; i++) {
+        uint32_t var = eb_btf_member_at(obj->btf, &type, i).type;
+        const uint32_t *index = eb_map_find(symbols, eb_btf_name(obj->btf, var));
+        if (eb_btf_kind_of(obj->btf, var) != EB_BTF_VAR || !index ||
+            obj->symbols.at[*index].section != section)
             continue;
-        m->offset = (uint32_t)obj->symbols.at[*index].value;
+        eb_btf_set_place(obj->btf, datasec, i, (uint32_t)obj->symbols.at[*index].value);
     }
 }
 
@@ -193,15 +194,14 @@ static eb_map sections_by_name(const ebpf_object *obj) {
 
 static void place_datasecs(ebpf_object *obj) {
     eb_map symbols = symbols_by_name(obj), sections = sections_by_name(obj);
-    for (uint32_t id = 1; id < obj->btf->types.len; id++) {
-        eb_btf_type *type = &obj->btf->types.at[id];
-        if (type->kind != EB_BTF_DATASEC || type->size_or_type)
+    for (uint32_t id = 1; id < obj->btf->count; id++) {
+        if (eb_btf_kind_of(obj->btf, id) != EB_BTF_DATASEC || eb_btf_size(obj->btf, id))
             continue; /* a size means that a linker has placed the variables already */
-        const uint32_t *section = eb_map_find(&sections, type->name);
+        const uint32_t *section = eb_map_find(&sections, eb_btf_name(obj->btf, id));
         if (!section)
             continue;
-        type->size_or_type = (uint32_t)obj->sections.at[*section].size;
-        place_variables(obj, &symbols, type, *section);
+        eb_btf_set_size_or_type(obj->btf, id, (uint32_t)obj->sections.at[*section].size);
+        place_variables(obj, &symbols, id, *section);
     }
 }
 
@@ -211,7 +211,7 @@ static int index_btf(ebpf_object *obj) {
     if (!index || section->type != EB_SHT_PROGBITS)
         return EBPF_OK;
     if (!obj->btf &&
-        eb_btf_read(obj->ctx, obj->name, section->bytes.at, section->bytes.len, &obj->btf))
+        eb_btf_read(obj->ctx, obj->name, section->bytes.at, section->bytes.len, NULL, &obj->btf))
         return EBPF_E_INPUT;
     place_datasecs(obj);
     return EBPF_OK;

@@ -80,14 +80,15 @@ static void test_diagnostics(void **state) {
 
 /* ---- BTF of types ---- */
 
-static const eb_btf_member *member(const eb_btf *btf, uint32_t type, const char *name) {
-    for (uint32_t i = 0; i < btf->types.at[type].count; i++) {
-        const eb_btf_member *m = &btf->members.at[btf->types.at[type].first + i];
-        if (eb_str_is(m->name, name))
+static eb_btf_member member(const eb_btf *btf, uint32_t id, const char *name) {
+    eb_btf_type type = eb_btf_at(btf, id);
+    for (uint32_t i = 0; i < type.count; i++) {
+        eb_btf_member m = eb_btf_member_at(btf, &type, i);
+        if (eb_str_is(m.name, name))
             return m;
     }
     fail_msg("no member %s", name);
-    return NULL;
+    return (eb_btf_member){0};
 }
 
 /* A .struct lies in BTF as C would lay it out. */
@@ -118,15 +119,15 @@ static void test_struct_layout(void **state) {
     uint32_t inner = eb_btf_find(btf, EB_BTF_STRUCT, EB_STR("inner"));
     assert_int_equal(eb_btf_size(btf, outer), sizeof(struct outer));
     assert_int_equal(eb_btf_size(btf, inner), sizeof(struct inner));
-    assert_int_equal(member(btf, inner, "y")->offset, 8 * offsetof(struct inner, y));
-    assert_int_equal(member(btf, outer, "ends")->offset, 8 * offsetof(struct outer, ends));
-    assert_int_equal(member(btf, outer, "on")->offset, 8 * offsetof(struct outer, on));
-    assert_int_equal(member(btf, outer, "name")->offset, 8 * offsetof(struct outer, name));
-    assert_int_equal(member(btf, outer, "last")->offset, 8 * offsetof(struct outer, last));
-    const eb_btf_type *ends = &btf->types.at[member(btf, outer, "ends")->type];
-    assert_int_equal(ends->kind, EB_BTF_ARRAY);
-    assert_int_equal(ends->extra, 2);
-    assert_int_equal(ends->size_or_type, inner);
+    assert_int_equal(member(btf, inner, "y").offset, 8 * offsetof(struct inner, y));
+    assert_int_equal(member(btf, outer, "ends").offset, 8 * offsetof(struct outer, ends));
+    assert_int_equal(member(btf, outer, "on").offset, 8 * offsetof(struct outer, on));
+    assert_int_equal(member(btf, outer, "name").offset, 8 * offsetof(struct outer, name));
+    assert_int_equal(member(btf, outer, "last").offset, 8 * offsetof(struct outer, last));
+    eb_btf_type ends = eb_btf_at(btf, member(btf, outer, "ends").type);
+    assert_int_equal(ends.kind, EB_BTF_ARRAY);
+    assert_int_equal(ends.extra, 2);
+    assert_int_equal(ends.size_or_type, inner);
     assert_int_equal(obj->maps.at[0].value_size, sizeof(struct outer));
     ebpf_ctx_free(ctx);
 }

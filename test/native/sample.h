@@ -68,7 +68,7 @@ static inline uint32_t pointer(eb_btf *btf, uint32_t type) {
 }
 
 static inline uint32_t definition(eb_btf *btf, const member *members, uint32_t count) {
-    uint32_t first = btf->types.len;
+    uint32_t first = btf->count;
     for (uint32_t i = 0; i < count; i++)
         pointer(btf, members[i].type);
     uint32_t record = eb_btf_add_record(btf, EB_BTF_STRUCT, (eb_str){0}, count * 8);
@@ -80,8 +80,8 @@ static inline uint32_t definition(eb_btf *btf, const member *members, uint32_t c
 #define COUNT(array) ((uint32_t)(sizeof(array) / sizeof *(array)))
 
 /* int, u32 and struct stat, and a map `counts` of them at the start of .maps. */
-static inline eb_btf *describe(ebpf_ctx *ctx) {
-    eb_btf *btf = eb_btf_new(&ctx->arena);
+static inline eb_btf *describe(ebpf_ctx *ctx, bool big) {
+    eb_btf *btf = eb_btf_new(&ctx->arena, big);
     uint32_t integer = eb_btf_add_int(btf, EB_STR("int"), 4, EB_BTF_SIGNED);
     uint32_t u32 = eb_btf_add_ref(btf, EB_BTF_TYPEDEF, EB_STR("u32"), integer);
     uint32_t stat = eb_btf_add_record(btf, EB_BTF_STRUCT, EB_STR("stat"), 16);
@@ -100,7 +100,8 @@ static inline eb_btf *describe(ebpf_ctx *ctx) {
 static inline void add_btf_sections(ebpf_object *obj, eb_btf *btf, const eb_func_info *infos,
                                     uint32_t count) {
     eb_buf bytes = buffer(obj->ctx), ext = buffer(obj->ctx);
-    eb_btf_write(btf, obj, infos, count, &bytes, &ext);
+    eb_btf_write_ext(btf, obj, infos, count, &ext);
+    eb_btf_write(btf, &bytes);
     uint32_t section = eb_object_add_section(obj, EB_STR(".BTF"), EB_SHT_PROGBITS, 0);
     obj->sections.at[section].align = 4;
     obj->sections.at[section].bytes = bytes;
@@ -146,7 +147,7 @@ static inline ebpf_object *sample(ebpf_ctx *ctx, bool big) {
     add_reloc(obj, notes, 4, EB_R_BPF_64_ABS32, program, INT64_MIN);
     obj->sections.at[notes].rela = true;
 
-    eb_btf *btf = describe(ctx);
+    eb_btf *btf = describe(ctx, big);
     uint32_t context = pointer(btf, 0);
     uint32_t proto = eb_btf_add_proto(btf, eb_btf_find(btf, EB_BTF_INT, EB_STR("int")));
     eb_btf_add_param(btf, EB_STR("ctx"), context);

@@ -68,7 +68,7 @@ static void maps(void **state) {
     assert_int_equal(map->key_size, 4);
     assert_int_equal(map->value_size, 16);
     assert_int_equal(map->max_entries, 64);
-    expect_str(obj->btf->types.at[map->btf_value].name, EB_STR("stat"));
+    expect_str(eb_btf_name(obj->btf, map->btf_value), EB_STR("stat"));
     unit_close(ctx);
 }
 
@@ -181,7 +181,7 @@ static int index_definition(ebpf_ctx *ctx, define *make, ebpf_object **out) {
     ebpf_object *obj = eb_object_new(ctx, false);
     uint32_t section = add_section(obj, ".maps", EB_SHF_ALLOC | EB_SHF_WRITE, 8, 32);
     add_symbol(obj, "m", section, 0, 32, EB_STB_GLOBAL, EB_STT_OBJECT);
-    eb_btf *btf = eb_btf_new(&ctx->arena);
+    eb_btf *btf = eb_btf_new(&ctx->arena, false);
     eb_btf_add_int(btf, EB_STR("int"), 4, EB_BTF_SIGNED);
     uint32_t var = eb_btf_add_var(btf, EB_STR("m"), make(btf), EB_BTF_GLOBAL);
     eb_btf_add_datasec(btf, EB_STR(".maps"), 32);
@@ -263,7 +263,7 @@ static void damaged_variables(void **state) {
         uint32_t section = add_section(obj, ".maps", EB_SHF_ALLOC | EB_SHF_WRITE, 8, 32);
         uint32_t symbol = add_symbol(obj, "m", section, 0, 32, EB_STB_GLOBAL, EB_STT_OBJECT);
         obj->symbols.at[symbol].loc = cases[i].loc ? first + cases[i].loc : 0;
-        eb_btf *btf = eb_btf_new(&ctx->arena);
+        eb_btf *btf = eb_btf_new(&ctx->arena, false);
         eb_btf_add_int(btf, EB_STR("int"), 4, EB_BTF_SIGNED);
         member m[] = {{"type", number(btf, EB_MAP_ARRAY)}};
         uint32_t record = definition(btf, m, COUNT(m));
@@ -318,14 +318,15 @@ static void places_variables(void **state) {
     ebpf_ctx *ctx = unit_open();
     ebpf_object *obj = sample(ctx, false);
     obj->sections.len -= 2; /* .BTF and .BTF.ext, to be replaced */
-    eb_btf *btf = describe(ctx);
+    eb_btf *btf = describe(ctx, obj->big);
     uint32_t var = eb_btf_add_var(btf, EB_STR("state"), int_id(btf), EB_BTF_GLOBAL);
     uint32_t bss = eb_btf_add_datasec(btf, EB_STR(".bss"), 0);
     eb_btf_add_datasec_var(btf, var, 0, 8);
     add_btf_sections(obj, btf, NULL, 0);
     assert_int_equal(eb_object_index(obj), 0);
-    assert_int_equal(obj->btf->types.at[bss].size_or_type, 12);
-    assert_int_equal(obj->btf->members.at[obj->btf->types.at[bss].first].offset, 4);
+    eb_btf_type placed = eb_btf_at(obj->btf, bss);
+    assert_int_equal(placed.size_or_type, 12);
+    assert_int_equal(eb_btf_member_at(obj->btf, &placed, 0).offset, 4);
     unit_close(ctx);
 }
 
@@ -448,23 +449,22 @@ static void numbers_of_this_kernel(void **state) {
     ebpf_ctx *ctx = unit_open();
     unit_file file = unit_read(path);
     eb_btf *btf;
-    assert_int_equal(eb_btf_read(ctx, EB_STR("vmlinux"), file.at, file.size, &btf), 0);
+    assert_int_equal(eb_btf_read(ctx, EB_STR("vmlinux"), file.at, file.size, NULL, &btf), 0);
     unsigned found = 0;
-    for (uint32_t id = 1; id < btf->types.len; id++) {
-        const eb_btf_type *type = &btf->types.at[id];
-        for (uint32_t m = 0; type->kind == EB_BTF_ENUM && m < type->count; m++) {
-            const eb_btf_member *value = &btf->members.at[type->first + m];
-            if (!eb_str_starts(value->name, "BPF_"))
+    for (uint32_t id = 1; id < btf->count; id++) {
+        eb_btf_type type = eb_btf_at(btf, id);
+        for (uint32_t m = 0; type.kind == EB_BTF_ENUM && m < type.count; m++) {
+            eb_btf_member value = eb_btf_member_at(btf, &type, m);
+            if (!eb_str_starts(value.name, "BPF_"))
                 continue;
             for (uint32_t i = 0; i < COUNT(rows); i++)
-                if (eb_str_is(value->name, rows[i].name)) {
-                    assert_true(value->value == rows[i].number);
+                if (eb_str_is(value.name, rows[i].name)) {
+                    assert_true(value.value == rows[i].number);
                     found++;
                 }
         }
     }
-    printf("%u of %u rows found in the kernel's %u types\n", found, COUNT(rows),
-           btf->types.len - 1);
+    printf("%u of %u rows found in the kernel's %u types\n", found, COUNT(rows), btf->count - 1);
     assert_true(found > COUNT(rows) * 8 / 10);
     free(file.at);
     unit_close(ctx);
