@@ -241,7 +241,7 @@ static void decode(loader *l, const ebpf_insn *insn, uint32_t slot) {
         set_bad(l, at, EBPF_FAULT_REGISTER, EB_STR("this writes to r10, which is read-only"));
         return;
     }
-    l->ops.at[at] = (eb_vm_op){.op = (uint16_t)op,
+    l->ops.at[at] = (eb_vm_op){.op = (uint8_t)op,
                                .dst = insn->dst,
                                .src = insn->src,
                                .off = insn->off,
@@ -300,7 +300,7 @@ static const eb_vm_code *code_of(const ebpf_vm *vm, uint32_t section) {
     return NULL;
 }
 
-static bool is_jump(uint16_t op) {
+static bool is_jump(uint8_t op) {
     return op < EB_OP_COUNT && eb_op_target((eb_op)op) != EB_TARGET_NONE;
 }
 
@@ -410,7 +410,7 @@ static void relocate_code(loader *l, uint32_t section, const eb_reloc *reloc) {
         return;
     }
     uint32_t op = l->vm->slot_op[code->first + reloc->offset / EBPF_SLOT];
-    uint16_t kind = l->ops.at[op].op;
+    uint8_t kind = l->ops.at[op].op;
     if (reloc->type == EB_R_BPF_64_64 && kind == EB_OP_LDDW_ONLY)
         relocate_load(l, reloc, rela, op);
     else if (reloc->type == EB_R_BPF_64_32 &&
@@ -457,6 +457,28 @@ static void relocate(loader *l) {
             else
                 relocate_data(l, s, reloc);
         }
+    }
+}
+
+/* ---- pairs ---- */
+
+static const struct {
+    uint8_t first, then;
+} pairs[] = {
+#define FUSED(form, id, then, then_id) {EB_OP_##form##_##id, EB_OP_##then##_##then_id},
+#include "fused.def"
+#undef FUSED
+};
+
+/* What the fast loop does at each operation; the second of a pair begins none. */
+static void fuse(eb_vm_op *ops, uint32_t count) {
+    bool second = false;
+    for (uint32_t i = 0; i < count; i++) {
+        ops[i].fast = ops[i].op;
+        for (uint8_t p = 0; !second && i + 1 < count && p < sizeof pairs / sizeof *pairs; p++)
+            if (ops[i].op == pairs[p].first && ops[i + 1].op == pairs[p].then)
+                ops[i].fast = (uint8_t)(EB_VM_BAD + 1 + p);
+        second = ops[i].fast != ops[i].op;
     }
 }
 
@@ -510,6 +532,7 @@ int eb_vm_load(ebpf_vm *vm) {
     make_maps(&l);
     relocate(&l);
     find_programs(vm);
+    fuse(l.ops.at, l.ops.len);
     vm->ops = l.ops.at;
     vm->op_count = l.ops.len;
     vm->op_slot = l.slots.at;

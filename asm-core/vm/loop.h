@@ -8,6 +8,7 @@
  *   THREADED     1: every operation jumps to the next one's code by itself (a GNU extension), so
  *                that the processor predicts each of these jumps apart; 0: one switch
  * One case per row of insn.def; what operations compute is in semantics.h, from the same rows. */
+#pragma GCC diagnostic ignored "-Wunused-label" /* few operations are the second of a pair */
 #include "semantics.h"
 #include "vm.h"
 
@@ -57,10 +58,12 @@ static inline uint8_t *reach(const eb_region *regions, uint64_t count, uint64_t 
 
 #if THREADED
 #define OP(form, id) L_##form##_##id
-#define DISPATCH() goto *labels[pc->op]
+#define DISPATCH() goto *labels[pc->fast]
+#elif FAST
+#define OP(form, id) case EB_OP_##form##_##id: L_##form##_##id
+#define DISPATCH() goto dispatch
 #else
 #define OP(form, id) case EB_OP_##form##_##id
-#define DISPATCH() goto dispatch
 #endif
 
 #if FAST
@@ -71,9 +74,10 @@ static inline uint8_t *reach(const eb_region *regions, uint64_t count, uint64_t 
     } while (0)
 #define JUMP(target)                                                                               \
     do {                                                                                           \
-        left -= pc - start + 1;                                                                    \
-        start = pc = (target);                                                                     \
-        if (__builtin_expect(left < 0, 0))                                                         \
+        const eb_vm_op *goal = (target);                                                           \
+        vm->credit += goal - pc - 1;                                                               \
+        pc = goal;                                                                                 \
+        if (__builtin_expect(vm->credit < 0, 0))                                                   \
             goto give_up;                                                                          \
         DISPATCH();                                                                                \
     } while (0)
@@ -94,12 +98,38 @@ static inline uint8_t *reach(const eb_region *regions, uint64_t count, uint64_t 
 #define REACH(base, bytes, writes)                                                                 \
     uint64_t address = (base) + OFF;                                                               \
     uint8_t *at = reach(regions, region_count, address, bytes, writes);                            \
-    if (__builtin_expect(!at, 0) && !(at = eb_vm_reach(vm, address, bytes, writes)))               \
-        goto fault
+    if (__builtin_expect(!at, 0)) {                                                                \
+        if (!(at = eb_vm_reach(vm, address, bytes, writes)))                                       \
+            goto fault;                                                                            \
+        if (!(writes) && (bytes) == 4 && vm->wide)                                                 \
+            goto load_wide;                                                                        \
+    }                                                                                              \
+    (void)0
 #define REACH_ATOMIC(base, bytes)                                                                  \
     uint8_t *at = eb_vm_reach_atomic(vm, (base) + OFF, bytes);                                     \
     if (!at)                                                                                       \
         goto fault
+
+/* Operations that may be the first of a pair (fused.def), without the way to the next one. */
+#define STEP_ALU64_X(id) DST = alu64_##id(DST, SRC, (int64_t)DST, (int64_t)SRC)
+#define STEP_ALU64_K(id) DST = alu64_##id(DST, pc->imm, (int64_t)DST, (int64_t)pc->imm)
+#define STEP_ALU32_K(id)                                                                           \
+    DST = alu32_##id((uint32_t)DST, (uint32_t)pc->imm, (int32_t)(uint32_t)DST,                     \
+                     (int32_t)(uint32_t)pc->imm)
+#define STEP_LOAD(bits, type)                                                                      \
+    do {                                                                                           \
+        REACH(SRC, bits / 8, false);                                                               \
+        DST = (uint64_t)(type)load##bits(at, BIG);                                                 \
+    } while (0)
+#define STEP_LDX64_DW STEP_LOAD(64, uint64_t)
+#define STEP_LDX32_W  STEP_LOAD(32, uint32_t)
+#define STEP_LDX32_H  STEP_LOAD(16, uint16_t)
+#define STEP_LDX32_B  STEP_LOAD(8, uint8_t)
+#define STEP_LDXSX_W  STEP_LOAD(32, int32_t)
+#define STEP_LDXSX_H  STEP_LOAD(16, int16_t)
+#define STEP_LDXSX_B  STEP_LOAD(8, int8_t)
+#define STEP_LDX64(id) STEP_LDX64_##id
+#define STEP_LDX32(id) STEP_LDX32_##id
 
 int LOOP(ebpf_vm *vm, uint64_t most) {
     uint64_t *const r = vm->state.reg;
@@ -112,13 +142,16 @@ int LOOP(ebpf_vm *vm, uint64_t most) {
     if (most > INT64_MAX)
         most = INT64_MAX;
 #if FAST
-    const int64_t slack = vm->op_count;
-    const eb_vm_op *start = pc;
+    /* Credit is what is left plus the number of the operation at hand: one addition per jump, and
+     * nothing to keep in a register. Falling below 0 it may be short by one walk through all
+     * operations, and another one leads to the next check. */
+    const int64_t slack = 2 * (int64_t)vm->op_count;
     int64_t left = (int64_t)most - slack;
     if (left < 0) {
         vm->left = most;
         return 0;
     }
+    vm->credit = left + (pc - ops);
 #else
     int64_t left = (int64_t)most;
     const bool big = vm->big;
@@ -128,7 +161,11 @@ int LOOP(ebpf_vm *vm, uint64_t most) {
     static const void *const labels[] = {
 #define ROW(form, id, code, src, off, imm, cpu, llvm, ubpf) &&L_##form##_##id,
 #include "rows.h"
-        &&bad};
+        &&bad,
+#define FUSED(form, id, then, then_id) &&L_##form##_##id##_##then##_##then_id,
+#include "fused.def"
+#undef FUSED
+    };
     DISPATCH();
 #else
 #if !FAST
@@ -139,21 +176,19 @@ next:
 #else
 dispatch:
 #endif
-    switch (pc->op) { /* one case per row */
+    switch (FAST ? pc->fast : pc->op) { /* one case per row */
 #endif
 
 #define ALU(id, code, off, sign, word, cpu, value)                                                 \
-    OP(ALU64_X, id) : DST = alu64_##id(DST, SRC, (int64_t)DST, (int64_t)SRC);                      \
+    OP(ALU64_X, id) : STEP_ALU64_X(id);                                                            \
     NEXT();                                                                                        \
-    OP(ALU64_K, id) : DST = alu64_##id(DST, pc->imm, (int64_t)DST, (int64_t)pc->imm);              \
+    OP(ALU64_K, id) : STEP_ALU64_K(id);                                                            \
     NEXT();                                                                                        \
     OP(ALU32_X, id)                                                                                \
         : DST = alu32_##id((uint32_t)DST, (uint32_t)SRC, (int32_t)(uint32_t)DST,                   \
                            (int32_t)(uint32_t)SRC);                                                \
     NEXT();                                                                                        \
-    OP(ALU32_K, id)                                                                                \
-        : DST = alu32_##id((uint32_t)DST, (uint32_t)pc->imm, (int32_t)(uint32_t)DST,               \
-                           (int32_t)(uint32_t)pc->imm);                                            \
+    OP(ALU32_K, id) : STEP_ALU32_K(id);                                                            \
     NEXT();
 #define END(id, code, imm, sign, word, cpu, value)                                                 \
     OP(END, id) : DST = end_##id(DST, BIG);                                                        \
@@ -191,25 +226,22 @@ dispatch:
 #include "insn.def"
 #undef MODIFY
 
-#define LOAD(form, id, bits, type)                                                                 \
-    OP(form, id) : {                                                                               \
-        REACH(SRC, bits / 8, false);                                                               \
-        DST = (uint64_t)(type)load##bits(at, BIG);                                                 \
-        NEXT();                                                                                    \
-    }
+#define LOAD(form, id)                                                                             \
+    OP(form, id) : STEP_##form##_##id;                                                             \
+    NEXT();
 #define STORE(form, id, bits, value)                                                               \
     OP(form, id) : {                                                                               \
         REACH(DST, bits / 8, true);                                                                \
         store##bits(at, BIG, value);                                                               \
         NEXT();                                                                                    \
     }
-    LOAD(LDX64, DW, 64, uint64_t)
-    LOAD(LDX32, W, 32, uint32_t)
-    LOAD(LDX32, H, 16, uint16_t)
-    LOAD(LDX32, B, 8, uint8_t)
-    LOAD(LDXSX, W, 32, int32_t)
-    LOAD(LDXSX, H, 16, int16_t)
-    LOAD(LDXSX, B, 8, int8_t)
+    LOAD(LDX64, DW)
+    LOAD(LDX32, W)
+    LOAD(LDX32, H)
+    LOAD(LDX32, B)
+    LOAD(LDXSX, W)
+    LOAD(LDXSX, H)
+    LOAD(LDXSX, B)
     STORE(STX64, DW, 64, SRC)
     STORE(STX32, W, 32, SRC)
     STORE(STX32, H, 16, SRC)
@@ -220,6 +252,21 @@ dispatch:
     STORE(ST, B, 8, pc->imm)
 #undef LOAD
 #undef STORE
+
+#if FAST
+#if THREADED
+#define PAIR(form, id, then, then_id) L_##form##_##id##_##then##_##then_id
+#else
+#define PAIR(form, id, then, then_id) case EB_FUSED_##form##_##id##_##then##_##then_id
+#endif
+#define FUSED(form, id, then, then_id)                                                             \
+    PAIR(form, id, then, then_id) : STEP_##form(id);                                               \
+    pc++;                                                                                          \
+    goto L_##then##_##then_id;
+#include "fused.def"
+#undef FUSED
+#undef PAIR
+#endif
 
     /* Ordering means nothing to one thread; alignment does. */
 #define ACQUIRE(form, id, bits)                                                                    \
@@ -327,6 +374,11 @@ dispatch:
 }
 #endif
 
+load_wide: /* a field of the context that holds a pointer in 32 bits */
+    DST = vm->wide;
+    vm->wide = 0;
+    NEXT();
+
 call_helper:
     if (callee >= vm->helper_count || !callee) {
         eb_vm_refuse(vm, EBPF_FAULT_HELPER, 0, "there is no helper %llu",
@@ -368,13 +420,13 @@ stop_behind: /* this operation is done */
     vm->pc = (uint32_t)(pc - ops) + 1;
 #if FAST
 count:
-    left -= pc - start + 1;
+    left = vm->credit - (pc - ops) - 1 + slack;
     goto out;
 give_up:
     stop = 0;
     vm->pc = (uint32_t)(pc - ops);
+    left = vm->credit - (pc - ops) + slack;
 out:
-    left += slack;
 #else
     goto count;
 used_up:

@@ -43,13 +43,21 @@ typedef struct eb_region_info {
  * operation itself; an operation that only faults (op EB_OP_COUNT) its reason in off and the index
  * of its text in imm. */
 typedef struct eb_vm_op {
-    uint16_t op;
+    uint8_t op;
+    uint8_t fast; /* what the fast loop does: op, or it and the next one (fused.def) */
     uint8_t dst, src;
     int32_t off;
     uint64_t imm;
 } eb_vm_op;
 
-enum { EB_VM_BAD = EB_OP_COUNT };
+enum {
+    EB_VM_BAD = EB_OP_COUNT,
+#define FUSED(form, id, then, then_id) EB_FUSED_##form##_##id##_##then##_##then_id,
+#include "fused.def"
+#undef FUSED
+    EB_VM_OPS
+};
+_Static_assert(EB_VM_OPS <= 256, "an operation has one byte");
 
 typedef struct eb_vm_code {
     uint32_t section; /* in the object */
@@ -131,6 +139,7 @@ struct ebpf_vm {
     EB_VEC(eb_str) texts; /* of operations that only fault */
     eb_vm_frame frames[EBPF_VM_FRAMES];
     uint8_t *stack;
+    int64_t credit;    /* of the fast loop: what is left, counted from the first operation */
     uint64_t left;     /* of the last loop's instructions */
     uint32_t may_goto; /* how many more times may_goto falls through */
 
@@ -141,6 +150,7 @@ struct ebpf_vm {
         uint32_t read, write;
         uint8_t *host;
     } window;
+    uint64_t wide; /* the pointer that a 32-bit field of the context stands for; 0 without */
 
     eb_helper **helpers; /* by number; eb_help_host: the host's */
     uint32_t helper_count;
