@@ -82,7 +82,7 @@ unsigned eb_str_distance(eb_str a, eb_str b, unsigned most) {
 
 /* ---- buffer ---- */
 
-uint8_t *eb_buf_room(eb_buf *buf, size_t size) {
+uint8_t *eb_buf_reserve(eb_buf *buf, size_t size) {
     if (size > buf->cap - buf->len) {
         if (size > SIZE_MAX / 4 || buf->len > SIZE_MAX / 4)
             eb_fail(buf->arena, EBPF_E_NOMEM);
@@ -95,14 +95,20 @@ uint8_t *eb_buf_room(eb_buf *buf, size_t size) {
         buf->at = at;
         buf->cap = cap;
     }
-    uint8_t *room = buf->at ? buf->at + buf->len : NULL; /* NULL + 0 is undefined in C */
+    return buf->at ? buf->at + buf->len : NULL; /* NULL + 0 is undefined in C */
+}
+
+uint8_t *eb_buf_room(eb_buf *buf, size_t size) {
+    uint8_t *room = eb_buf_reserve(buf, size);
     buf->len += size;
     return size ? memset(room, 0, size) : room;
 }
 
 void eb_buf_put(eb_buf *buf, const void *bytes, size_t size) {
-    if (size)
-        memcpy(eb_buf_room(buf, size), bytes, size);
+    if (!size)
+        return;
+    memcpy(eb_buf_reserve(buf, size), bytes, size);
+    buf->len += size;
 }
 
 void eb_buf_str(eb_buf *buf, eb_str text) {
@@ -110,7 +116,8 @@ void eb_buf_str(eb_buf *buf, eb_str text) {
 }
 
 void eb_buf_byte(eb_buf *buf, uint8_t byte) {
-    *eb_buf_room(buf, 1) = byte;
+    *eb_buf_reserve(buf, 1) = byte;
+    buf->len++;
 }
 
 void eb_buf_align(eb_buf *buf, size_t align) {

@@ -36,6 +36,9 @@ typedef struct eb_buf {
 } eb_buf;
 
 uint8_t *eb_buf_room(eb_buf *buf, size_t size); /* `size` new, zeroed bytes at the end */
+/* The end, with room for `size` bytes behind it that are not part of it yet: the caller writes and
+ * advances len. */
+uint8_t *eb_buf_reserve(eb_buf *buf, size_t size);
 void eb_buf_put(eb_buf *buf, const void *bytes, size_t size);
 void eb_buf_str(eb_buf *buf, eb_str text);
 void eb_buf_byte(eb_buf *buf, uint8_t byte);

@@ -29,91 +29,119 @@ static const struct alias {
 #include "dialect.def"
 };
 
-/* ---- printing ---- */
+/* ---- printing ----
+ * Into room that the caller of each function has reserved: a listing is some hundred thousand lines
+ * of a dozen operands each. */
 
-static void print_reg(eb_buf *out, enum ebpf_dialect dialect, char width, uint8_t reg) {
+static char *put_text(char *at, const char *text) {
+    while (*text)
+        *at++ = *text++;
+    return at;
+}
+
+static char *put_str(char *at, eb_str text) {
+    memcpy(at, text.at, text.len);
+    return at + text.len;
+}
+
+static char *put_reg(char *at, enum ebpf_dialect dialect, char width, uint8_t reg) {
     if (dialect == EBPF_DIALECT_UBPF)
-        eb_buf_fmt(out, "%%r%u", reg);
-    else
-        eb_buf_fmt(out, "%c%u", width, reg);
+        *at++ = '%';
+    *at++ = dialect == EBPF_DIALECT_UBPF ? 'r' : width;
+    if (reg >= 10)
+        *at++ = '1';
+    *at++ = (char)('0' + reg % 10);
+    return at;
+}
+
+static char *put_unsigned(char *at, uint64_t value, bool hex) {
+    char digits[20];
+    unsigned n = 0;
+    if (hex) {
+        *at++ = '0';
+        *at++ = 'x';
+    }
+    do {
+        digits[n++] = hex ? "0123456789abcdef"[value & 15] : (char)('0' + value % 10);
+        value = hex ? value >> 4 : value / 10;
+    } while (value);
+    while (n)
+        *at++ = digits[--n];
+    return at;
 }
 
 /* `sign` puts a + before what is not negative. */
-static void print_number(eb_buf *out, const eb_style *style, bool sign, int64_t value) {
-    uint64_t size = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
-    eb_buf_fmt(out, style->hex ? "%s0x%llx" : "%s%llu",
-               value < 0 ? "-"
-               : sign    ? "+"
-                         : "",
-               (unsigned long long)size);
+static char *put_number(char *at, const eb_style *style, bool sign, int64_t value) {
+    if (value < 0 || sign)
+        *at++ = value < 0 ? '-' : '+';
+    return put_unsigned(at, value < 0 ? 0 - (uint64_t)value : (uint64_t)value, style->hex);
 }
 
-static void print_offset(eb_buf *out, enum ebpf_dialect dialect, const eb_style *style, int off) {
-    if (dialect == EBPF_DIALECT_LLVM) {
-        eb_buf_str(out, off < 0 ? EB_STR(" - ") : EB_STR(" + "));
-        print_number(out, style, false, off < 0 ? -off : off);
-    } else if (off) {
-        print_number(out, style, true, off);
-    }
+static char *put_offset(char *at, enum ebpf_dialect dialect, const eb_style *style, int off) {
+    if (dialect == EBPF_DIALECT_LLVM)
+        return put_number(put_text(at, off < 0 ? " - " : " + "), style, false,
+                          off < 0 ? -off : off);
+    return off ? put_number(at, style, true, off) : at;
 }
 
-static void print_operand(eb_buf *out, enum ebpf_dialect dialect, char field, const ebpf_insn *insn,
-                          const eb_style *style) {
+static char *put_operand(char *at, enum ebpf_dialect dialect, char field, const ebpf_insn *insn,
+                         const eb_style *style) {
     switch (field) {
     case 'd':
     case 'D':
-        print_reg(out, dialect, field == 'd' ? 'r' : 'w', insn->dst);
-        break;
+        return put_reg(at, dialect, field == 'd' ? 'r' : 'w', insn->dst);
     case 's':
     case 'S':
-        print_reg(out, dialect, field == 's' ? 'r' : 'w', insn->src);
-        break;
+        return put_reg(at, dialect, field == 's' ? 'r' : 'w', insn->src);
     case 'o':
-        print_offset(out, dialect, style, insn->off);
-        break;
+        return put_offset(at, dialect, style, insn->off);
     case 'j':
     case 'l':
     case 'c':
         if (style->target.len)
-            eb_buf_str(out, style->target);
-        else
-            print_number(out, style, true, field == 'j' ? insn->off : insn->imm);
-        break;
+            return put_str(at, style->target);
+        return put_number(at, style, true, field == 'j' ? insn->off : insn->imm);
     case 'i':
     case 'q':
         if (style->imm.len)
-            eb_buf_str(out, style->imm);
-        else if (field == 'q' && dialect == EBPF_DIALECT_UBPF)
-            eb_buf_fmt(out, "0x%llx", (unsigned long long)insn->imm);
-        else
-            print_number(out, style, false, insn->imm);
-        break;
+            return put_str(at, style->imm);
+        if (field == 'q' && dialect == EBPF_DIALECT_UBPF)
+            return put_unsigned(at, (uint64_t)insn->imm, true);
+        return put_number(at, style, false, insn->imm);
     case 'k':
-        print_number(out, style, false, insn->off);
-        break;
+        return put_number(at, style, false, insn->off);
     case 'p':
-        print_number(out, style, false, insn->src);
-        break;
+        return put_number(at, style, false, insn->src);
     default: /* a, b: halves of the immediate */
-        print_number(out, style, false, (uint64_t)insn->imm >> (field == 'a' ? 16 : 0) & 0xffff);
-        break;
+        return put_number(at, style, false,
+                          (uint64_t)insn->imm >> (field == 'a' ? 16 : 0) & 0xffff);
     }
+}
+
+/* The template to print: the form's, but for two. */
+static const char *template_of(enum ebpf_dialect dialect, eb_form form, const eb_style *style) {
+    if (form == EB_FORM_CALL_LOCAL && dialect == EBPF_DIALECT_LLVM && style->target.len)
+        return "call $c"; /* "pc" announces a number */
+    for (size_t i = 0; style->wide && i < sizeof aliases / sizeof *aliases; i++)
+        if (aliases[i].form == form && aliases[i].text[dialect][0])
+            return aliases[i].text[dialect];
+    return templates[dialect][form];
 }
 
 void eb_insn_print(eb_buf *out, enum ebpf_dialect dialect, eb_op op, const ebpf_insn *insn,
                    const eb_style *style) {
+    enum { MOST = 192 }; /* above the longest template with the longest numbers in it */
     const eb_insn_row *row = &eb_insn_rows[op];
-    const char *t = templates[dialect][row->form];
-    if (row->form == EB_FORM_CALL_LOCAL && dialect == EBPF_DIALECT_LLVM && style->target.len)
-        t = "call $c"; /* "pc" announces a number */
-    for (; *t; t++) {
+    char *from = (char *)eb_buf_reserve(out, MOST + style->target.len + style->imm.len), *at = from;
+    for (const char *t = template_of(dialect, (eb_form)row->form, style); *t; t++) {
         if (*t == '$')
-            print_operand(out, dialect, *++t, insn, style);
+            at = put_operand(at, dialect, *++t, insn, style);
         else if (*t == '@')
-            eb_buf_str(out, eb_str_from(row->spelling[dialect]));
+            at = put_text(at, row->spelling[dialect]);
         else
-            eb_buf_byte(out, (uint8_t)*t);
+            *at++ = *t;
     }
+    out->len += (size_t)(at - from);
 }
 
 /* ---- the tree ---- */

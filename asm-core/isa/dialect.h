@@ -42,6 +42,8 @@ typedef struct eb_style {
     eb_str target; /* name of a jump's or local call's target; empty: the number */
     eb_str imm;    /* name of an immediate; empty: the number */
     bool hex;      /* numbers as 0x10 and -0x10 */
+    bool wide; /* 32-bit loads, stores and atomics with 64-bit registers: the ALIAS forms, as LLVM
+                  writes them for processors without 32-bit arithmetic */
 } eb_style;
 
 /* Print `insn`, whose operation is `op`. */
