@@ -108,6 +108,8 @@ static const char *own_fault(uint32_t kind, uint32_t size, uint32_t low, uint32_
                                          : NULL;
     case EB_BTF_ENUM:
     case EB_BTF_ENUM64:
+        if (!size && !low)
+            return NULL; /* declared only: `enum e;` */
         return !size || size > 8 || (size & (size - 1)) ? "an enumeration has 1, 2, 4 or 8 bytes"
                                                         : NULL;
     case EB_BTF_FLOAT:

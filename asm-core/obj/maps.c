@@ -35,7 +35,7 @@ static void complain(ebpf_object *obj, eb_diag_code code, eb_str name, uint32_t 
 }
 
 static void refuse(parser *p, const char *why) {
-    complain(p->obj, EB_DIAG_BAD_MAP, p->map->name, p->map->symbol, why);
+    complain(p->obj, EB_DIAG_REFUSED_MAP, p->map->name, p->map->symbol, why);
     p->failed = true;
 }
 
@@ -191,9 +191,9 @@ static eb_map symbols_of(const ebpf_object *obj, uint32_t section) {
     return symbols;
 }
 
-/* `below` receives the struct of the inner map, or 0. */
-static int parse_map(ebpf_object *obj, uint32_t section, const eb_map *symbols,
-                     const eb_btf_member *entry, uint32_t *below) {
+/* `below` receives the struct of the inner map, or 0. What is no good map is left out. */
+static void parse_map(ebpf_object *obj, uint32_t section, const eb_map *symbols,
+                      const eb_btf_member *entry, uint32_t *below) {
     eb_btf_type var = eb_btf_at(obj->btf, entry->type);
     eb_map_def *map = EB_PUSH(&obj->ctx->arena, &obj->maps);
     const uint32_t *symbol = eb_map_find(symbols, var.name);
@@ -211,17 +211,19 @@ static int parse_map(ebpf_object *obj, uint32_t section, const eb_map *symbols,
     else
         parse_struct(&p, type);
     *below = p.below;
-    return p.failed ? EBPF_E_INPUT : EBPF_OK;
+    obj->maps.len -= p.failed;
 }
 
-static int parse_inner(ebpf_object *obj, uint32_t outer, uint32_t type) {
+static void parse_inner(ebpf_object *obj, uint32_t outer, uint32_t type) {
     eb_str name = obj->maps.at[outer].name;
-    obj->maps.at[outer].inner = obj->maps.len + 1;
     eb_map_def *map = EB_PUSH(&obj->ctx->arena, &obj->maps);
     map->name = eb_str_fmt(&obj->ctx->arena, "%.*s.inner", (int)name.len, name.at);
     parser p = {.obj = obj, .btf = obj->btf, .map = map, .inner = true};
     parse_struct(&p, type);
-    return p.failed ? EBPF_E_INPUT : EBPF_OK;
+    if (p.failed)
+        obj->maps.len--;
+    else
+        obj->maps.at[outer].inner = obj->maps.len;
 }
 
 static int by_offset(const void *data, uint32_t a, uint32_t b) {
@@ -230,7 +232,7 @@ static int by_offset(const void *data, uint32_t a, uint32_t b) {
     return left->offset < right->offset ? -1 : left->offset > right->offset;
 }
 
-static int parse_datasec(ebpf_object *obj, uint32_t section, uint32_t datasec) {
+static void parse_datasec(ebpf_object *obj, uint32_t section, uint32_t datasec) {
     eb_btf_type type = eb_btf_at(obj->btf, datasec);
     uint32_t count = type.count;
     eb_btf_member *entries = eb_alloc_array(&obj->ctx->arena, count, sizeof *entries);
@@ -242,14 +244,12 @@ static int parse_datasec(ebpf_object *obj, uint32_t section, uint32_t datasec) {
     }
     eb_sort(&obj->ctx->arena, order, count, by_offset, entries);
     eb_map symbols = symbols_of(obj, section);
-    int status = EBPF_OK;
     for (uint32_t i = 0; i < count; i++)
-        if (parse_map(obj, section, &symbols, &entries[order[i]], &below[i]))
-            status = EBPF_E_INPUT;
-    for (uint32_t i = 0; i < count; i++)
-        if (below[i] && parse_inner(obj, i, below[i]))
-            status = EBPF_E_INPUT;
-    return status;
+        parse_map(obj, section, &symbols, &entries[order[i]], &below[obj->maps.len]);
+    uint32_t outer = obj->maps.len;
+    for (uint32_t i = 0; i < outer; i++)
+        if (below[i])
+            parse_inner(obj, i, below[i]);
 }
 
 /* Without BTF only the symbols tell that there are maps. The code can still be read and shown. */
@@ -261,15 +261,15 @@ static void warn_undescribed(ebpf_object *obj, uint32_t section) {
     }
 }
 
-int eb_maps_index(ebpf_object *obj) {
+void eb_maps_index(ebpf_object *obj) {
     if (eb_object_find_section(obj, EB_STR("maps")))
         eb_diag_input(obj->ctx, EB_DIAG_LEGACY_MAPS, obj->name, -1);
     uint32_t section = eb_object_find_section(obj, EB_STR(".maps"));
     if (!section)
-        return EBPF_OK;
+        return;
     uint32_t id = obj->btf ? eb_btf_find(obj->btf, EB_BTF_DATASEC, EB_STR(".maps")) : 0;
     if (id)
-        return parse_datasec(obj, section, id);
-    warn_undescribed(obj, section);
-    return EBPF_OK;
+        parse_datasec(obj, section, id);
+    else
+        warn_undescribed(obj, section);
 }

@@ -5,6 +5,6 @@
 #include "object.h"
 
 /* Fill obj->maps. Returns 0 or EBPF_E_INPUT with diagnostics. */
-int eb_maps_index(ebpf_object *obj);
+void eb_maps_index(ebpf_object *obj);
 
 #endif

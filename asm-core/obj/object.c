@@ -82,23 +82,26 @@ static int by_place(const void *data, uint32_t a, uint32_t b) {
     return left->value < right->value ? -1 : left->value > right->value;
 }
 
-static int bad_function(const ebpf_object *obj, const eb_symbol *symbol, const char *why) {
+/* What such a symbol stands for nobody knows; the rest of the object is none the worse. */
+static void leave_out(const ebpf_object *obj, const eb_symbol *symbol, const char *why) {
     const eb_section *section = &obj->sections.at[symbol->section];
-    eb_str text =
-        eb_str_fmt(&obj->ctx->arena, "function '%.*s' at offset %llu of section '%.*s' %s",
-                   (int)symbol->name.len, symbol->name.at, (unsigned long long)symbol->value,
-                   (int)section->name.len, section->name.at, why);
-    eb_diag_input(obj->ctx, EB_DIAG_BAD_ELF, obj->name, -1, text.at);
-    return EBPF_E_INPUT;
+    eb_diag_input(obj->ctx, EB_DIAG_BAD_FUNCTION, obj->name, -1, (int)symbol->name.len,
+                  symbol->name.at, (unsigned long long)symbol->value, (int)section->name.len,
+                  section->name.at, why);
 }
 
-static int add_function(ebpf_object *obj, uint32_t index) {
+static void add_function(ebpf_object *obj, uint32_t index) {
     const eb_symbol *symbol = &obj->symbols.at[index];
     const eb_section *section = &obj->sections.at[symbol->section];
+    const char *why = NULL;
     if (symbol->value % EBPF_SLOT)
-        return bad_function(obj, symbol, "starts within an instruction");
-    if (symbol->value > section->size || symbol->size > section->size - symbol->value)
-        return bad_function(obj, symbol, "reaches past the end of the section");
+        why = "starts within an instruction";
+    else if (symbol->value > section->size || symbol->size > section->size - symbol->value)
+        why = "reaches past the end of the section";
+    if (why) {
+        leave_out(obj, symbol, why);
+        return;
+    }
     bool program = symbol->type == EB_STT_FUNC && symbol->bind != EB_STB_LOCAL &&
                    !eb_str_is(section->name, ".text");
     *EB_PUSH(&obj->ctx->arena, &obj->funcs) = (eb_func){.name = symbol->name,
@@ -107,7 +110,6 @@ static int add_function(ebpf_object *obj, uint32_t index) {
                                                         .offset = symbol->value,
                                                         .size = symbol->size,
                                                         .program = program};
-    return EBPF_OK;
 }
 
 /* A function without a size reaches to the next one behind it, or to the end of its section. */
@@ -126,18 +128,15 @@ static void fill_sizes(ebpf_object *obj) {
     }
 }
 
-static int index_functions(ebpf_object *obj) {
+static void index_functions(ebpf_object *obj) {
     EB_VEC(uint32_t) order = {0};
     for (uint32_t i = 1; i < obj->symbols.len; i++)
         if (is_function(obj, &obj->symbols.at[i]))
             *EB_PUSH(&obj->ctx->arena, &order) = i;
     eb_sort(&obj->ctx->arena, order.at, order.len, by_place, obj->symbols.at);
-    int status = EBPF_OK;
     for (uint32_t i = 0; i < order.len; i++)
-        if (add_function(obj, order.at[i]))
-            status = EBPF_E_INPUT;
+        add_function(obj, order.at[i]);
     fill_sizes(obj);
-    return status;
 }
 
 /* ---- licence, BTF ---- */
@@ -220,9 +219,9 @@ static int index_btf(ebpf_object *obj) {
 int eb_object_index(ebpf_object *obj) {
     obj->funcs.len = obj->maps.len = 0;
     index_license(obj);
-    int functions = index_functions(obj);
-    if (index_btf(obj)) /* then nothing is known of the maps either */
+    index_functions(obj);
+    if (index_btf(obj))
         return EBPF_E_INPUT;
-    int maps = eb_maps_index(obj);
-    return functions ? functions : maps;
+    eb_maps_index(obj);
+    return EBPF_OK;
 }

@@ -129,8 +129,10 @@ uint32_t eb_object_find_section(const ebpf_object *obj, eb_str name);
 int eb_object_from_raw(ebpf_ctx *ctx, eb_str name, const uint8_t *bytes, size_t size, bool big,
                        ebpf_object **out);
 
-/* Fill funcs, maps, license and btf from sections and symbols; diagnostics say what is damaged.
- * Producers call it once when the object is complete. Returns 0 or EBPF_E_INPUT. */
+/* Fill funcs, maps, license and btf from sections and symbols. Producers call it once when the
+ * object is complete. Functions and maps that libbpf would refuse are left out with a warning,
+ * since everything else can still be shown; returns EBPF_E_INPUT when .BTF is damaged, otherwise 0.
+ */
 int eb_object_index(ebpf_object *obj);
 
 /* ELF bytes to object (elf_read.c), indexed; what it keeps is copied. DWARF (.debug_* and their

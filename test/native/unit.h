@@ -42,6 +42,13 @@ static inline void unit_expect_error(ebpf_ctx *ctx, const char *text) {
         fail_msg("wanted one error with \"%s\", got %u:\n%s", text, ctx->errors, all);
 }
 
+/* One warning, no error. */
+static inline void unit_expect_warning(ebpf_ctx *ctx, const char *text) {
+    const char *all = unit_diagnostics(ctx);
+    if (ctx->errors || ctx->diags.len != 1 || !strstr(all, text))
+        fail_msg("wanted one warning with \"%s\", got %u:\n%s", text, ctx->diags.len, all);
+}
+
 static inline void unit_expect_none(ebpf_ctx *ctx) {
     if (ctx->diags.len)
         fail_msg("unexpected: %s", unit_diagnostics(ctx));
