@@ -100,7 +100,7 @@ static int run_disassemble(ebpf_ctx *ctx, void *args) {
 int ebpf_disassemble(ebpf_ctx *ctx, const ebpf_object *obj, int dialect, uint32_t flags,
                      ebpf_bytes *text) {
     if (dialect < 0 || dialect >= EBPF_DIALECT_COUNT ||
-        (flags & ~(uint32_t)(EBPF_DIS_RAW | EBPF_DIS_NUMERIC | EBPF_DIS_HEX)))
+        (flags & ~(uint32_t)(2 * EBPF_DIS_ALU32 - 1)))
         return EBPF_E_ARG;
     return eb_guard(ctx, run_disassemble, &(dis_args){obj, dialect, flags, text});
 }

@@ -23,6 +23,8 @@ typedef struct eb_label {
     bool temporary;      /* not for the symbol table: .L names, numeric labels, "." */
     bool has_size;
     eb_expr size;
+    bool renamed;    /* .rename: the symbol is called */
+    eb_str rename;   /* this */
     uint32_t symbol; /* in the object, once made */
 } eb_label;
 
@@ -31,13 +33,14 @@ typedef enum eb_fixup_kind {
     EB_FIXUP_JUMP32, /* 32-bit immediate of gotol */
     EB_FIXUP_CALL,   /* call by name */
     EB_FIXUP_IMM64,  /* 64-bit immediate load */
-    EB_FIXUP_DATA    /* data of `size` bytes */
+    EB_FIXUP_DATA,   /* data of `size` bytes */
+    EB_FIXUP_RELOC   /* .reloc of type `size` */
 } eb_fixup_kind;
 
 typedef struct eb_fixup {
     eb_fixup_kind kind;
     uint32_t section;
-    uint32_t size; /* of data, in bytes */
+    uint32_t size; /* of data, in bytes; of .reloc, the type */
     uint64_t offset;
     eb_expr expr;
 } eb_fixup;

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "kinds.h"
+
 typedef struct directive {
     const char *name;
     void (*run)(eb_asm *as, int arg);
@@ -290,6 +292,71 @@ static void run_set(eb_asm *as, int unused) {
     label->value = (uint64_t)value;
 }
 
+/* .rename label, "symbol": the label's symbol is called so in the object, where two may have one
+ * name and a name may hold any bytes. */
+static void run_rename(eb_asm *as, int unused) {
+    eb_buf text = {.arena = &as->ctx->arena};
+    eb_label *label = take_label(as);
+    (void)unused;
+    if (!label)
+        return;
+    if (!eb_asm_accept(as, ",") || eb_asm_peek(as)->kind != EB_TOKEN_STRING) {
+        eb_asm_expected(as, "',' and the symbol's name in quotes");
+        return;
+    }
+    const eb_token *token = eb_asm_peek(as);
+    as->at++;
+    if (!unescape(as, token, &text) || !accept_end(as))
+        return;
+    label->renamed = true;
+    label->rename = (eb_str){(const char *)text.at, text.len};
+}
+
+static bool take_reloc_type(eb_asm *as, int64_t *type) {
+    const eb_token *token = eb_asm_peek(as);
+    uint32_t number = 0;
+    if (token->kind != EB_TOKEN_WORD)
+        return eb_asm_constant(as, type);
+    if (!eb_reloc_find(token->text, &number)) {
+        eb_asm_expected(as, "a relocation type: a number or R_BPF_64_64, R_BPF_64_ABS64, "
+                            "R_BPF_64_ABS32, R_BPF_64_NODYLD32, R_BPF_64_32");
+        return false;
+    }
+    *type = number;
+    as->at++;
+    return true;
+}
+
+/* .reloc offset, type[, symbol]: a relocation that no instruction or datum makes. */
+static void run_reloc(eb_asm *as, int unused) {
+    int64_t offset, type;
+    eb_expr expr = {0};
+    (void)unused;
+    const eb_token *token = eb_asm_peek(as);
+    if (!eb_asm_constant(as, &offset))
+        return;
+    if (offset < 0) {
+        eb_diag_add(as->ctx, EB_DIAG_EXPECTED, token->lo, token->hi, "an offset of 0 or more");
+        return;
+    }
+    if (!eb_asm_accept(as, ",")) {
+        eb_asm_expected(as, "',' and a relocation type");
+        return;
+    }
+    if (!take_reloc_type(as, &type))
+        return;
+    if (eb_asm_accept(as, ",") && (!eb_asm_expr(as, &expr) || expr.value || !expr.plus)) {
+        eb_asm_expected(as, "a symbol");
+        return;
+    }
+    if (accept_end(as))
+        *EB_PUSH(&as->ctx->arena, &as->fixups) = (eb_fixup){.kind = EB_FIXUP_RELOC,
+                                                            .section = as->section,
+                                                            .size = (uint32_t)type,
+                                                            .offset = (uint64_t)offset,
+                                                            .expr = expr};
+}
+
 /* ---- sections ---- */
 
 static const struct {
@@ -545,6 +612,8 @@ static const directive directives[] = {
     {".struct", run_struct, 0},
     {".field", run_field, 0},
     {".ends", run_ends, 0},
+    {".rename", run_rename, 0},
+    {".reloc", run_reloc, 0},
     {".file", run_ignored, 0},
     {".ident", run_ignored, 0},
     {".addrsig", run_ignored, 0},

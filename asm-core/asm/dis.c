@@ -1,90 +1,47 @@
 /* dis.c - an Object as text that assembles to the same sections, symbols and relocations.
  *
  * Every section is written in its order: labels, instructions where they decode, data elsewhere.
- * Jump targets without a symbol get labels .L0, .L1, ... (temporary: no symbol comes back). What a
- * relocation names is written by name; section-relative ones go through a temporary label at the
- * start of their section, which the assembler turns into the same relocation again. */
+ * Jump targets without a symbol get labels .L0, .L1, ... (temporary: no symbol comes back), calls
+ * of helpers their names. What a relocation names is written by name; section-relative ones go
+ * through a temporary label at the start of their section, which the assembler turns into the same
+ * relocation again. What no instruction or datum can say of a relocation, .reloc says:
+ *   .reloc OFFSET, TYPE, SYMBOL */
 #include "assemble.h"
 
 #include <string.h>
 
-#include "dialect.h"
-#include "sort.h"
+#include "dis.h"
+#include "kinds.h"
 
-typedef struct section_view {
-    uint32_t *symbols; /* by value: those to be written as labels */
-    uint32_t symbol_count;
-    uint32_t *relocs; /* by offset */
-    uint32_t reloc_count;
-    uint32_t *targets; /* per slot: 1 + the number of its temporary label, or 0; NULL for data */
-    uint8_t *tail;     /* per slot: it is the second one of a 64-bit load */
-    bool anchored;     /* a temporary label stands at its start */
-} section_view;
+/* What stands at a slot that something jumps to: 0; the second slot of a 64-bit load; a symbol; or
+ * 1 + the number of a temporary label. */
+enum { IN_LOAD = -1, IS_SYMBOL = 1 << 30 };
 
 typedef struct dis {
     const ebpf_object *obj;
     enum ebpf_dialect dialect;
     uint32_t flags;
-    section_view *views;
-    uint32_t labels; /* temporary ones given out */
+    eb_view *views;
+    eb_dis_names names;
     eb_buf *out;
-    uint32_t next_symbol, next_reloc; /* in the section at hand */
-} dis;
+    uint32_t labels;   /* temporary ones given out */
+    bool names_helper; /* the object has a symbol that is called as a helper is */
 
-static bool is_code(const eb_section *section) {
-    return (section->flags & EB_SHF_EXECINSTR) && section->type == EB_SHT_PROGBITS;
-}
+    /* The section at hand. */
+    uint32_t number;
+    const eb_section *section;
+    const eb_view *view;
+    int32_t *targets; /* by slot */
+    uint32_t next_symbol, next_reloc;
+} dis;
 
 static bool is_written(const eb_section *section) {
     return section->type == EB_SHT_PROGBITS || section->type == EB_SHT_NOBITS;
 }
 
-/* ---- names ---- */
-
-static bool is_plain(eb_str name) {
-    ebpf_ctx scratch = {0};
-    eb_scanner scanner = {.ctx = &scratch, .text = name};
-    if (!name.len || (name.at[0] >= '0' && name.at[0] <= '9'))
-        return false;
-    for (size_t i = 0; i < name.len; i++) {
-        char c = name.at[i];
-        bool word = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                    c == '_' || c == '.' || c == '$';
-        if (!word)
-            return false;
-    }
-    return !eb_str_is(name, ".") && eb_scan(&scanner).kind == EB_TOKEN_WORD;
-}
-
-static void put_quoted(eb_buf *out, eb_str text) {
-    eb_buf_byte(out, '"');
-    for (size_t i = 0; i < text.len; i++) {
-        uint8_t c = (uint8_t)text.at[i];
-        if (c == '"' || c == '\\')
-            eb_buf_fmt(out, "\\%c", c);
-        else if (c == '\n')
-            eb_buf_str(out, EB_STR("\\n"));
-        else if (c == '\t')
-            eb_buf_str(out, EB_STR("\\t"));
-        else if (c < 0x20 || c >= 0x7f)
-            eb_buf_fmt(out, "\\%u%u%u", c >> 6, c >> 3 & 7, c & 7);
-        else
-            eb_buf_byte(out, c);
-    }
-    eb_buf_byte(out, '"');
-}
-
-static void put_name(eb_buf *out, eb_str name) {
-    if (is_plain(name))
-        eb_buf_str(out, name);
-    else
-        put_quoted(out, name);
-}
-
-/* A local symbol with a name at `value` of a section, or NULL: naming it relocates as naming the
- * section does. */
-static const eb_symbol *local_at(const dis *d, uint32_t section, uint64_t value) {
-    const section_view *view = &d->views[section];
+/* A local symbol at `value` of a section, or 0: naming it relocates as naming the section does. */
+static uint32_t local_at(const dis *d, uint32_t section, uint64_t value) {
+    const eb_view *view = &d->views[section];
     const eb_symbol *symbols = d->obj->symbols.at;
     uint32_t lo = 0, hi = view->symbol_count;
     while (lo < hi) {
@@ -96,40 +53,217 @@ static const eb_symbol *local_at(const dis *d, uint32_t section, uint64_t value)
     }
     for (; lo < view->symbol_count && symbols[view->symbols[lo]].value == value; lo++)
         if (symbols[view->symbols[lo]].bind == EB_STB_LOCAL)
-            return &symbols[view->symbols[lo]];
-    return NULL;
+            return view->symbols[lo];
+    return 0;
 }
 
 /* `symbol` + `addend` as an expression. */
-static eb_str symbol_text(dis *d, const eb_symbol *symbol, int64_t addend) {
+static eb_str symbol_text(dis *d, uint32_t number, int64_t addend) {
     eb_buf text = {.arena = &d->obj->ctx->arena};
+    const eb_symbol *symbol = &d->obj->symbols.at[number];
     if (symbol->type == EB_STT_SECTION && symbol->section < d->obj->sections.len) {
-        const eb_symbol *local = local_at(d, symbol->section, (uint64_t)addend);
-        symbol = local ? local : symbol;
-        addend = local ? 0 : addend;
-    }
-    if (symbol->type == EB_STT_SECTION || !symbol->name.len)
+        uint32_t local = local_at(d, symbol->section, (uint64_t)addend);
+        if (local)
+            return d->names.at[local];
         eb_buf_fmt(&text, ".Lsection%u", symbol->section);
-    else
-        put_name(&text, symbol->name);
+    } else {
+        eb_buf_str(&text, d->names.at[number]);
+    }
     if (addend)
         eb_buf_fmt(&text, "%+lld", (long long)addend);
     return (eb_str){(const char *)text.at, text.len};
 }
 
-/* ---- what stands where ---- */
+/* Whether the assembler relocates against just this symbol when it is named. */
+static bool says_itself(const dis *d, uint32_t number) {
+    const eb_symbol *symbol = &d->obj->symbols.at[number];
+    if (symbol->type == EB_STT_SECTION)
+        return symbol->section && symbol->section < d->obj->sections.len;
+    return number && symbol->bind != EB_STB_LOCAL && d->names.at[number].len &&
+           (!symbol->section || symbol->section < d->obj->sections.len);
+}
 
-static bool decode(const dis *d, const eb_section *section, uint64_t offset, ebpf_insn *insn,
-                   eb_op *op) {
-    const uint8_t *at = section->bytes.at + offset;
-    if (!ebpf_insn_decode(at, section->bytes.len - (size_t)offset,
-                          d->obj->big ? EBPF_BIG : EBPF_LITTLE, insn))
+/* ---- headers ---- */
+
+static void put_name(dis *d, eb_str name) {
+    if (eb_dis_is_plain(name))
+        eb_buf_str(d->out, name);
+    else
+        eb_dis_put_quoted(d->out, name);
+}
+
+/* The number of sections before this one that have its name. */
+static uint32_t namesakes(const dis *d, uint32_t number) {
+    uint32_t count = 0;
+    for (uint32_t i = 1; i < number; i++)
+        count += eb_str_eq(d->obj->sections.at[i].name, d->obj->sections.at[number].name);
+    return count;
+}
+
+static void put_section(dis *d) {
+    const eb_section *section = d->section;
+    eb_buf *out = d->out;
+    eb_buf_str(out, EB_STR("\t.section\t"));
+    put_name(d, section->name);
+    eb_buf_fmt(out, ",\"%s%s%s%s%s\",%s", section->flags & EB_SHF_ALLOC ? "a" : "",
+               section->flags & EB_SHF_WRITE ? "w" : "",
+               section->flags & EB_SHF_EXECINSTR ? "x" : "",
+               section->flags & EB_SHF_MERGE ? "M" : "", section->flags & EB_SHF_STRINGS ? "S" : "",
+               section->type == EB_SHT_NOBITS ? "@nobits" : "@progbits");
+    if (section->flags & EB_SHF_MERGE)
+        eb_buf_fmt(out, ",%llu", (unsigned long long)section->entsize);
+    uint32_t unique = namesakes(d, d->number);
+    if (unique)
+        eb_buf_fmt(out, ",unique,%u", unique);
+    eb_buf_byte(out, '\n');
+    unsigned power = 0;
+    while (power < 16 && (uint64_t)1 << power < section->align)
+        power++;
+    if (power && !(eb_section_is_code(section) && section->align <= EBPF_SLOT))
+        eb_buf_fmt(out, "\t.p2align\t%u\n", power);
+    if (d->view->anchored)
+        eb_buf_fmt(out, ".Lsection%u:\n", d->number);
+}
+
+/* ---- symbols ---- */
+
+static void put_attribute(dis *d, const char *directive, uint32_t symbol, const char *end) {
+    eb_str name = d->names.at[symbol];
+    eb_buf_fmt(d->out, "\t%s\t%.*s%s\n", directive, (int)name.len, name.at, end);
+}
+
+static void put_attributes(dis *d, uint32_t number) {
+    const eb_symbol *symbol = &d->obj->symbols.at[number];
+    eb_str name = d->names.at[number];
+    if (d->names.renamed[number]) {
+        eb_buf_fmt(d->out, "\t.rename\t%.*s, ", (int)name.len, name.at);
+        eb_dis_put_quoted(d->out, symbol->name);
+        eb_buf_byte(d->out, '\n');
+    }
+    if (symbol->bind == EB_STB_GLOBAL && symbol->section)
+        put_attribute(d, ".globl", number, "");
+    if (symbol->bind == EB_STB_WEAK)
+        put_attribute(d, ".weak", number, "");
+    if (symbol->visibility)
+        put_attribute(d,
+                      symbol->visibility == EB_STV_HIDDEN ? ".hidden"
+                      : symbol->visibility == 1           ? ".internal"
+                                                          : ".protected",
+                      number, "");
+    if (symbol->type == EB_STT_FUNC || symbol->type == EB_STT_OBJECT)
+        put_attribute(d, ".type", number, symbol->type == EB_STT_FUNC ? ",@function" : ",@object");
+    if (symbol->size)
+        eb_buf_fmt(d->out, "\t.size\t%.*s, %llu\n", (int)name.len, name.at,
+                   (unsigned long long)symbol->size);
+}
+
+/* The label of every symbol up to `offset`; one that is past, in the middle of something, is set.
+ * Returns where the next symbol is. */
+static uint64_t put_labels(dis *d, uint64_t offset) {
+    const eb_symbol *symbols = d->obj->symbols.at;
+    while (d->next_symbol < d->view->symbol_count &&
+           symbols[d->view->symbols[d->next_symbol]].value <= offset) {
+        uint32_t symbol = d->view->symbols[d->next_symbol++];
+        put_attributes(d, symbol);
+        if (symbols[symbol].value != offset) {
+            eb_buf_fmt(d->out, "\t.set\t%.*s, .-%llu\n", (int)d->names.at[symbol].len,
+                       d->names.at[symbol].at,
+                       (unsigned long long)(offset - symbols[symbol].value));
+            continue;
+        }
+        eb_buf_str(d->out, d->names.at[symbol]);
+        eb_buf_str(d->out, EB_STR(":\n"));
+    }
+    return d->next_symbol < d->view->symbol_count ? symbols[d->view->symbols[d->next_symbol]].value
+                                                  : UINT64_MAX;
+}
+
+/* Those behind the end of the section. */
+static void put_rest(dis *d) {
+    const eb_symbol *symbols = d->obj->symbols.at;
+    put_labels(d, d->section->size);
+    for (; d->next_symbol < d->view->symbol_count; d->next_symbol++) {
+        uint32_t symbol = d->view->symbols[d->next_symbol];
+        put_attributes(d, symbol);
+        eb_buf_fmt(d->out, "\t.set\t%.*s, .+%llu\n", (int)d->names.at[symbol].len,
+                   d->names.at[symbol].at,
+                   (unsigned long long)(symbols[symbol].value - d->section->size));
+    }
+}
+
+/* A symbol that is in no section here: a constant, common room, or something from elsewhere. */
+static void put_sectionless(dis *d, uint32_t number) {
+    const eb_symbol *symbol = &d->obj->symbols.at[number];
+    eb_str name = d->names.at[number];
+    if (symbol->section == EB_SHN_ABS) {
+        put_attributes(d, number);
+        eb_buf_fmt(d->out, "\t.set\t%.*s, %lld\n", (int)name.len, name.at,
+                   (long long)symbol->value);
+        return;
+    }
+    if (symbol->section == EB_SHN_COMMON) {
+        eb_buf_fmt(d->out, "\t.comm\t%.*s, %llu, %llu\n", (int)name.len, name.at,
+                   (unsigned long long)symbol->size, (unsigned long long)symbol->value);
+        return;
+    }
+    if (symbol->section != EB_SHN_UNDEF)
+        return;
+    if (symbol->bind == EB_STB_GLOBAL && d->dialect == EBPF_DIALECT_UBPF)
+        put_attribute(d, ".globl", number, "");
+    put_attributes(d, number);
+}
+
+/* ---- relocations ---- */
+
+static void put_reloc(dis *d, const eb_reloc *reloc) {
+    const char *type = eb_reloc_name(reloc->type);
+    eb_buf_fmt(d->out, "\t.reloc\t%llu, ", (unsigned long long)reloc->offset);
+    if (type)
+        eb_buf_str(d->out, eb_str_from(type));
+    else
+        eb_buf_fmt(d->out, "%u", reloc->type);
+    if (reloc->symbol) {
+        eb_str name = d->obj->symbols.at[reloc->symbol].type == EB_STT_SECTION
+                          ? symbol_text(d, reloc->symbol, 0)
+                          : d->names.at[reloc->symbol];
+        eb_buf_fmt(d->out, ", %.*s", (int)name.len, name.at);
+    }
+    eb_buf_byte(d->out, '\n');
+}
+
+/* The next relocation before `end`, or NULL. */
+static const eb_reloc *next_reloc(const dis *d, uint64_t end) {
+    if (d->next_reloc == d->view->reloc_count)
+        return NULL;
+    const eb_reloc *reloc = &d->section->relocs.at[d->view->relocs[d->next_reloc]];
+    return reloc->offset < end ? reloc : NULL;
+}
+
+static void put_relocs(dis *d, uint64_t end) {
+    for (const eb_reloc *reloc; (reloc = next_reloc(d, end)); d->next_reloc++)
+        put_reloc(d, reloc);
+}
+
+/* What a relocated instruction names; false when its text cannot say it. */
+static bool reloc_names(dis *d, const eb_reloc *reloc, const ebpf_insn *insn, eb_op op,
+                        eb_style *style) {
+    if (!says_itself(d, reloc->symbol))
         return false;
-    /* The second slot of a 64-bit load has nothing but its immediate. */
-    if (insn->slots == 2 && (at[8] | at[9] | at[10] | at[11]))
-        return false;
-    *op = eb_insn_op(d->obj->ctx, insn);
-    return *op != EB_OP_COUNT;
+    if (reloc->type == EB_R_BPF_64_64 && op == EB_OP_LDDW_ONLY) {
+        style->imm = symbol_text(d, reloc->symbol, reloc->addend ? reloc->addend : insn->imm);
+        return true;
+    }
+    if (reloc->type == EB_R_BPF_64_32 && op == EB_OP_CALL_LOCAL_ONLY) {
+        style->target = symbol_text(d, reloc->symbol, (insn->imm + 1) * EBPF_SLOT);
+        return true;
+    }
+    return false;
+}
+
+/* ---- code ---- */
+
+static bool may_jump(uint8_t code) {
+    return (code & 7) == 5 || (code & 7) == 6;
 }
 
 /* The slot that a jump or call in slot `slot` goes to, or -1. */
@@ -143,233 +277,146 @@ static int64_t target_slot(const eb_section *section, const ebpf_insn *insn, eb_
     return inside ? target : -1;
 }
 
-static const eb_reloc *reloc_at(const dis *d, const eb_section *section, uint64_t offset) {
-    const section_view *view = &d->views[section - d->obj->sections.at];
-    uint32_t lo = 0, hi = view->reloc_count;
-    while (lo < hi) {
-        uint32_t mid = lo + (hi - lo) / 2;
-        if (section->relocs.at[view->relocs[mid]].offset < offset)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    if (lo == view->reloc_count)
-        return NULL;
-    const eb_reloc *reloc = &section->relocs.at[view->relocs[lo]];
-    return reloc->offset == offset ? reloc : NULL;
-}
-
-static void view_targets(dis *d, uint32_t number) {
-    const eb_section *section = &d->obj->sections.at[number];
-    section_view *view = &d->views[number];
-    eb_arena *arena = &d->obj->ctx->arena;
+/* Mark the slots that something in the section jumps to without a relocation. */
+static void mark_targets(dis *d) {
+    const eb_section *section = d->section;
     uint64_t slots = section->bytes.len / EBPF_SLOT;
-    view->targets = eb_alloc_array(arena, (size_t)slots + 1, sizeof *view->targets);
-    view->tail = eb_alloc_array(arena, (size_t)slots + 1, 1);
     for (uint64_t slot = 0; slot < slots; slot++) {
+        const uint8_t *at = section->bytes.at + slot * EBPF_SLOT;
         ebpf_insn insn;
         eb_op op;
-        if (!decode(d, section, slot * EBPF_SLOT, &insn, &op))
+        if (!eb_insn_is_lddw(*at) && !may_jump(*at))
             continue;
+        if (!eb_dis_decode(d->obj, section, slot * EBPF_SLOT, &insn, &op))
+            continue;
+        if (insn.slots == 2) {
+            d->targets[++slot] = IN_LOAD;
+            continue;
+        }
+        while (next_reloc(d, slot * EBPF_SLOT))
+            d->next_reloc++;
         int64_t target = target_slot(section, &insn, op, slot);
-        if (target >= 0 && !reloc_at(d, section, slot * EBPF_SLOT))
-            view->targets[target] = 1;
-        if (insn.slots == 2)
-            view->tail[++slot] = 1;
+        if (target >= 0 && d->targets[target] != IN_LOAD && !next_reloc(d, (slot + 1) * EBPF_SLOT))
+            d->targets[target] = 1;
     }
-    if (d->flags & EBPF_DIS_NUMERIC)
-        memset(view->targets, 0, (size_t)(slots + 1) * sizeof *view->targets);
-    for (uint64_t slot = 0; slot < slots; slot++)
-        if (view->targets[slot]) {
-            bool named = local_at(d, number, slot * EBPF_SLOT) != NULL;
-            view->targets[slot] = named || view->tail[slot] ? 0 : ++d->labels;
-        }
+    d->next_reloc = 0;
 }
 
-static int compare_values(const void *data, uint32_t a, uint32_t b) {
-    const eb_symbol *symbols = data;
-    return (symbols[a].value > symbols[b].value) - (symbols[a].value < symbols[b].value);
-}
-
-static int compare_offsets(const void *data, uint32_t a, uint32_t b) {
-    const eb_reloc *relocs = data;
-    return (relocs[a].offset > relocs[b].offset) - (relocs[a].offset < relocs[b].offset);
-}
-
-static void view_symbols(dis *d) {
-    const ebpf_object *obj = d->obj;
-    eb_arena *arena = &obj->ctx->arena;
-    for (uint32_t i = 1; i < obj->symbols.len; i++)
-        if (obj->symbols.at[i].section < obj->sections.len)
-            d->views[obj->symbols.at[i].section].symbol_count++;
-    for (uint32_t s = 0; s < obj->sections.len; s++) {
-        d->views[s].symbols = eb_alloc_array(arena, d->views[s].symbol_count, sizeof(uint32_t));
-        d->views[s].symbol_count = 0;
-    }
-    for (uint32_t i = 1; i < obj->symbols.len; i++) {
-        const eb_symbol *symbol = &obj->symbols.at[i];
-        bool label = symbol->section && symbol->section < obj->sections.len && symbol->name.len &&
-                     symbol->type != EB_STT_SECTION && symbol->type != EB_STT_FILE;
-        section_view *view = &d->views[label ? symbol->section : 0];
-        if (label)
-            view->symbols[view->symbol_count++] = i;
-    }
-    for (uint32_t s = 0; s < obj->sections.len; s++)
-        eb_sort(arena, d->views[s].symbols, d->views[s].symbol_count, compare_values,
-                obj->symbols.at);
-}
-
-static void view_relocs(dis *d) {
-    const ebpf_object *obj = d->obj;
-    for (uint32_t s = 1; s < obj->sections.len; s++) {
-        const eb_section *section = &obj->sections.at[s];
-        section_view *view = &d->views[s];
-        view->relocs = eb_alloc_array(&obj->ctx->arena, section->relocs.len, sizeof(uint32_t));
-        for (uint32_t i = 0; i < section->relocs.len; i++) {
-            const eb_symbol *symbol = &obj->symbols.at[section->relocs.at[i].symbol];
-            view->relocs[view->reloc_count++] = i;
-            if (symbol->type == EB_STT_SECTION && symbol->section < obj->sections.len)
-                d->views[symbol->section].anchored = true;
-        }
-        eb_sort(&obj->ctx->arena, view->relocs, view->reloc_count, compare_offsets,
-                section->relocs.at);
-    }
-}
-
-/* ---- lines ---- */
-
-static void put_section(dis *d, uint32_t number) {
-    const eb_section *section = &d->obj->sections.at[number];
-    eb_buf *out = d->out;
-    eb_buf_str(out, EB_STR("\t.section\t"));
-    put_quoted(out, section->name);
-    eb_buf_fmt(out, ",\"%s%s%s%s%s\",%s", section->flags & EB_SHF_ALLOC ? "a" : "",
-               section->flags & EB_SHF_WRITE ? "w" : "",
-               section->flags & EB_SHF_EXECINSTR ? "x" : "",
-               section->flags & EB_SHF_MERGE ? "M" : "", section->flags & EB_SHF_STRINGS ? "S" : "",
-               section->type == EB_SHT_NOBITS ? "@nobits" : "@progbits");
-    if (section->flags & EB_SHF_MERGE)
-        eb_buf_fmt(out, ",%llu", (unsigned long long)section->entsize);
-    eb_buf_byte(out, '\n');
-    unsigned power = 0;
-    while (power < 16 && (uint64_t)1 << power < section->align)
-        power++;
-    if (power && !(is_code(section) && section->align <= EBPF_SLOT))
-        eb_buf_fmt(out, "\t.p2align\t%u\n", power);
-    if (d->views[number].anchored)
-        eb_buf_fmt(out, ".Lsection%u:\n", number);
-}
-
-static void put_attribute(dis *d, const char *directive, const eb_symbol *symbol) {
-    eb_buf_fmt(d->out, "\t%s\t", directive);
-    put_name(d->out, symbol->name);
-    eb_buf_byte(d->out, '\n');
-}
-
-static void put_attributes(dis *d, const eb_symbol *symbol) {
-    if (symbol->bind == EB_STB_GLOBAL && symbol->section)
-        put_attribute(d, ".globl", symbol);
-    if (symbol->bind == EB_STB_WEAK)
-        put_attribute(d, ".weak", symbol);
-    if (symbol->visibility == EB_STV_HIDDEN)
-        put_attribute(d, ".hidden", symbol);
-    if (symbol->type == EB_STT_FUNC || symbol->type == EB_STT_OBJECT) {
-        eb_buf_str(d->out, EB_STR("\t.type\t"));
-        put_name(d->out, symbol->name);
-        eb_buf_str(d->out,
-                   symbol->type == EB_STT_FUNC ? EB_STR(",@function\n") : EB_STR(",@object\n"));
-    }
-    if (symbol->size) {
-        eb_buf_str(d->out, EB_STR("\t.size\t"));
-        put_name(d->out, symbol->name);
-        eb_buf_fmt(d->out, ", %llu\n", (unsigned long long)symbol->size);
-    }
-}
-
-/* Labels of all symbols up to `offset`, and where the next one is. */
-static uint64_t put_labels(dis *d, uint32_t number, uint64_t offset) {
-    const section_view *view = &d->views[number];
+static void find_targets(dis *d) {
+    uint64_t slots = d->section->bytes.len / EBPF_SLOT;
     const eb_symbol *symbols = d->obj->symbols.at;
-    while (d->next_symbol < view->symbol_count &&
-           symbols[view->symbols[d->next_symbol]].value <= offset) {
-        const eb_symbol *symbol = &symbols[view->symbols[d->next_symbol++]];
-        put_attributes(d, symbol);
-        put_name(d->out, symbol->name);
-        eb_buf_str(d->out, EB_STR(":\n"));
+    uint32_t next = 0;
+    d->targets = eb_alloc_array(&d->obj->ctx->arena, (size_t)slots + 1, sizeof *d->targets);
+    if (d->flags & EBPF_DIS_NUMERIC)
+        return;
+    mark_targets(d);
+    for (uint64_t slot = 0; slot < slots; slot++) {
+        if (d->targets[slot] <= 0)
+            continue;
+        while (next < d->view->symbol_count &&
+               symbols[d->view->symbols[next]].value < slot * EBPF_SLOT)
+            next++;
+        bool near = next < d->view->symbol_count &&
+                    symbols[d->view->symbols[next]].value == slot * EBPF_SLOT;
+        uint32_t local = near ? local_at(d, d->number, slot * EBPF_SLOT) : 0;
+        d->targets[slot] = local ? (int32_t)(local | IS_SYMBOL) : (int32_t)++d->labels;
     }
-    return d->next_symbol < view->symbol_count ? symbols[view->symbols[d->next_symbol]].value
-                                               : UINT64_MAX;
 }
 
-/* What a relocated instruction names; false when its text cannot say it. */
-static bool reloc_names(dis *d, const eb_reloc *reloc, const ebpf_insn *insn, eb_op op,
-                        eb_style *style) {
-    const eb_symbol *symbol = &d->obj->symbols.at[reloc->symbol];
-    if (reloc->type == EB_R_BPF_64_64 && op == EB_OP_LDDW_ONLY) {
-        style->imm = symbol_text(d, symbol, reloc->addend ? reloc->addend : insn->imm);
-        return true;
-    }
-    if (reloc->type == EB_R_BPF_64_32 && op == EB_OP_CALL_LOCAL_ONLY) {
-        style->target = symbol_text(d, symbol, (insn->imm + 1) * EBPF_SLOT);
-        return true;
-    }
-    return false;
+/* ".L12" into `room`. */
+static eb_str label_text(char room[16], uint32_t number) {
+    char *at = room + 16;
+    do
+        *--at = (char)('0' + number % 10);
+    while (number /= 10);
+    *--at = 'L';
+    *--at = '.';
+    return (eb_str){at, (size_t)(room + 16 - at)};
+}
+
+/* What a jump to `slot` names; empty in the middle of a 64-bit load. */
+static eb_str target_text(const dis *d, uint64_t slot, char room[16]) {
+    int32_t target = d->targets[slot];
+    if (target <= 0)
+        return (eb_str){0};
+    if (target & IS_SYMBOL)
+        return d->names.at[target & ~IS_SYMBOL];
+    return label_text(room, (uint32_t)target - 1);
 }
 
 static void put_raw(dis *d, const uint8_t *bytes, unsigned slots) {
-    if (!(d->flags & EBPF_DIS_RAW))
-        return;
-    eb_buf_str(d->out, EB_STR("/*"));
-    for (unsigned i = 0; i < slots * EBPF_SLOT; i++)
-        eb_buf_fmt(d->out, " %02x", bytes[i]);
+    static const char digits[] = "0123456789abcdef";
+    uint8_t *at = eb_buf_reserve(d->out, 64), *from = at;
+    *at++ = '/';
+    *at++ = '*';
+    for (unsigned i = 0; i < slots * EBPF_SLOT; i++) {
+        *at++ = ' ';
+        *at++ = (uint8_t)digits[bytes[i] >> 4];
+        *at++ = (uint8_t)digits[bytes[i] & 15];
+    }
+    d->out->len += (size_t)(at - from);
     eb_buf_str(d->out, slots == 1 ? EB_STR("                         */") : EB_STR(" */"));
 }
 
-/* What a jump inside its section names; empty in the middle of a 64-bit load. */
-static eb_str target_text(dis *d, uint32_t number, uint64_t slot) {
-    const section_view *view = &d->views[number];
-    const eb_symbol *local = local_at(d, number, slot * EBPF_SLOT);
-    if (local)
-        return symbol_text(d, local, 0);
-    if (!view->targets[slot])
-        return (eb_str){0};
-    return eb_str_fmt(&d->obj->ctx->arena, ".L%u", view->targets[slot] - 1);
+static void put_helper_name(dis *d, const ebpf_insn *insn, eb_op op, eb_style *style,
+                            char room[64]) {
+    const char *name = op == EB_OP_CALL_ONLY && insn->imm > 0 && d->dialect == EBPF_DIALECT_LLVM
+                           ? eb_helper_name((uint32_t)insn->imm)
+                           : NULL;
+    if (!name || d->names_helper || (d->flags & EBPF_DIS_NUMERIC))
+        return;
+    size_t len = strlen(name);
+    memcpy(room, "bpf_", 4);
+    memcpy(room + 4, name, len);
+    style->imm = (eb_str){room, len + 4};
 }
 
 /* One instruction, or a slot that is none as data; returns its slots. */
-static unsigned put_insn(dis *d, uint32_t number, uint64_t slot) {
-    const eb_section *section = &d->obj->sections.at[number];
+static unsigned put_insn(dis *d, uint64_t slot) {
     uint64_t offset = slot * EBPF_SLOT;
-    const uint8_t *bytes = section->bytes.at + offset;
-    const eb_reloc *reloc = reloc_at(d, section, offset);
+    const uint8_t *bytes = d->section->bytes.at + offset;
     eb_style style = {.hex = (d->flags & EBPF_DIS_HEX) != 0};
+    char room[64];
     ebpf_insn insn;
     eb_op op;
-    bool ok = decode(d, section, offset, &insn, &op) &&
-              (!reloc || reloc_names(d, reloc, &insn, op, &style));
-    put_raw(d, bytes, ok ? insn.slots : 1);
+    bool ok = eb_dis_decode(d->obj, d->section, offset, &insn, &op);
+    unsigned slots = ok ? insn.slots : 1;
+    const eb_reloc *reloc = next_reloc(d, offset + slots * EBPF_SLOT);
+    bool relocated = reloc != NULL;
+    if (reloc) {
+        d->next_reloc += ok && reloc->offset == offset && reloc_names(d, reloc, &insn, op, &style);
+        put_relocs(d, offset + slots * EBPF_SLOT);
+    }
+    if (d->flags & EBPF_DIS_RAW)
+        put_raw(d, bytes, slots);
     eb_buf_byte(d->out, '\t');
     if (!ok) {
         eb_buf_fmt(d->out, ".quad\t0x%016llx\n", (unsigned long long)eb_get64(bytes, d->obj->big));
         return 1;
     }
-    int64_t target = reloc ? -1 : target_slot(section, &insn, op, slot);
-    if (target >= 0 && !(d->flags & EBPF_DIS_NUMERIC))
-        style.target = target_text(d, number, (uint64_t)target);
+    int64_t target = relocated ? -1 : target_slot(d->section, &insn, op, slot);
+    if (target >= 0)
+        style.target = target_text(d, (uint64_t)target, room);
+    else if (!relocated)
+        put_helper_name(d, &insn, op, &style, room);
     eb_insn_print(d->out, d->dialect, op, &insn, &style);
     eb_buf_byte(d->out, '\n');
-    return insn.slots;
+    return slots;
 }
 
-static void put_code(dis *d, uint32_t number) {
-    const eb_section *section = &d->obj->sections.at[number];
-    uint64_t slots = section->bytes.len / EBPF_SLOT;
+static void put_code(dis *d) {
+    uint64_t slots = d->section->bytes.len / EBPF_SLOT, label = 0;
+    find_targets(d);
     for (uint64_t slot = 0; slot < slots;) {
-        put_labels(d, number, slot * EBPF_SLOT);
-        uint32_t label = d->views[number].targets[slot];
-        if (label)
-            eb_buf_fmt(d->out, ".L%u:\n", label - 1);
-        slot += put_insn(d, number, slot);
+        if (label <= slot * EBPF_SLOT)
+            label = put_labels(d, slot * EBPF_SLOT);
+        int32_t target = d->targets[slot];
+        if (target > 0 && !(target & IS_SYMBOL)) {
+            char room[16];
+            eb_buf_str(d->out, label_text(room, (uint32_t)target - 1));
+            eb_buf_str(d->out, EB_STR(":\n"));
+        }
+        slot += put_insn(d, slot);
     }
 }
 
@@ -404,115 +451,129 @@ static bool is_text(const uint8_t *at, uint64_t size) {
     return true;
 }
 
-static void put_span(dis *d, const eb_section *section, uint64_t from, uint64_t to) {
+static void put_span(dis *d, uint64_t from, uint64_t to) {
     if (to <= from)
         return;
-    if (section->type == EB_SHT_NOBITS) {
+    if (d->section->type == EB_SHT_NOBITS) {
         eb_buf_fmt(d->out, "\t.zero\t%llu\n", (unsigned long long)(to - from));
         return;
     }
-    const uint8_t *at = section->bytes.at + from;
+    const uint8_t *at = d->section->bytes.at + from;
     if (is_text(at, to - from)) {
         eb_buf_str(d->out, EB_STR("\t.asciz\t"));
-        put_quoted(d->out, (eb_str){(const char *)at, (size_t)(to - from - 1)});
+        eb_dis_put_quoted(d->out, (eb_str){(const char *)at, (size_t)(to - from - 1)});
         eb_buf_byte(d->out, '\n');
     } else {
         put_bytes(d, at, to - from);
     }
 }
 
-/* The relocated field at `offset`; returns its size, 0 when it cannot be written as one. */
-static unsigned put_field(dis *d, const eb_section *section, const eb_reloc *reloc) {
-    unsigned size = reloc->type == EB_R_BPF_64_ABS64 ? 8 : 4;
-    if (reloc->type == EB_R_BPF_64_64 || reloc->type == EB_R_BPF_64_32 ||
-        section->type == EB_SHT_NOBITS || reloc->offset > section->bytes.len ||
-        section->bytes.len - reloc->offset < size)
+/* The relocation that the assembler makes of a 4-byte field which names a symbol of `section`. */
+static uint32_t long_reloc(const dis *d, uint32_t section, bool temporary) {
+    if (!section || section >= d->obj->sections.len)
+        return EB_R_BPF_64_ABS32;
+    uint64_t flags = d->obj->sections.at[section].flags;
+    uint64_t kind = temporary ? EB_SHF_EXECINSTR : EB_SHF_WRITE;
+    return (flags & EB_SHF_ALLOC) && (flags & kind) ? EB_R_BPF_64_NODYLD32 : EB_R_BPF_64_ABS32;
+}
+
+/* The relocated field of `size` bytes as what it names: a symbol, or something in a section by a
+ * label of its own or from the section's start, whichever makes a relocation of this type. False
+ * when none does. */
+static bool field_text(dis *d, const eb_reloc *reloc, unsigned size, eb_str *text) {
+    const eb_symbol *symbol = &d->obj->symbols.at[reloc->symbol];
+    const uint8_t *at = d->section->bytes.at + reloc->offset;
+    int64_t addend = reloc->addend;
+    if (!addend)
+        addend =
+            size == 8 ? (int64_t)eb_get64(at, d->obj->big) : (int64_t)eb_get32(at, d->obj->big);
+    bool anchored = symbol->type == EB_STT_SECTION;
+    uint32_t local = anchored ? local_at(d, symbol->section, (uint64_t)addend) : 0;
+    if (size == 8 || (long_reloc(d, symbol->section, anchored && !local) == reloc->type)) {
+        *text = symbol_text(d, reloc->symbol, addend);
+        return true;
+    }
+    if (local && long_reloc(d, symbol->section, true) == reloc->type) {
+        *text =
+            eb_str_fmt(&d->obj->ctx->arena, ".Lsection%u%+lld", symbol->section, (long long)addend);
+        return true;
+    }
+    return false;
+}
+
+/* The field that `reloc` fills; returns its size, 0 when no name in .quad or .long makes the same
+ * relocation. */
+static unsigned put_field(dis *d, const eb_reloc *reloc) {
+    unsigned size = eb_reloc_size(reloc->type);
+    uint64_t room = d->section->bytes.len;
+    room = reloc->offset < room ? room - reloc->offset : 0;
+    eb_str text;
+    if (!size || room < size || !says_itself(d, reloc->symbol) ||
+        !field_text(d, reloc, size, &text))
         return 0;
-    const uint8_t *at = section->bytes.at + reloc->offset;
-    int64_t addend =
-        size == 8 ? (int64_t)eb_get64(at, d->obj->big) : (int64_t)eb_get32(at, d->obj->big);
-    eb_str text =
-        symbol_text(d, &d->obj->symbols.at[reloc->symbol], reloc->addend ? reloc->addend : addend);
     eb_buf_fmt(d->out, "\t.%s\t%.*s\n", size == 8 ? "quad" : "long", (int)text.len, text.at);
     return size;
 }
 
-/* The first relocation at or behind `at` that has not been written. */
-static const eb_reloc *next_reloc(dis *d, uint32_t number, uint64_t at) {
-    const section_view *view = &d->views[number];
-    const eb_reloc *relocs = d->obj->sections.at[number].relocs.at;
-    while (d->next_reloc < view->reloc_count && relocs[view->relocs[d->next_reloc]].offset < at)
-        d->next_reloc++;
-    return d->next_reloc < view->reloc_count ? &relocs[view->relocs[d->next_reloc]] : NULL;
-}
-
-static void put_data(dis *d, uint32_t number) {
-    const eb_section *section = &d->obj->sections.at[number];
-    uint64_t at = 0;
-    while (at < section->size) {
-        uint64_t label = put_labels(d, number, at), end = section->size;
-        const eb_reloc *reloc = next_reloc(d, number, at);
-        uint64_t field = reloc ? reloc->offset : UINT64_MAX;
-        unsigned size = field == at ? put_field(d, section, reloc) : 0;
-        if (field == at)
+static void put_data(dis *d) {
+    uint64_t at = 0, size = d->section->size;
+    while (at < size) {
+        uint64_t end = size, label = put_labels(d, at);
+        const eb_reloc *reloc = next_reloc(d, size);
+        unsigned field = reloc && reloc->offset == at ? put_field(d, reloc) : 0;
+        if (field) {
             d->next_reloc++;
-        if (!size) {
-            end = label < end ? label : end;
-            end = field < end && field > at ? field : end;
-            put_span(d, section, at, end);
-            at = end;
+            at += field;
+            continue;
         }
-        at += size;
+        put_relocs(d, at + 1);
+        reloc = next_reloc(d, size);
+        end = label < end ? label : end;
+        end = reloc && reloc->offset < end ? reloc->offset : end;
+        put_span(d, at, end);
+        at = end;
     }
 }
 
-/* A symbol that is in no section here: a constant, common room, or something from elsewhere. */
-static void put_sectionless(dis *d, const eb_symbol *symbol) {
-    if (symbol->section == EB_SHN_ABS && symbol->type != EB_STT_FILE) {
-        eb_buf_str(d->out, EB_STR("\t.set\t"));
-        put_name(d->out, symbol->name);
-        eb_buf_fmt(d->out, ", %lld\n", (long long)symbol->value);
-        return;
-    }
-    if (symbol->section == EB_SHN_COMMON) {
-        eb_buf_str(d->out, EB_STR("\t.comm\t"));
-        put_name(d->out, symbol->name);
-        eb_buf_fmt(d->out, ", %llu, %llu\n", (unsigned long long)symbol->size,
-                   (unsigned long long)symbol->value);
-        return;
-    }
-    if (symbol->section != EB_SHN_UNDEF)
-        return;
-    if (symbol->bind == EB_STB_WEAK)
-        put_attribute(d, ".weak", symbol);
-    else if (d->dialect == EBPF_DIALECT_UBPF)
-        put_attribute(d, ".globl", symbol);
-    if (symbol->visibility == EB_STV_HIDDEN)
-        put_attribute(d, ".hidden", symbol);
+/* ---- the object ---- */
+
+static void open_section(dis *d, uint32_t number) {
+    d->number = number;
+    d->section = &d->obj->sections.at[number];
+    d->view = &d->views[number];
+    d->next_symbol = d->next_reloc = 0;
+}
+
+static bool has_helper_name(const ebpf_object *obj) {
+    for (uint32_t i = 1; i < obj->symbols.len; i++)
+        if (eb_str_starts(obj->symbols.at[i].name, "bpf_") &&
+            eb_helper_find(obj->symbols.at[i].name))
+            return true;
+    return false;
 }
 
 void eb_disassemble(const ebpf_object *obj, enum ebpf_dialect dialect, uint32_t flags,
                     eb_buf *out) {
+    if (flags & EBPF_DIS_OBJDUMP) {
+        eb_objdump(obj, flags, out);
+        return;
+    }
     dis d = {.obj = obj, .dialect = dialect, .flags = flags, .out = out};
-    d.views = eb_alloc_array(&obj->ctx->arena, obj->sections.len, sizeof *d.views);
-    view_symbols(&d);
-    view_relocs(&d);
-    for (uint32_t i = 1; i < obj->sections.len; i++)
-        if (is_code(&obj->sections.at[i]))
-            view_targets(&d, i);
+    d.views = eb_views_of(obj);
+    d.names = eb_dis_name_symbols(obj);
+    d.names_helper = has_helper_name(obj);
     for (uint32_t i = 1; i < obj->sections.len; i++) {
-        const eb_section *section = &obj->sections.at[i];
-        if (!is_written(section) || (!section->size && !d.views[i].symbol_count))
+        open_section(&d, i);
+        if (!is_written(d.section) || (!d.section->size && !d.view->symbol_count))
             continue;
-        d.next_symbol = d.next_reloc = 0;
-        put_section(&d, i);
-        if (is_code(section) && section->bytes.len % EBPF_SLOT == 0)
-            put_code(&d, i);
+        put_section(&d);
+        if (eb_section_is_code(d.section) && d.section->bytes.len % EBPF_SLOT == 0)
+            put_code(&d);
         else
-            put_data(&d, i);
-        put_labels(&d, i, UINT64_MAX - 1);
+            put_data(&d);
+        put_rest(&d);
     }
     for (uint32_t i = 1; i < obj->symbols.len; i++)
-        if (obj->symbols.at[i].name.len)
-            put_sectionless(&d, &obj->symbols.at[i]);
+        if (d.names.at[i].len)
+            put_sectionless(&d, i);
 }

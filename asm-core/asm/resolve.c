@@ -7,13 +7,7 @@
 
 #include <string.h>
 
-static const struct helper {
-    const char *name;
-    int32_t id;
-} helpers[] = {
-#define HELPER(id, name, ...) {"bpf_" #name, id},
-#include "helper.def"
-};
+#include "kinds.h"
 
 /* ---- symbols ---- */
 
@@ -25,7 +19,8 @@ static uint32_t symbol_of(eb_asm *as, uint32_t number) {
     eb_label *label = &as->labels.at[number];
     if (label->symbol)
         return label->symbol;
-    label->symbol = eb_object_add_symbol(as->obj, label->name, label->section, label->value);
+    eb_str name = label->renamed ? label->rename : label->name;
+    label->symbol = eb_object_add_symbol(as->obj, name, label->section, label->value);
     eb_symbol *symbol = &as->obj->symbols.at[label->symbol];
     symbol->bind = label->bind == EB_STB_LOCAL && !label->defined ? EB_STB_GLOBAL : label->bind;
     symbol->type = label->type;
@@ -164,13 +159,8 @@ static bool may_be_external(const eb_asm *as, const eb_label *label) {
 }
 
 static bool is_helper(const eb_label *label, int32_t *id) {
-    for (unsigned i = 0; !label->defined && i < sizeof helpers / sizeof *helpers; i++) {
-        if (eb_str_is(label->name, helpers[i].name)) {
-            *id = helpers[i].id;
-            return true;
-        }
-    }
-    return false;
+    *id = label->defined ? 0 : (int32_t)eb_helper_find(label->name);
+    return *id != 0;
 }
 
 static void resolve_call(eb_asm *as, const eb_fixup *fixup, uint32_t number, uint8_t *at) {
@@ -206,23 +196,46 @@ static void resolve_imm64(eb_asm *as, const eb_fixup *fixup, uint32_t number, ui
     relocate(as, fixup, EB_R_BPF_64_64, symbol);
 }
 
+/* As LLVM: a loader leaves alone what only BTF needs to know, which is where code is (through a
+ * temporary label) and where variables are. */
+static uint32_t data_reloc(const eb_asm *as, const eb_fixup *fixup, const eb_label *label) {
+    if (fixup->size == 8)
+        return EB_R_BPF_64_ABS64;
+    if (!label->defined || label->section >= as->obj->sections.len)
+        return EB_R_BPF_64_ABS32;
+    uint64_t flags = as->obj->sections.at[label->section].flags;
+    uint64_t kind = label->temporary ? EB_SHF_EXECINSTR : EB_SHF_WRITE;
+    return (flags & EB_SHF_ALLOC) && (flags & kind) ? EB_R_BPF_64_NODYLD32 : EB_R_BPF_64_ABS32;
+}
+
 static void resolve_data(eb_asm *as, const eb_fixup *fixup, uint32_t number, uint8_t *at) {
     int64_t addend = fixup->expr.value;
     if (fixup->size < 4) {
         eb_diag_add(as->ctx, EB_DIAG_NOT_CONSTANT, fixup->expr.lo, fixup->expr.hi);
         return;
     }
+    uint32_t type = data_reloc(as, fixup, &as->labels.at[number]);
     uint32_t symbol = target_symbol(as, number, &addend);
-    eb_str section = as->obj->sections.at[fixup->section].name;
     if (fixup->size == 8)
         eb_set64(at, as->obj->big, (uint64_t)addend);
     else
         eb_set32(at, as->obj->big, (uint32_t)(uint64_t)addend);
-    relocate(as, fixup,
-             fixup->size == 8                 ? EB_R_BPF_64_ABS64
-             : eb_str_starts(section, ".BTF") ? EB_R_BPF_64_NODYLD32
-                                              : EB_R_BPF_64_ABS32,
-             symbol);
+    relocate(as, fixup, type, symbol);
+}
+
+/* .reloc names its symbol itself, also a local one; what is temporary stands for its section. */
+static void resolve_reloc(eb_asm *as, const eb_fixup *fixup) {
+    uint32_t symbol = 0;
+    if (fixup->expr.plus) {
+        const eb_label *label = &as->labels.at[fixup->expr.plus - 1];
+        if (label->temporary && !label->defined) {
+            undefined(as, fixup, label);
+            return;
+        }
+        symbol = label->temporary ? section_symbol(as, label->section)
+                                  : symbol_of(as, fixup->expr.plus - 1);
+    }
+    relocate(as, fixup, fixup->size, symbol);
 }
 
 static void put_constant(const eb_asm *as, const eb_fixup *fixup, uint8_t *at) {
@@ -232,6 +245,10 @@ static void put_constant(const eb_asm *as, const eb_fixup *fixup, uint8_t *at) {
 }
 
 static void resolve(eb_asm *as, eb_fixup *fixup) {
+    if (fixup->kind == EB_FIXUP_RELOC) {
+        resolve_reloc(as, fixup);
+        return;
+    }
     uint8_t *at = as->obj->sections.at[fixup->section].bytes.at + fixup->offset;
     if (eb_asm_settle(as, &fixup->expr) && fixup->kind == EB_FIXUP_DATA) {
         put_constant(as, fixup, at);
@@ -253,7 +270,7 @@ static void resolve(eb_asm *as, eb_fixup *fixup) {
     case EB_FIXUP_IMM64:
         resolve_imm64(as, fixup, number, at);
         break;
-    case EB_FIXUP_DATA:
+    default:
         resolve_data(as, fixup, number, at);
         break;
     }

@@ -15,7 +15,7 @@ typedef struct options {
     const char *file, *out, *prog, *mem, *ctx;
     int dialect, endian;
     uint64_t budget;
-    bool json, raw, bytes, numeric, hex;
+    bool json, raw, bytes, numeric, hex, source, objdump, relocs, alu32;
 } options;
 
 typedef struct blob {

@@ -115,7 +115,9 @@ static int work_dis(ebpf_ctx *ctx, const options *opt, const blob *file) {
     ebpf_bytes text;
     const char *name = strcmp(opt->file, "-") == 0 ? "<stdin>" : opt->file;
     uint32_t flags = (opt->bytes ? EBPF_DIS_RAW : 0u) | (opt->numeric ? EBPF_DIS_NUMERIC : 0u) |
-                     (opt->hex ? EBPF_DIS_HEX : 0u);
+                     (opt->hex ? EBPF_DIS_HEX : 0u) | (opt->source ? EBPF_DIS_SOURCE : 0u) |
+                     (opt->objdump ? EBPF_DIS_OBJDUMP : 0u) | (opt->relocs ? EBPF_DIS_RELOCS : 0u) |
+                     (opt->alu32 ? EBPF_DIS_ALU32 : 0u);
     int status = opt->raw ? load_object(ctx, opt, file, &obj)
                           : ebpf_object_read(ctx, name, strlen(name), file->data, file->size, &obj);
     if (status == EBPF_OK)

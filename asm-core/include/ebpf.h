@@ -86,8 +86,14 @@ EBPF_API int ebpf_assemble(ebpf_ctx *ctx, const char *name, size_t name_size, co
 
 enum ebpf_dis_flags {
     EBPF_DIS_RAW = 1,     /* each instruction's bytes in front of its text, as a comment */
-    EBPF_DIS_NUMERIC = 2, /* jump targets as distances (+3), not labels */
-    EBPF_DIS_HEX = 4      /* numbers as 0x10, as llvm-objdump has them since LLVM 16 */
+    EBPF_DIS_NUMERIC = 2, /* jumps by distances (+3) and helpers by numbers, without names */
+    EBPF_DIS_HEX = 4,     /* numbers as 0x10, as llvm-objdump has them since LLVM 16 */
+    EBPF_DIS_SOURCE = 8,  /* source lines as comments, from .BTF.ext */
+    /* Not a text to assemble but the one that llvm-objdump -d prints (LLVM 19), of the executable
+     * sections. It has its own form: of the flags above it knows none. */
+    EBPF_DIS_OBJDUMP = 16,
+    EBPF_DIS_RELOCS = 32, /* with OBJDUMP: relocations below their instructions, as with -r */
+    EBPF_DIS_ALU32 = 64   /* with OBJDUMP: 32-bit registers in loads, as with --mcpu=v3 and above */
 };
 
 /* The object as text that ebpf_assemble reads back to the same sections and relocations. */

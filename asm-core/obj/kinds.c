@@ -25,6 +25,16 @@ static const kind_name map_names[] = {
 #include "map.def"
 };
 
+static const char *const helper_names[] = {
+#define HELPER(id, name, major, minor, vm) [id] = #name,
+#include "helper.def"
+};
+
+static const kind_name reloc_names[] = {
+#define RELOC(id, number, size) {number, "R_BPF_" #id},
+#include "reloc.def"
+};
+
 enum {
     SLEEPABLE = EB_SEC_SLEEPABLE,
     FRAGS = EB_SEC_FRAGS,
@@ -62,6 +72,47 @@ const char *eb_attach_type_name(uint32_t type) {
 
 const char *eb_map_type_name(uint32_t type) {
     return name_of(map_names, COUNT(map_names), type);
+}
+
+const char *eb_helper_name(uint32_t id) {
+    return id < COUNT(helper_names) ? helper_names[id] : NULL;
+}
+
+uint32_t eb_helper_find(eb_str name) {
+    if (!eb_str_starts(name, "bpf_"))
+        return 0;
+    eb_str rest = {name.at + 4, name.len - 4};
+    for (uint32_t id = 1; id < COUNT(helper_names); id++)
+        if (helper_names[id] && eb_str_is(rest, helper_names[id]))
+            return id;
+    return 0;
+}
+
+const char *eb_reloc_name(uint32_t type) {
+    for (size_t i = 0; i < COUNT(reloc_names); i++)
+        if (reloc_names[i].number == type)
+            return reloc_names[i].name;
+    return NULL;
+}
+
+unsigned eb_reloc_size(uint32_t type) {
+    switch (type) {
+#define RELOC(id, number, size)                                                                    \
+    case number:                                                                                   \
+        return size;
+#include "reloc.def"
+    default:
+        return 0;
+    }
+}
+
+bool eb_reloc_find(eb_str name, uint32_t *type) {
+    for (size_t i = 0; i < COUNT(reloc_names); i++)
+        if (eb_str_is(name, reloc_names[i].name)) {
+            *type = reloc_names[i].number;
+            return true;
+        }
+    return false;
 }
 
 uint32_t eb_map_type_find(eb_str name) {

@@ -1,5 +1,5 @@
 /* kinds.h - program, attach and map types by number, and what a section's name says of them.
- * Everything comes from prog.def, attach.def and map.def. */
+ * Everything comes from prog.def, attach.def, map.def, helper.def and reloc.def. */
 #ifndef EB_KINDS_H
 #define EB_KINDS_H
 
@@ -49,6 +49,14 @@ const char *eb_prog_type_name(uint32_t type);
 const char *eb_attach_type_name(uint32_t type);
 const char *eb_map_type_name(uint32_t type);
 uint32_t eb_map_type_find(eb_str name);
+/* A helper function's name without bpf_, or NULL; its number by its name with bpf_, or 0. */
+const char *eb_helper_name(uint32_t id);
+uint32_t eb_helper_find(eb_str name);
+/* A relocation type's name, R_BPF_..., or NULL; the type by its name. */
+const char *eb_reloc_name(uint32_t type);
+/* The bytes of the data field that it fills, or 0. */
+unsigned eb_reloc_size(uint32_t type);
+bool eb_reloc_find(eb_str name, uint32_t *type);
 /* The nearest map type's name, for "did you mean", or NULL. */
 const char *eb_map_type_near(eb_str name);
 

@@ -6,10 +6,7 @@
 
 #include <string.h>
 
-static const char *const names[] = {
-#define HELPER(id, name, major, minor, vm) [id] = #name,
-#include "helper.def"
-};
+#include "kinds.h"
 
 eb_helper *const eb_helpers[EB_HELPERS] = {
 #define HELPER(id, name, major, minor, vm) [id] = eb_help_##vm,
@@ -17,7 +14,7 @@ eb_helper *const eb_helpers[EB_HELPERS] = {
 };
 
 const char *ebpf_helper_name(uint32_t id) {
-    return id < sizeof names / sizeof *names ? names[id] : NULL;
+    return eb_helper_name(id);
 }
 
 /* A helper that the VM leaves to the host. */

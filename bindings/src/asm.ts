@@ -30,11 +30,22 @@ export interface DisassembleOptions {
   dialect?: Dialect;
   /** Put the bytes of each instruction in front of it, as a comment. */
   bytes?: boolean;
-  /** Write jump targets as distances, not as labels. */
+  /** Write jumps as distances and helpers as numbers, without names. */
   numeric?: boolean;
   /** Write numbers in hexadecimal. */
   hex?: boolean;
-  /** What diagnostics call the input. */
+  /** Put the source lines that .BTF.ext knows in front of instructions, as comments. */
+  source?: boolean;
+  /**
+   * The text that `llvm-objdump -d` (LLVM 19) prints, line by line the same. It does not assemble
+   * again, and none of the options above changes it.
+   */
+  objdump?: boolean;
+  /** With objdump: relocations below their instructions, as with -r. */
+  relocs?: boolean;
+  /** With objdump: 32-bit registers in loads and stores, as with --mcpu=v3 and above. */
+  alu32?: boolean;
+  /** What diagnostics and the first line of objdump's text call the input. */
   filename?: string;
 }
 
@@ -89,9 +100,15 @@ export function assembleInto(
 }
 
 /** enum ebpf_dis_flags */
-const DIS_RAW = 1;
-const DIS_NUMERIC = 2;
-const DIS_HEX = 4;
+const disFlags = {
+  bytes: 1,
+  numeric: 2,
+  hex: 4,
+  source: 8,
+  objdump: 16,
+  relocs: 32,
+  alu32: 64,
+} as const;
 
 /** The text of an object (or of ELF bytes), which assembles to the same again. */
 export function disassemble(
@@ -102,10 +119,10 @@ export function disassemble(
   const bytes = object instanceof BpfObject ? object.toElf() : object;
   return request((context) => {
     const at = readElf(context, bytes, options.filename);
-    const flags =
-      (options.bytes ? DIS_RAW : 0) |
-      (options.numeric ? DIS_NUMERIC : 0) |
-      (options.hex ? DIS_HEX : 0);
+    let flags = 0;
+    for (const [name, flag] of Object.entries(disFlags)) {
+      if (options[name as keyof typeof disFlags]) flags |= flag;
+    }
     const span = expectSpan(context, 'cannot disassemble', (out) =>
       context.engine.call(
         'ebpf_disassemble',

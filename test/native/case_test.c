@@ -141,7 +141,7 @@ static void put_code(const ebpf_object *obj, eb_buf *out) {
 }
 
 static eb_str without_btf(ebpf_bytes text) {
-    const char *at = text.data, *btf = at ? strstr(at, "\t.section\t\".BTF\"") : NULL;
+    const char *at = text.data, *btf = at ? strstr(at, "\t.section\t.BTF,") : NULL;
     return (eb_str){at, btf ? (size_t)(btf - at) : text.size};
 }
 

@@ -25,6 +25,10 @@ export interface Options {
   bytes: boolean;
   numeric: boolean;
   hex: boolean;
+  source: boolean;
+  objdump: boolean;
+  relocs: boolean;
+  alu32: boolean;
   prog: string;
   mem?: string;
   ctx?: string;
@@ -88,6 +92,30 @@ const table: readonly Option[] = [
     verbs: ['dis'],
     help: 'numbers in hexadecimal',
     store: (to) => set(to, 'hex', true),
+  },
+  {
+    name: '--source',
+    verbs: ['dis'],
+    help: 'source lines as comments',
+    store: (to) => set(to, 'source', true),
+  },
+  {
+    name: '--objdump',
+    verbs: ['dis'],
+    help: 'the text of llvm-objdump -d, which does not assemble',
+    store: (to) => set(to, 'objdump', true),
+  },
+  {
+    name: '--relocs',
+    verbs: ['dis'],
+    help: 'with --objdump: relocations, as llvm-objdump -r',
+    store: (to) => set(to, 'relocs', true),
+  },
+  {
+    name: '--alu32',
+    verbs: ['dis'],
+    help: 'with --objdump: as llvm-objdump --mcpu=v3',
+    store: (to) => set(to, 'alu32', true),
   },
   {
     name: '--prog',
@@ -193,6 +221,10 @@ export function parse(
     bytes: false,
     numeric: false,
     hex: false,
+    source: false,
+    objdump: false,
+    relocs: false,
+    alu32: false,
     prog: '',
     budget: BigInt(DEFAULT_BUDGET),
     json: false,

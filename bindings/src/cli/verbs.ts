@@ -74,15 +74,14 @@ function as(options: Options): number {
 }
 
 function dis(options: Options): number {
-  const { dialect, raw, numeric } = options;
+  const { raw } = options;
   const filename = nameOf(options);
   const input = readFile(options.file);
   return reported(options, () => {
     const object = raw
       ? loadObject(options, input)
       : BpfObject.fromElf(input, { filename });
-    const { bytes, hex } = options;
-    const text = disassemble(object, { dialect, bytes, numeric, hex });
+    const text = disassemble(object, { ...options, filename });
     print(object, options);
     writeFile(options.out ?? '-', text);
     return 0;
