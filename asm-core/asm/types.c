@@ -12,7 +12,7 @@
  * key_size, value_size (instead of types), map_flags, pinning=none|by_name, numa_node, map_extra.
  */
 #include "asm.h"
-
+#include "btf_ext.h"
 #include "kinds.h"
 #include "sort.h"
 
@@ -442,60 +442,34 @@ static uint32_t add_func(eb_asm *as, const eb_symbol *symbol, bool entry) {
                            entry && symbol->bind != EB_STB_LOCAL ? EB_BTF_GLOBAL : EB_BTF_STATIC);
 }
 
-typedef EB_VEC(eb_func_info) func_infos;
-
-static int compare_infos(const void *data, uint32_t a, uint32_t b) {
-    const eb_func_info *x = (const eb_func_info *)data + a, *y = (const eb_func_info *)data + b;
-    if (x->section != y->section)
-        return x->section < y->section ? -1 : 1;
-    return (x->offset > y->offset) - (x->offset < y->offset);
-}
-
-/* By section and offset, as .BTF.ext wants them. */
-static func_infos sort_infos(eb_asm *as, const func_infos *infos) {
-    func_infos sorted = {0};
-    uint32_t *order = eb_alloc_array(&as->ctx->arena, infos->len, sizeof *order);
-    for (uint32_t i = 0; i < infos->len; i++)
-        order[i] = i;
-    eb_sort(&as->ctx->arena, order, infos->len, compare_infos, infos->at);
-    for (uint32_t i = 0; i < infos->len; i++) {
-        const eb_func_info *info = &infos->at[order[i]];
-        if (!i || compare_infos(infos->at, order[i - 1], order[i]) != 0)
-            *EB_PUSH(&as->ctx->arena, &sorted) = *info; /* of aliases the first */
-    }
-    return sorted;
-}
-
-static void add_functions(eb_asm *as, func_infos *infos) {
+static void add_functions(eb_asm *as) {
     for (uint32_t i = 1; i < as->obj->symbols.len; i++) {
         const eb_symbol *symbol = &as->obj->symbols.at[i];
-        if (symbol->type != EB_STT_FUNC || symbol->section == EB_SHN_UNDEF ||
-            symbol->section == EB_SHN_ABS || symbol->value % EBPF_SLOT)
+        if (symbol->type != EB_STT_FUNC || !symbol->section ||
+            symbol->section >= as->obj->sections.len || symbol->value % EBPF_SLOT)
             continue;
-        bool entry = !eb_str_is(as->obj->sections.at[symbol->section].name, ".text");
-        uint32_t type = add_func(as, symbol, entry);
-        *EB_PUSH(&as->ctx->arena, infos) = (eb_func_info){
-            .section = symbol->section, .offset = (uint32_t)symbol->value, .type = type};
+        eb_section *section = &as->obj->sections.at[symbol->section];
+        uint32_t type = add_func(as, symbol, !eb_str_is(section->name, ".text"));
+        *EB_PUSH(&as->ctx->arena, &section->func_types) =
+            (eb_func_type){(uint32_t)symbol->value, type};
     }
-    *infos = sort_infos(as, infos);
 }
 
 void eb_asm_write_btf(eb_asm *as) {
-    func_infos infos = {0};
     if (eb_object_find_section(as->obj, EB_STR(".BTF")))
         return; /* the text brought its own */
-    add_functions(as, &infos);
+    add_functions(as);
     add_maps_section(as);
     if (!as->btf)
         return;
     eb_buf btf = {.arena = &as->ctx->arena}, ext = {.arena = &as->ctx->arena};
-    eb_btf_write_ext(as->btf, as->obj, infos.at, infos.len, &ext);
+    eb_btf_ext_write(as->obj, as->btf, &ext);
     eb_btf_write(as->btf, &btf);
     uint32_t section = eb_object_add_section(as->obj, EB_STR(".BTF"), EB_SHT_PROGBITS, 0);
     as->obj->sections.at[section].bytes = btf;
     as->obj->sections.at[section].size = btf.len;
     as->obj->sections.at[section].align = 4;
-    if (!infos.len)
+    if (!as->obj->ext_order.len)
         return;
     section = eb_object_add_section(as->obj, EB_STR(".BTF.ext"), EB_SHT_PROGBITS, 0);
     as->obj->sections.at[section].bytes = ext;

@@ -95,11 +95,6 @@ struct eb_btf {
     eb_btf_index *index;           /* what look-ups have made so far */
 };
 
-/* One record of .BTF.ext's func_info: the function at `offset` bytes in section `section`. */
-typedef struct eb_func_info {
-    uint32_t section, offset, type;
-} eb_func_info;
-
 /* ---- reading, writing ---- */
 
 /* Read .BTF, whose magic number tells its byte order; `base` is what a split BTF stands on, or
@@ -111,11 +106,6 @@ int eb_btf_read(ebpf_ctx *ctx, eb_str input, const uint8_t *bytes, size_t size, 
 /* Its own types and strings as .BTF; without those of the base. What was read and not changed comes
  * out as it went in. */
 void eb_btf_write(const eb_btf *btf, eb_buf *out);
-/* The object's .BTF.ext: functions from `infos`, which is sorted by section, then offset, and lines
- * from the object; its strings enter `btf`, so it comes before eb_btf_write. Nothing is written
- * when there are no infos. */
-void eb_btf_write_ext(eb_btf *btf, const ebpf_object *obj, const eb_func_info *infos,
-                      uint32_t count, eb_buf *ext);
 
 /* ---- types by id ---- */
 

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#include "btf.h"
+#include "btf_ext.h"
 #include "ebpf_insn.h"
 #include "map.h"
 #include "maps.h"
@@ -222,6 +222,7 @@ int eb_object_index(ebpf_object *obj) {
     index_functions(obj);
     if (index_btf(obj))
         return EBPF_E_INPUT;
+    eb_btf_ext_read(obj);
     eb_maps_index(obj);
     return EBPF_OK;
 }

@@ -56,6 +56,23 @@ typedef struct eb_reloc {
     int64_t addend;  /* of RELA sections; REL keeps its addend in place */
 } eb_reloc;
 
+/* Records of .BTF.ext (btf_ext.h). Offsets are those of an instruction in its section, in bytes; a
+ * section's records are sorted by them. Types are ids of the object's BTF. */
+typedef struct eb_line { /* from here on, instructions come from this line */
+    uint32_t offset;
+    eb_str file, text;     /* text: the line itself, or "" */
+    uint32_t line, column; /* from 1; 0 is unknown */
+} eb_line;
+
+typedef struct eb_func_type { /* the function that starts here has this type */
+    uint32_t offset, type;
+} eb_func_type;
+
+typedef struct eb_core_relo { /* a value in this instruction depends on the target (core.h) */
+    uint32_t offset, type, kind;
+    eb_str access; /* "0:1:2": members and elements from the type on, or an enumerator */
+} eb_core_relo;
+
 /* eb_section.link: the symbol table, which is no section here. */
 #define EB_LINK_SYMTAB UINT32_MAX
 
@@ -72,6 +89,9 @@ typedef struct eb_section {
     uint32_t link;       /* a section, EB_LINK_SYMTAB, or 0 */
     uint32_t info;       /* EB_SHT_GROUP: a symbol; EB_SHF_INFO_LINK: a section; else as in ELF */
     EB_VEC(eb_loc) locs; /* per 8-byte slot where it was written; empty when unknown */
+    EB_VEC(eb_line) lines;
+    EB_VEC(eb_func_type) func_types;
+    EB_VEC(eb_core_relo) core;
     eb_loc loc;
 } eb_section;
 
@@ -115,6 +135,7 @@ struct ebpf_object {
     EB_VEC(eb_map_def) maps;     /* in .maps order; eb_object_index fills it */
     eb_str license;              /* contents of the license section, "" without */
     eb_btf *btf;                 /* parsed .BTF, or NULL */
+    EB_VEC(uint32_t) ext_order;  /* the sections that have records, in the order of .BTF.ext */
 };
 
 /* A new object with the null section and the null symbol. */

@@ -196,76 +196,6 @@ static void member_limit(void **state) {
     unit_close(ctx);
 }
 
-/* Section names in the strings of .BTF, records by section. */
-static void func_infos(void **state) {
-    (void)state;
-    for (int big = 0; big < 2; big++) {
-        ebpf_ctx *ctx = unit_open();
-        ebpf_object *obj = eb_object_new(ctx, big);
-        uint32_t text = eb_object_add_section(obj, EB_STR(".text"), EB_SHT_PROGBITS, 0);
-        uint32_t xdp = eb_object_add_section(obj, EB_STR("xdp"), EB_SHT_PROGBITS, 0);
-        eb_btf *btf = every_kind(ctx, big);
-        eb_func_info infos[] = {{text, 0, FUNC}, {text, 16, FUNC}, {xdp, 8, FUNC}};
-        eb_buf bytes = {.arena = &ctx->arena}, ext = {.arena = &ctx->arena};
-        eb_btf_write_ext(btf, obj, infos, 3, &ext);
-        eb_btf_write(btf, &bytes);
-        const uint32_t info_len = 4 + 2 * 8 + 3 * 8;
-        assert_int_equal(ext.len, 32 + info_len);
-        assert_int_equal(eb_get16(ext.at, big), 0xeb9f);
-        static const unsigned header[] = {32, 0, info_len, info_len, 0, info_len, 0};
-        for (uint32_t i = 0; i < COUNT(header); i++)
-            assert_int_equal(eb_get32(ext.at + 4 + 4 * i, big), header[i]);
-        const uint8_t *info = ext.at + 32;
-        uint32_t strings = 24 + eb_get32(bytes.at + 16, big);
-        const char *first = (const char *)bytes.at + strings + eb_get32(info + 4, big);
-        const char *second = (const char *)bytes.at + strings + eb_get32(info + 28, big);
-        assert_string_equal(first, ".text");
-        assert_string_equal(second, "xdp");
-        static const unsigned records[] = {8, 0, 2, 0, FUNC, 16, FUNC, 0, 1, 8, FUNC};
-        for (uint32_t i = 0; i < COUNT(records); i++)
-            if (records[i] || (i != 1 && i != 7)) /* but the names */
-                assert_int_equal(eb_get32(info + 4 * i, big), records[i]);
-        unit_close(ctx);
-    }
-}
-
-/* Where instructions know the text they come from, lines are recorded where they change and where
- * functions start. */
-static void line_infos(void **state) {
-    (void)state;
-    ebpf_ctx *ctx = unit_open();
-    ebpf_object *obj = eb_object_new(ctx, false);
-    eb_loc first = eb_source_add(ctx, EB_STR("x.s"), EB_STR("one\n  two \n"));
-    uint32_t text = eb_object_add_section(obj, EB_STR(".text"), EB_SHT_PROGBITS, 0);
-    const eb_loc locs[] = {first, first, first + 6, first + 6, 0};
-    for (uint32_t i = 0; i < COUNT(locs); i++)
-        *EB_PUSH(&ctx->arena, &obj->sections.at[text].locs) = locs[i];
-    eb_func_info infos[] = {{text, 0, FUNC}, {text, 24, FUNC}};
-    eb_buf bytes = {.arena = &ctx->arena}, ext = {.arena = &ctx->arena};
-    eb_btf *btf = every_kind(ctx, false);
-    eb_btf_write_ext(btf, obj, infos, 2, &ext);
-    eb_btf_write(btf, &bytes);
-    uint32_t offset = eb_get32(ext.at + 16, false);
-    assert_int_equal(eb_get32(ext.at + 20, false), 4 + 8 + 3 * 16);
-    const uint8_t *line = ext.at + 32 + offset;
-    const char *strings = (const char *)bytes.at + 24 + eb_get32(bytes.at + 16, false);
-    assert_int_equal(eb_get32(line, false), 16);
-    assert_string_equal(strings + eb_get32(line + 4, false), ".text");
-    assert_int_equal(eb_get32(line + 8, false), 3);
-    static const struct {
-        uint32_t offset, place;
-        const char *text;
-    } want[] = {{0, 1 << 10 | 1, "one"}, {16, 2 << 10 | 3, "two"}, {24, 2 << 10 | 3, "two"}};
-    for (uint32_t i = 0; i < COUNT(want); i++) {
-        const uint8_t *record = line + 12 + 16 * i;
-        assert_int_equal(eb_get32(record, false), want[i].offset);
-        assert_string_equal(strings + eb_get32(record + 4, false), "x.s");
-        assert_string_equal(strings + eb_get32(record + 8, false), want[i].text);
-        assert_int_equal(eb_get32(record + 12, false), want[i].place);
-    }
-    unit_close(ctx);
-}
-
 /* ---- tests: looking up ---- */
 
 static void sizes(void **state) {
@@ -735,8 +665,6 @@ int main(void) {
         cmocka_unit_test(strings_once),
         cmocka_unit_test(too_many_members),
         cmocka_unit_test(member_limit),
-        cmocka_unit_test(func_infos),
-        cmocka_unit_test(line_infos),
         cmocka_unit_test(sizes),
         cmocka_unit_test(spelling),
         cmocka_unit_test(circles),

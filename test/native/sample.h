@@ -5,7 +5,7 @@
 
 #include "unit.h"
 
-#include "btf.h"
+#include "btf_ext.h"
 #include "kinds.h"
 #include "object.h"
 
@@ -97,10 +97,15 @@ static inline eb_btf *describe(ebpf_ctx *ctx, bool big) {
     return btf;
 }
 
-static inline void add_btf_sections(ebpf_object *obj, eb_btf *btf, const eb_func_info *infos,
-                                    uint32_t count) {
+static inline void add_func_type(ebpf_object *obj, uint32_t section, uint32_t offset,
+                                 uint32_t type) {
+    *EB_PUSH(&obj->ctx->arena, &obj->sections.at[section].func_types) =
+        (eb_func_type){offset, type};
+}
+
+static inline void add_btf_sections(ebpf_object *obj, eb_btf *btf) {
     eb_buf bytes = buffer(obj->ctx), ext = buffer(obj->ctx);
-    eb_btf_write_ext(btf, obj, infos, count, &ext);
+    eb_btf_ext_write(obj, btf, &ext);
     eb_btf_write(btf, &bytes);
     uint32_t section = eb_object_add_section(obj, EB_STR(".BTF"), EB_SHT_PROGBITS, 0);
     obj->sections.at[section].align = 4;
@@ -151,11 +156,10 @@ static inline ebpf_object *sample(ebpf_ctx *ctx, bool big) {
     uint32_t context = pointer(btf, 0);
     uint32_t proto = eb_btf_add_proto(btf, eb_btf_find(btf, EB_BTF_INT, EB_STR("int")));
     eb_btf_add_param(btf, EB_STR("ctx"), context);
-    eb_func_info infos[] = {
-        {text, 0, eb_btf_add_func(btf, EB_STR("first"), proto, EB_BTF_STATIC)},
-        {text, 8, eb_btf_add_func(btf, EB_STR("helper"), proto, EB_BTF_STATIC)},
-        {xdp, 0, eb_btf_add_func(btf, EB_STR("on_packet"), proto, EB_BTF_GLOBAL)}};
-    add_btf_sections(obj, btf, infos, 3);
+    add_func_type(obj, text, 0, eb_btf_add_func(btf, EB_STR("first"), proto, EB_BTF_STATIC));
+    add_func_type(obj, text, 8, eb_btf_add_func(btf, EB_STR("helper"), proto, EB_BTF_STATIC));
+    add_func_type(obj, xdp, 0, eb_btf_add_func(btf, EB_STR("on_packet"), proto, EB_BTF_GLOBAL));
+    add_btf_sections(obj, btf);
     return obj;
 }
 

@@ -188,7 +188,7 @@ static int index_definition(ebpf_ctx *ctx, define *make, ebpf_object **out) {
     uint32_t var = eb_btf_add_var(btf, EB_STR("m"), make(btf), EB_BTF_GLOBAL);
     eb_btf_add_datasec(btf, EB_STR(".maps"), 32);
     eb_btf_add_datasec_var(btf, var, 0, 32);
-    add_btf_sections(obj, btf, NULL, 0);
+    add_btf_sections(obj, btf);
     *out = obj;
     return eb_object_index(obj);
 }
@@ -275,7 +275,7 @@ static void damaged_variables(void **state) {
         uint32_t var = eb_btf_add_var(btf, eb_str_from(cases[i].name), record, cases[i].linkage);
         eb_btf_add_datasec(btf, EB_STR(".maps"), 32);
         eb_btf_add_datasec_var(btf, var, cases[i].offset, 32);
-        add_btf_sections(obj, btf, NULL, 0);
+        add_btf_sections(obj, btf);
         assert_int_equal(eb_object_index(obj), 0);
         assert_int_equal(obj->maps.len, 0);
         unit_expect_warning(ctx, cases[i].error);
@@ -328,7 +328,7 @@ static void places_variables(void **state) {
     uint32_t var = eb_btf_add_var(btf, EB_STR("state"), int_id(btf), EB_BTF_GLOBAL);
     uint32_t bss = eb_btf_add_datasec(btf, EB_STR(".bss"), 0);
     eb_btf_add_datasec_var(btf, var, 0, 8);
-    add_btf_sections(obj, btf, NULL, 0);
+    add_btf_sections(obj, btf);
     assert_int_equal(eb_object_index(obj), 0);
     eb_btf_type placed = eb_btf_at(obj->btf, bss);
     assert_int_equal(placed.size_or_type, 12);
