@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "assemble.h"
+#include "core.h"
 #include "guard.h"
 
 const char *ebpf_version(void) {
@@ -177,4 +178,59 @@ static int run_info(ebpf_ctx *ctx, void *args) {
 
 int ebpf_object_info(ebpf_ctx *ctx, const ebpf_object *obj, ebpf_bytes *json) {
     return eb_guard(ctx, run_info, &(write_args){obj, json});
+}
+
+/* ---- CO-RE ---- */
+
+typedef struct relocate_args {
+    ebpf_object *obj;
+    const ebpf_core_target *targets;
+    uint32_t count;
+    int format;
+    ebpf_bytes *out;
+} relocate_args;
+
+static int read_target(ebpf_ctx *ctx, const ebpf_core_target *target, const eb_btf *base,
+                       eb_core_target *out) {
+    ebpf_object *obj = NULL;
+    eb_btf *btf = NULL;
+    int status;
+    out->name = eb_str_copy(&ctx->arena, (eb_str){target->name, target->name_size});
+    if (target->size >= 4 && memcmp(target->bytes, "\177ELF", 4) == 0) {
+        status = eb_elf_read(ctx, out->name, target->bytes, target->size, &obj);
+        btf = obj ? obj->btf : NULL;
+    } else {
+        status = eb_btf_read(ctx, out->name, target->bytes, target->size, base, &btf);
+    }
+    if (status == EBPF_OK && !btf) {
+        eb_diag_input(ctx, EB_DIAG_BAD_BTF, out->name, -1, "the file has no .BTF section");
+        status = EBPF_E_INPUT;
+    }
+    out->btf = btf;
+    return status;
+}
+
+static int run_relocate(ebpf_ctx *ctx, void *args) {
+    relocate_args *a = args;
+    eb_core_target *targets = eb_alloc_array(&ctx->arena, a->count, sizeof *targets);
+    eb_core_results results = {0};
+    eb_buf report = {.arena = &ctx->arena};
+    for (uint32_t i = 0; i < a->count; i++)
+        if (read_target(ctx, &a->targets[i], i ? targets[0].btf : NULL, &targets[i]))
+            return EBPF_E_INPUT;
+    int status = eb_core_relocate(a->obj, targets, a->count, &results);
+    if (a->format == EBPF_CORE_JSON)
+        eb_core_report_json(a->obj, &results, targets, &report);
+    else
+        eb_core_report_text(a->obj, &results, targets, &report);
+    *a->out = bytes_of(&report);
+    return status;
+}
+
+int ebpf_object_relocate(ebpf_ctx *ctx, ebpf_object *obj, const ebpf_core_target *targets,
+                         uint32_t count, int format, ebpf_bytes *report) {
+    *report = (ebpf_bytes){NULL, 0};
+    if (!count || format < EBPF_CORE_TEXT || format > EBPF_CORE_JSON)
+        return EBPF_E_ARG;
+    return eb_guard(ctx, run_relocate, &(relocate_args){obj, targets, count, format, report});
 }

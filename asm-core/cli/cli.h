@@ -11,10 +11,14 @@
 /* Exit statuses: 0; 1 the input is wrong or a file cannot be read; 2 the command line is wrong. */
 enum { EXIT_INPUT = 1, EXIT_USAGE = 2 };
 
+enum { BTFS_MOST = 512 }; /* files after --btf */
+
 typedef struct options {
     const char *file, *out, *prog, *mem, *ctx;
     int dialect, endian;
     uint64_t budget;
+    const char *btf[BTFS_MOST];
+    int btfs;
     bool json, raw, bytes, numeric, hex, source, objdump, relocs, alu32;
 } options;
 
@@ -40,5 +44,10 @@ int verb_as(const options *opt);
 int verb_dis(const options *opt);
 int verb_sim(const options *opt);
 int verb_info(const options *opt);
+int verb_core(const options *opt);
+
+/* Read the file, make a context, do `work` in it; returns the exit status. */
+typedef int worker(ebpf_ctx *ctx, const options *opt, const blob *file);
+int with_file(const options *opt, worker *work);
 
 #endif

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { AS = 1, DIS = 2, SIM = 4, INFO = 8 };
+enum { AS = 1, DIS = 2, SIM = 4, INFO = 8, CORE = 16 };
 
 static const struct verb {
     const char *name;
@@ -18,10 +18,11 @@ static const struct verb {
     {"dis", DIS, verb_dis, "disassemble an object; the text assembles again"},
     {"sim", SIM, verb_sim, "run a program in the VM; the last word printed is r0"},
     {"info", INFO, verb_info, "describe an object as JSON"},
+    {"core", CORE, verb_core, "list CO-RE relocations against BTF; -o writes the relocated object"},
 };
 enum { VERBS = sizeof verbs / sizeof *verbs };
 
-typedef enum kind { FLAG, TEXT, DIALECT, ENDIAN, NUMBER } kind;
+typedef enum kind { FLAG, TEXT, DIALECT, ENDIAN, NUMBER, BTF } kind;
 
 static const struct option {
     const char *name, *argument;
@@ -30,7 +31,7 @@ static const struct option {
     size_t offset;
     const char *help;
 } option_table[] = {
-    {"-o", "OUT", AS | DIS | INFO, TEXT, offsetof(options, out),
+    {"-o", "OUT", AS | DIS | INFO | CORE, TEXT, offsetof(options, out),
      "write to OUT (- is standard output)"},
     {"--dialect", "D", AS | DIS | SIM | INFO, DIALECT, offsetof(options, dialect),
      "llvm (r0 = 1) or ubpf (mov %r0, 1); llvm when not given"},
@@ -56,8 +57,11 @@ static const struct option {
      "the program's context: r1 points to it"},
     {"--budget", "N", SIM, NUMBER, offsetof(options, budget),
      "stop after N instructions; 100000000 when not given"},
+    {"--btf", "FILE", CORE, BTF, offsetof(options, btf),
+     "BTF to relocate against, /sys/kernel/btf/vmlinux when not given; again: its modules"},
     {"--json", NULL, AS | DIS | SIM | INFO, FLAG, offsetof(options, json),
      "diagnostics as JSON on standard output"},
+    {"--json", NULL, CORE, FLAG, offsetof(options, json), "the list as JSON"},
 };
 enum { OPTIONS = sizeof option_table / sizeof *option_table };
 
@@ -114,6 +118,11 @@ static bool store(const struct option *o, const char *argument, options *opt) {
     case ENDIAN:
         *(int *)at = word_index(argument, endians, 2);
         return *(int *)at >= 0;
+    case BTF:
+        if (opt->btfs == BTFS_MOST)
+            return false;
+        opt->btf[opt->btfs++] = argument;
+        return true;
     default:
         errno = 0;
         *(uint64_t *)at = strtoull(argument, &end, 0);

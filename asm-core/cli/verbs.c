@@ -43,10 +43,7 @@ int load_object(ebpf_ctx *ctx, const options *opt, const blob *file, ebpf_object
                          out);
 }
 
-/* Read the file, make a context, do `work` in it, report. */
-typedef int worker(ebpf_ctx *ctx, const options *opt, const blob *file);
-
-static int with_file(const options *opt, worker *work) {
+int with_file(const options *opt, worker *work) {
     blob file;
     if (!read_file(opt->file, &file))
         return EXIT_INPUT;

@@ -121,6 +121,28 @@ EBPF_API int ebpf_object_section(ebpf_ctx *ctx, const ebpf_object *obj, const ch
 /* JSON: { endian, license, sections[], programs[], maps[], symbols[] }. */
 EBPF_API int ebpf_object_info(ebpf_ctx *ctx, const ebpf_object *obj, ebpf_bytes *json);
 
+/* ---- CO-RE ---- */
+
+/* BTF to relocate against: as the kernel has it, or an ELF file with a .BTF section. Not copied: it
+ * must stay until the call returns. */
+typedef struct ebpf_core_target {
+    const char *name; /* for messages */
+    size_t name_size;
+    const void *bytes;
+    size_t size;
+} ebpf_core_target;
+
+enum ebpf_core_format { EBPF_CORE_TEXT = 0, EBPF_CORE_JSON = 1 };
+
+/* Relocate all instructions of `obj` in place for the types of targets[0], a kernel's for example;
+ * types that it does not have at all are looked for in the others, split BTF on the first
+ * (modules'). What no target has makes its instruction an invalid call, as libbpf does. The report
+ * lists every relocation with its outcome; JSON: { relocations[], resolved, poisoned, failed }.
+ * EBPF_E_INPUT when some failed, the report is there then, or when a target is damaged, and it is
+ * empty. */
+EBPF_API int ebpf_object_relocate(ebpf_ctx *ctx, ebpf_object *obj, const ebpf_core_target *targets,
+                                  uint32_t count, int format, ebpf_bytes *report);
+
 EBPF_API const char *ebpf_version(void);
 
 #ifdef __cplusplus
