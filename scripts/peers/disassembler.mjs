@@ -1,0 +1,191 @@
+// The disassembler against LLVM's: text that assembles again to the same object, the listing of
+// llvm-objdump line by line, and its speed.
+import { execFileSync, spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import { createRequire } from 'node:module';
+import os from 'node:os';
+import path from 'node:path';
+import { noCorpus, selftestCorpus } from '../lib/corpus.mjs';
+import { alternate, cpuTime } from '../lib/cpu.mjs';
+import { readElf, relocLines, SHF } from '../lib/elf.mjs';
+import { mixedText } from '../lib/mixed.mjs';
+import { hasCommand } from '../lib/needs.mjs';
+import { inRoot, root } from '../lib/steps.mjs';
+
+const BPFC = inRoot('build/release/bpfc');
+const OBJDUMP = 'llvm-objdump-19';
+const INSNS = 100_000;
+const big = { maxBuffer: 1 << 29 };
+
+function bpfc(args, input) {
+  const done = spawnSync(BPFC, args, { input, ...big });
+  if (done.status !== 0) throw new Error(done.stderr.toString().slice(0, 500));
+  return done.stdout;
+}
+
+/** A row about files: how many are as they should be, and what is wrong with the others. */
+const judged = (what, total, wrong) => ({
+  what,
+  required: 'all',
+  measured: `${total - wrong.length} of ${total}`,
+  ok: wrong.length === 0 && total > 0,
+  notes: wrong.slice(0, 10),
+});
+
+/** How many lines of a text are raw data in executable sections. */
+function rawSlots(text) {
+  let code = false;
+  let count = 0;
+  for (const line of text.split('\n')) {
+    if (line.startsWith('\t.section'))
+      code = /,"[a-zA-Z]*x[a-zA-Z]*"/.test(line);
+    else if (code && /\t\.(quad|long|byte|zero|asci[iz])\t/.test(line)) count++;
+  }
+  return count;
+}
+
+/** What differs between an object and what its text was assembled to, by executable section. */
+function differences(before, after) {
+  const found = [];
+  const code = ({ sections }) =>
+    sections.filter(({ flags, size }) => flags & SHF.exec && size > 0);
+  const theirs = code(after);
+  for (const [i, section] of code(before).entries()) {
+    const other = theirs[i];
+    const same =
+      other?.name === section.name && other.bytes.equals(section.bytes);
+    if (!same) found.push(`${section.name}: bytes`);
+    else if (
+      relocLines(before, section).join('\n') !==
+      relocLines(after, other).join('\n')
+    )
+      found.push(`${section.name}: relocations`);
+  }
+  return found;
+}
+
+function roundTrip(files) {
+  const wrong = [];
+  const total = { sections: 0, slots: 0, raw: 0 };
+  for (const { name, object } of files) {
+    const before = readElf(fs.readFileSync(object));
+    for (const { flags, size } of before.sections)
+      if (flags & SHF.exec && size > 0) {
+        total.sections++;
+        total.slots += size / 8;
+      }
+    try {
+      const text = bpfc(['dis', object]);
+      total.raw += rawSlots(text.toString('latin1'));
+      const after = readElf(bpfc(['as', '-', '-o', '-'], text));
+      for (const what of differences(before, after))
+        wrong.push(`${name} ${what}`);
+    } catch (error) {
+      wrong.push(`${name}: ${error.message}`);
+    }
+  }
+  const share = (100 * total.raw) / total.slots;
+  return [
+    judged(
+      'executable sections, relocations after dis | as',
+      total.sections,
+      wrong,
+    ),
+    {
+      what: 'slots written as raw data',
+      required: '≤ 0.1 %',
+      measured: `${share.toFixed(4)} % of ${total.slots}`,
+      ok: share <= 0.1,
+    },
+  ];
+}
+
+/** The first line that two texts do not share. */
+function firstDifference(ours, theirs) {
+  const [a, b] = [ours, theirs].map((text) => text.toString().split('\n'));
+  const at = a.findIndex((line, i) => line !== b[i]);
+  return `line ${at + 1}: '${a[at]}', llvm '${b[at]}'`;
+}
+
+function listing(files, what, theirArgs, ourArgs) {
+  const wrong = [];
+  for (const { name, object } of files) {
+    const theirs = execFileSync(OBJDUMP, [...theirArgs, object], big);
+    const ours = bpfc(['dis', '--objdump', ...ourArgs, object]);
+    if (!ours.equals(theirs))
+      wrong.push(`${name} ${firstDifference(ours, theirs)}`);
+  }
+  return judged(`text equal to llvm-objdump ${what}`, files.length, wrong);
+}
+
+const faster = (what, least, theirs, ours) => ({
+  what,
+  required: `≥ ${least} ×`,
+  measured: `${(theirs / ours).toFixed(1)} × (${ours.toFixed(1)} ms, ${theirs.toFixed(1)} ms)`,
+  ok: theirs / ours >= least,
+});
+
+/** User and system time of the disassembler in this process, once it is warm. */
+function warm(disassemble, bytes, options) {
+  for (let i = 0; i < 5; i++) disassemble(bytes, options);
+  return () => {
+    const start = process.cpuUsage();
+    for (let i = 0; i < 5; i++) disassemble(bytes, options);
+    const { user, system } = process.cpuUsage(start);
+    return (user + system) / 1000 / 5;
+  };
+}
+
+function speed(log) {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'bpf-dis-'));
+  try {
+    const [source, object] = ['mixed.s', 'mixed.o'].map((name) =>
+      path.join(folder, name),
+    );
+    fs.writeFileSync(source, mixedText(INSNS));
+    const args = ['-triple=bpfel', '-mcpu=v4', '-filetype=obj', source];
+    execFileSync('llvm-mc-19', [...args, '-o', object]);
+    log(`speed: ${INSNS} instructions, ${OBJDUMP} and bpfc in turn`);
+    const { disassemble } = createRequire(import.meta.url)(root);
+    const bytes = fs.readFileSync(object);
+    const [theirs, text, list, wasmText, wasmList] = alternate([
+      () => cpuTime(OBJDUMP, ['-d', object]),
+      () => cpuTime(BPFC, ['dis', object]),
+      () => cpuTime(BPFC, ['dis', '--objdump', object]),
+      warm(disassemble, bytes, {}),
+      warm(disassemble, bytes, { objdump: true }),
+    ]);
+    return [
+      faster('speed of bpfc dis', 6, theirs, text),
+      faster('speed of bpfc dis --objdump', 6, theirs, list),
+      faster('speed of disassemble(), warm wasm', 3, theirs, wasmText),
+      faster('the same with { objdump: true }', 3, theirs, wasmList),
+    ];
+  } finally {
+    fs.rmSync(folder, { recursive: true });
+  }
+}
+
+export default {
+  name: 'disassembler',
+  title:
+    'Disassembler: text that assembles again, llvm-objdump’s listing, speed',
+
+  needs() {
+    if (!fs.existsSync(BPFC)) return 'no build/release/bpfc';
+    if (!hasCommand(OBJDUMP)) return `no ${OBJDUMP}`;
+    return noCorpus();
+  },
+
+  async run({ sample, log }) {
+    const { files } = await selftestCorpus({ sample, log });
+    log(`${files.length} objects: dis | as`);
+    const rows = roundTrip(files);
+    log(`${files.length} objects: ${OBJDUMP}`);
+    rows.push(
+      listing(files, '-d', ['-d'], []),
+      listing(files, '-d --mcpu=v4', ['-d', '--mcpu=v4'], ['--alu32']),
+    );
+    return sample ? rows : [...rows, ...speed(log)];
+  },
+};
