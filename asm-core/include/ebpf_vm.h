@@ -65,7 +65,21 @@ typedef struct ebpf_vm_inputs {
     /* 56 */ uint32_t task_high;
     /* 60 */ uint32_t reserved;
     /* 64 */ char comm[16];
-} ebpf_vm_inputs; /* 80 bytes */
+    /* 80 */ uint64_t cgroup_id;
+    /* 88 */ uint64_t func_ip; /* get_func_ip, and the one address of every stack trace; 0: none */
+    /* 96 */ uint64_t cookie;  /* get_attach_cookie */
+} ebpf_vm_inputs;              /* 104 bytes */
+
+/* What a program has asked to happen to the world, since its start; 0 where it has not. */
+typedef struct ebpf_vm_effects {
+    /*  0 */ uint64_t override_value; /* override_return: the function's result instead */
+    /*  8 */ uint64_t redirect_key;   /* redirect_map: where in the map; redirect: the interface */
+    /* 16 */ uint64_t redirect_flags;
+    /* 24 */ uint32_t redirect_map; /* 1 + the map, or 0 */
+    /* 28 */ uint32_t signal;       /* send_signal, send_signal_thread */
+    /* 32 */ uint8_t overrides, redirects, signals, signals_thread; /* how often, up to 255 */
+    /* 36 */ uint32_t reserved;
+} ebpf_vm_effects; /* 40 bytes */
 
 enum ebpf_fault {
     EBPF_FAULT_NONE = 0,
@@ -108,24 +122,33 @@ typedef struct ebpf_vm_fault {
 
 typedef struct ebpf_vm_map {
     /*  0 */ uint32_t type; /* BPF_MAP_TYPE_... */
-    /*  4 */ uint32_t key_size;
+    /*  4 */ uint32_t
+        key_size; /* 0: a queue, filter or ring; storages: 8, their object's address */
     /*  8 */ uint32_t value_size;
     /* 12 */ uint32_t host_value_size; /* bytes that the host passes: per-CPU maps have one value
                                           per CPU, each rounded up to 8, as in the kernel */
     /* 16 */ uint32_t max_entries;
-    /* 20 */ uint32_t count; /* entries now in it */
+    /* 20 */ uint32_t count; /* entries now in it, records not yet read */
     /* 24 */ uint32_t flags;
-    /* 28 */ uint32_t reserved;
-} ebpf_vm_map; /* 32 bytes */
+    /* 28 */ uint32_t lost; /* records that found no room in a ring or perf buffer */
+} ebpf_vm_map;              /* 32 bytes */
 
 /* Why a map operation failed: returned negated, numbers as Linux has them. */
 enum ebpf_errno {
+    EBPF_EPERM = 1,
     EBPF_ENOENT = 2,
     EBPF_E2BIG = 7,
+    EBPF_EBADF = 9,
+    EBPF_EAGAIN = 11,
     EBPF_ENOMEM = 12,
     EBPF_EFAULT = 14,
+    EBPF_EBUSY = 16,
     EBPF_EEXIST = 17,
-    EBPF_EINVAL = 22
+    EBPF_EINVAL = 22,
+    EBPF_ENOSPC = 28,
+    EBPF_ERANGE = 34,
+    EBPF_EOPNOTSUPP = 95,
+    EBPF_ENOTSUPP = 524 /* the kernel's own */
 };
 
 enum ebpf_update { EBPF_ANY = 0, EBPF_NOEXIST = 1, EBPF_EXIST = 2 };
@@ -166,6 +189,7 @@ EBPF_API int ebpf_vm_step(ebpf_vm *vm);
 /* These stay where they are as long as the VM. */
 EBPF_API ebpf_vm_state *ebpf_vm_state_of(ebpf_vm *vm);
 EBPF_API ebpf_vm_inputs *ebpf_vm_inputs_of(ebpf_vm *vm);
+EBPF_API const ebpf_vm_effects *ebpf_vm_effects_of(const ebpf_vm *vm);
 EBPF_API const ebpf_vm_fault *ebpf_vm_fault_of(const ebpf_vm *vm);
 /* The fault as a sentence; it is among the context's diagnostics too. "" without a fault. */
 EBPF_API int ebpf_vm_fault_text(const ebpf_vm *vm, ebpf_bytes *text);
@@ -175,11 +199,20 @@ EBPF_API int ebpf_vm_fault_text(const ebpf_vm *vm, ebpf_bytes *text);
 EBPF_API int ebpf_vm_host_helper(ebpf_vm *vm, uint32_t id, uint32_t on);
 /* The name of helper `id`, without prefix; NULL when there is none. */
 EBPF_API const char *ebpf_helper_name(uint32_t id);
+/* The same, and the kernel functions (whole names) that this VM has or its object calls: they have
+ * the numbers that follow. */
+EBPF_API const char *ebpf_vm_helper_name(const ebpf_vm *vm, uint32_t id);
 
 /* The memory at a program's address (upper half: region, lower half: offset), which must be
  * readable (or writable with write = 1) for `size` bytes; EBPF_E_ARG otherwise. */
 EBPF_API int ebpf_vm_memory(ebpf_vm *vm, uint32_t region, uint32_t offset, uint32_t size,
                             uint32_t write, ebpf_bytes *out);
+
+/* Timers that programs have started fire when the host wants it. The next one's time into
+ * `deadline`, or -EBPF_ENOENT. */
+EBPF_API int ebpf_vm_timer_next(ebpf_vm *vm, uint64_t *deadline);
+/* As ebpf_vm_start, before the callback of that timer; the clock goes on to its time. */
+EBPF_API int ebpf_vm_timer_start(ebpf_vm *vm);
 
 /* What trace_printk has written since the last clear. */
 EBPF_API int ebpf_vm_printk(const ebpf_vm *vm, ebpf_bytes *text);
@@ -195,14 +228,26 @@ EBPF_API uint32_t ebpf_vm_map_count(const ebpf_vm *vm);
 EBPF_API int ebpf_vm_map_find(const ebpf_vm *vm, const char *name, uint32_t size);
 EBPF_API int ebpf_vm_map_name(const ebpf_vm *vm, uint32_t map, ebpf_bytes *name);
 EBPF_API int ebpf_vm_map_info(const ebpf_vm *vm, uint32_t map, ebpf_vm_map *out);
-/* `key` has key_size bytes, `value` host_value_size. */
+/* `key` has key_size bytes, `value` host_value_size. Values of a program array are the numbers of
+ * programs, those of a map of maps the numbers of maps, as u32 in the object's byte order. Maps
+ * without keys take NULL: update pushes, lookup peeks (a Bloom filter is asked for `value`). */
 EBPF_API int ebpf_vm_map_lookup(ebpf_vm *vm, uint32_t map, const void *key, void *value);
 EBPF_API int ebpf_vm_map_update(ebpf_vm *vm, uint32_t map, const void *key, const void *value,
                                 uint32_t flags);
 EBPF_API int ebpf_vm_map_delete(ebpf_vm *vm, uint32_t map, const void *key);
+/* Look up and delete (hashes), or pop (queues and stacks). */
+EBPF_API int ebpf_vm_map_take(ebpf_vm *vm, uint32_t map, const void *key, void *value);
 /* The key after `key`; the first when key is NULL or not in the map. -EBPF_ENOENT after the last.
  */
 EBPF_API int ebpf_vm_map_next(ebpf_vm *vm, uint32_t map, const void *key, void *next);
+
+/* The oldest record that a program has written to a ring buffer or perf event array and nobody has
+ * read: 0, or -EBPF_ENOENT. Its bytes stay until the VM runs again; `cpu` is 0 for rings. */
+EBPF_API int ebpf_vm_map_record(ebpf_vm *vm, uint32_t map, uint32_t *cpu, ebpf_bytes *record);
+/* A sample for the program that drains a user ring buffer: 0, -EBPF_ENOSPC, -EBPF_E2BIG. */
+EBPF_API int ebpf_vm_map_send(ebpf_vm *vm, uint32_t map, const void *data, uint32_t size);
+/* A new map as map of maps `map` holds them: its number, which can then be put into it. */
+EBPF_API int ebpf_vm_map_new_inner(ebpf_vm *vm, uint32_t map);
 
 #ifdef __cplusplus
 }

@@ -117,6 +117,7 @@ static void set_values(parser *p, const eb_btf_member *m, bool last) {
         refuse_member(p, m->name, "is not an array without a length, of pointers");
     } else {
         set_size(p, m->name, &p->map->value_size, FD_SIZE);
+        p->map->values_at = m->offset / 8;
         id = eb_btf_strip(p->btf, id);
         if (type_at(p, id).kind != (programs ? EB_BTF_FUNC_PROTO : EB_BTF_STRUCT))
             refuse_member(p, m->name,

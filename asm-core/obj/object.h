@@ -118,6 +118,7 @@ typedef struct eb_map_def {
     uint32_t type, key_size, value_size, max_entries, flags, numa_node, pinning;
     uint64_t extra;
     uint32_t btf_key, btf_value; /* BTF type ids, or 0 */
+    uint32_t values_at;          /* offset of its initial values in the variable, or 0 */
     uint32_t inner;              /* 1 + index of the inner map's definition in maps, or 0; inner
                                     definitions have symbol 0 and stand behind all others */
 } eb_map_def;

@@ -36,6 +36,9 @@ static eb_str region_noun(ebpf_vm *vm, const eb_region_info *info) {
     case EBPF_REGION_STACK:
         return eb_str_fmt(arena, "the stack frame (%u bytes, r10 is its end)", info->size);
     case EBPF_REGION_MAP:
+        if (vm->maps[info->index].kind->reach)
+            return eb_str_fmt(arena, "a record of ring buffer '%.*s'", (int)info->name.len,
+                              info->name.at);
         return eb_str_fmt(arena, "a value of map '%.*s' (%u bytes)", (int)info->name.len,
                           info->name.at, vm->maps[info->index].value_size);
     case EBPF_REGION_DATA:
@@ -63,8 +66,11 @@ static void put_bounds(ebpf_vm *vm, eb_buf *out, uint32_t region) {
     }
     if (info->kind == EBPF_REGION_MAP && start >= 0 && start < limit) {
         const eb_vmap *map = &vm->maps[info->index];
-        start %= map->one;
-        limit = map->value_size;
+        uint32_t at = (uint32_t)start, first = at - at % map->one, size = map->value_size;
+        if (map->kind->reach) /* its first byte lies in a record */
+            map->kind->reach(map, at, 1, &first, &size);
+        start -= first;
+        limit = size;
     }
     if (start < 0)
         eb_buf_fmt(out, "it starts %lld bytes before %.*s", (long long)-start, (int)noun.len,
@@ -108,6 +114,8 @@ static eb_str access_text(ebpf_vm *vm) {
     case EBPF_FAULT_FREED:
         if (fault->region == EBPF_REGION_STACK)
             eb_buf_str(&out, EB_STR("this is the stack of a call that has ended"));
+        else if (vm->maps[vm->infos[region].index].kind->reach)
+            eb_buf_fmt(&out, "the program does not hold %.*s there", (int)noun.len, noun.at);
         else
             eb_buf_fmt(&out, "this is %.*s that has been deleted", (int)noun.len, noun.at);
         break;

@@ -73,3 +73,63 @@ bool eb_help_strncmp(ebpf_vm *vm, uint64_t *r) {
     r[0] = 0;
     return true;
 }
+
+/* probe_read for a program that may sleep: r3 in another order of words, no flags. */
+bool eb_help_copy_from_user_task(ebpf_vm *vm, uint64_t *r) {
+    if (r[5]) {
+        r[0] = eb_vm_failure(EBPF_EINVAL);
+        return true;
+    }
+    return eb_help_probe_read(vm, r);
+}
+
+/* r3 bytes from r2 to user memory r1. */
+bool eb_help_probe_write_user(ebpf_vm *vm, uint64_t *r) {
+    uint32_t size = (uint32_t)r[3];
+    r[0] = 0;
+    const uint8_t *from = size ? eb_vm_reach(vm, r[2], size, false) : NULL;
+    if (!from)
+        return !size;
+    uint8_t *to = eb_vm_reach(vm, r[1], size, true);
+    if (to) {
+        memmove(to, from, size);
+        return true;
+    }
+    vm->fault = (ebpf_vm_fault){0};
+    r[0] = eb_vm_failure(EBPF_EFAULT);
+    return true;
+}
+
+/* ---- checksums ---- */
+
+static uint64_t sum_words(uint64_t sum, const uint8_t *at, uint32_t size, bool invert) {
+    for (uint32_t i = 0; i < size; i += 4) {
+        uint32_t word = eb_get32(at + i, false);
+        sum += invert ? ~word : word;
+        sum = (sum & UINT32_MAX) + (sum >> 32);
+    }
+    return sum;
+}
+
+/* The Internet checksum's change when r2 bytes at r1 become r4 bytes at r3, on top of r5; folded
+ * to 16 bits, as kernels since 6.13 have it. */
+bool eb_help_csum_diff(ebpf_vm *vm, uint64_t *r) {
+    uint32_t from_size = (uint32_t)r[2], to_size = (uint32_t)r[4];
+    const uint8_t *from = from_size ? eb_vm_reach(vm, r[1], from_size, false) : NULL;
+    if (from_size && !from)
+        return false;
+    const uint8_t *to = to_size ? eb_vm_reach(vm, r[3], to_size, false) : NULL;
+    if (to_size && !to)
+        return false;
+    r[0] = eb_vm_failure(EBPF_EINVAL);
+    if ((from_size | to_size) % 4)
+        return true;
+    uint64_t sum = (uint32_t)r[5];
+    sum = sum_words(sum, from, from_size, true);
+    sum = sum_words(sum, to, to_size, false);
+    sum = (sum & UINT32_MAX) + (sum >> 32);
+    for (int i = 0; i < 4; i++)
+        sum = (sum & 0xffff) + (sum >> 16);
+    r[0] = from_size || to_size ? sum : (uint32_t)r[5];
+    return true;
+}

@@ -56,10 +56,16 @@ static bool is_data(const eb_section *section) {
     return true;
 }
 
+void eb_vm_set_region(ebpf_vm *vm, uint32_t id, uint32_t kind, uint32_t index, eb_str name,
+                      uint64_t size) {
+    vm->regions[id] = (eb_region){0};
+    vm->infos[id] = (eb_region_info){name, kind, index, (uint32_t)size};
+}
+
 static void set_region(ebpf_vm *vm, uint32_t id, uint32_t kind, uint32_t index, eb_str name,
                        uint8_t *base, uint64_t size) {
-    vm->regions[id] = (eb_region){.base = base};
-    vm->infos[id] = (eb_region_info){name, kind, index, (uint32_t)size};
+    eb_vm_set_region(vm, id, kind, index, name, size);
+    vm->regions[id].base = base;
 }
 
 static void add_data(loader *l, uint32_t index, uint32_t id) {
@@ -73,13 +79,22 @@ static void add_data(loader *l, uint32_t index, uint32_t id) {
     l->section_region[index] = id;
 }
 
+/* Definitions of maps inside maps stand behind all others: they are shapes, not maps. */
+static uint32_t count_maps(const ebpf_object *obj) {
+    uint32_t count = obj->maps.len;
+    for (uint32_t i = 0; i < obj->maps.len; i++)
+        if (obj->maps.at[i].inner && obj->maps.at[i].inner <= count)
+            count = obj->maps.at[i].inner - 1;
+    return count;
+}
+
 enum { DATA_MOST = 1u << 30 };
 
 /* Number the regions and give each its memory. */
 static void make_regions(loader *l) {
     ebpf_vm *vm = l->vm;
     const ebpf_object *obj = l->obj;
-    uint32_t count = EB_REGION_FIRST + obj->maps.len;
+    uint32_t count = EB_REGION_FIRST + count_maps(obj);
     for (uint32_t i = 0; i < obj->sections.len; i++)
         count += is_data(&obj->sections.at[i]);
     vm->regions = eb_alloc_array(&vm->ctx->arena, count, sizeof *vm->regions);
@@ -92,7 +107,16 @@ static void make_regions(loader *l) {
                    vm->stack + i * EBPF_VM_FRAME_SIZE, EBPF_VM_FRAME_SIZE);
     set_region(vm, EB_REGION_CODE, EBPF_REGION_CODE, 0, EB_STR("code"), NULL,
                (uint64_t)vm->slot_count * EBPF_SLOT);
-    set_region(vm, EB_REGION_HANDLES, EBPF_REGION_HANDLE, 0, EB_STR("maps"), NULL, obj->maps.len);
+    set_region(vm, EB_REGION_HANDLES, EBPF_REGION_HANDLE, 0, EB_STR("maps"), NULL, count_maps(obj));
+    vm->scratch_size = EB_DYNPTR_SIZE;
+    for (uint32_t i = 0; i < obj->maps.len; i++)
+        if (obj->maps.at[i].key_size > vm->scratch_size)
+            vm->scratch_size = obj->maps.at[i].key_size;
+    uint32_t scratch = vm->scratch_size * EBPF_VM_FRAMES;
+    vm->scratch = eb_alloc(&vm->ctx->arena, scratch);
+    set_region(vm, EB_REGION_SCRATCH, EBPF_REGION_DATA, UINT32_MAX, EB_STR("scratch"), vm->scratch,
+               scratch);
+    vm->regions[EB_REGION_SCRATCH].read = scratch;
     uint32_t id = EB_REGION_FIRST;
     for (uint32_t i = 0; i < obj->sections.len; i++) {
         if (!is_data(&obj->sections.at[i]))
@@ -108,20 +132,17 @@ static void make_regions(loader *l) {
 static void make_maps(loader *l) {
     ebpf_vm *vm = l->vm;
     const ebpf_object *obj = l->obj;
-    uint32_t first = vm->region_count - obj->maps.len;
-    vm->maps = eb_alloc_array(&vm->ctx->arena, obj->maps.len, sizeof *vm->maps);
-    vm->map_count = obj->maps.len;
-    for (uint32_t i = 0; i < obj->maps.len; i++) {
+    vm->map_count = count_maps(obj);
+    uint32_t first = vm->region_count - vm->map_count;
+    vm->maps = eb_alloc_array(&vm->ctx->arena, vm->map_count, sizeof *vm->maps);
+    for (uint32_t i = 0; i < vm->map_count; i++) {
         const eb_map_def *def = &obj->maps.at[i];
         eb_vmap *map = &vm->maps[i];
-        if (eb_vmap_new(vm, map, def) < 0) {
-            l->failed = true;
-            continue;
-        }
+        map->index = i;
         map->region = first + i;
-        set_region(vm, first + i, EBPF_REGION_MAP, i, def->name, NULL,
-                   (uint64_t)map->stride * map->max_entries);
-        if (def->symbol < obj->symbols.len)
+        if (eb_vmap_new(vm, map, def) < 0)
+            l->failed = true;
+        else if (def->symbol < obj->symbols.len)
             l->symbol_map[def->symbol] = i + 1;
     }
 }
@@ -246,6 +267,10 @@ static void decode(loader *l, const ebpf_insn *insn, uint32_t slot) {
                                .src = insn->src,
                                .off = insn->off,
                                .imm = (uint64_t)insn->imm};
+    if (op == EB_OP_CALL_ONLY) { /* numbers from EB_HELPERS on are for relocations to give */
+        uint32_t helper = (uint32_t)insn->imm;
+        l->ops.at[at].imm = helper < EB_HELPERS ? helper : UINT64_C(1) << 32 | helper;
+    }
     eb_target target = eb_op_target(op);
     if (target == EB_TARGET_IMM || target == EB_TARGET_CALL)
         l->ops.at[at].off = (int32_t)insn->imm;
@@ -349,6 +374,10 @@ static bool symbol_address(loader *l, uint32_t index, int64_t addend, uint64_t *
         *address = offset;
         return true;
     }
+    if (symbol->section == EB_SHN_UNDEF && eb_kfunc_find(symbol->name)) {
+        *address = eb_vm_address(EB_REGION_HANDLES, UINT32_MAX) - eb_kfunc_find(symbol->name);
+        return true; /* it exists, which is all that programs ask */
+    }
     if (symbol->section == EB_SHN_UNDEF && symbol->bind == EB_STB_WEAK)
         return true; /* a weak symbol that nobody defines is 0 */
     if (symbol->section < obj->sections.len && symbol->section != EB_SHN_UNDEF) {
@@ -372,16 +401,37 @@ static bool lacks_op(const loader *l, const eb_vm_code *code, uint64_t offset) {
            l->vm->slot_op[code->first + offset / EBPF_SLOT] == EB_NO_OP;
 }
 
+/* The number of the kernel function so called; new for one that the host must have. */
+static uint32_t kernel_function(ebpf_vm *vm, eb_str name) {
+    eb_arena *arena = &vm->ctx->arena;
+    uint32_t number = eb_kfunc_find(name);
+    for (uint32_t i = 0; !number && i < vm->foreign.len; i++)
+        if (eb_str_eq(vm->foreign.at[i], name))
+            number = EB_KFUNCS_END + i;
+    if (number)
+        return number;
+    uint32_t count = vm->helper_count + 1;
+    eb_helper **helpers = eb_alloc_array(arena, count, sizeof *helpers);
+    memcpy(helpers, vm->helpers, vm->helper_count * sizeof *helpers);
+    helpers[vm->helper_count] = eb_help_host;
+    *EB_PUSH(arena, &vm->foreign) = eb_str_copy(arena, name);
+    vm->helpers = helpers;
+    vm->helper_count = count;
+    return count - 1;
+}
+
 /* A call to a function by symbol. REL keeps the distance to the next slot in the instruction. */
 static void relocate_call(loader *l, const eb_reloc *reloc, bool rela, uint32_t op) {
     ebpf_vm *vm = l->vm;
     const eb_symbol *symbol = &l->obj->symbols.at[reloc->symbol];
     const eb_vm_code *code = code_of(vm, symbol->section);
-    if (symbol->section == EB_SHN_UNDEF || symbol->section >= l->obj->sections.len || !code) {
+    if (symbol->section == EB_SHN_UNDEF) {
+        l->ops.at[op] = (eb_vm_op){.op = EB_OP_CALL_ONLY, .imm = kernel_function(vm, symbol->name)};
+        return;
+    }
+    if (!code) {
         set_bad(l, op, EBPF_FAULT_INSN,
-                eb_str_fmt(&vm->ctx->arena,
-                           "it calls '%.*s', which is not defined in this object (kernel functions "
-                           "are not in this VM)",
+                eb_str_fmt(&vm->ctx->arena, "it calls '%.*s', which is no function of this object",
                            (int)symbol->name.len, symbol->name.at));
         return;
     }
@@ -510,6 +560,72 @@ static void find_programs(ebpf_vm *vm) {
     }
 }
 
+/* ---- what maps hold from the start ---- */
+
+static const eb_section *maps_section(const ebpf_object *obj, uint32_t *index) {
+    *index = eb_object_find_section(obj, EB_STR(".maps"));
+    return &obj->sections.at[*index];
+}
+
+/* The map whose definition holds byte `offset` of .maps, and which of its values that is. */
+static eb_vmap *map_holding(loader *l, uint32_t section, uint64_t offset, uint64_t *value) {
+    const ebpf_object *obj = l->obj;
+    for (uint32_t i = 0; i < l->vm->map_count; i++) {
+        const eb_map_def *def = &obj->maps.at[i];
+        const eb_symbol *symbol = &obj->symbols.at[def->symbol];
+        uint64_t start = symbol->value + def->values_at;
+        if (!def->symbol || symbol->section != section || !def->values_at || offset < start ||
+            offset >= symbol->value + symbol->size || (offset - start) % 8)
+            continue;
+        *value = (offset - start) / 8;
+        return &l->vm->maps[i];
+    }
+    return NULL;
+}
+
+static uint32_t program_at(const ebpf_vm *vm, const eb_symbol *symbol) {
+    const eb_vm_code *code = code_of(vm, symbol->section);
+    if (!code || symbol->value / EBPF_SLOT >= code->slots)
+        return UINT32_MAX;
+    uint32_t op = vm->slot_op[code->first + symbol->value / EBPF_SLOT];
+    for (uint32_t i = 0; i < vm->programs.len; i++)
+        if (vm->programs.at[i].op == op)
+            return i;
+    return UINT32_MAX;
+}
+
+/* `values` of maps of maps and program arrays: relocations in .maps name maps and functions. */
+static void fill_maps(loader *l) {
+    ebpf_vm *vm = l->vm;
+    uint32_t section;
+    const eb_section *maps = maps_section(l->obj, &section);
+    for (uint32_t i = 0; section && !l->failed && i < maps->relocs.len; i++) {
+        const eb_reloc *reloc = &maps->relocs.at[i];
+        uint64_t index = 0;
+        eb_vmap *map = map_holding(l, section, reloc->offset, &index);
+        if (!map || reloc->symbol >= l->obj->symbols.len)
+            continue;
+        bool programs = map->type == EB_MAP_PROG_ARRAY;
+        uint32_t known = l->symbol_map[reloc->symbol];
+        uint32_t held = programs ? program_at(vm, &l->obj->symbols.at[reloc->symbol]) : known - 1;
+        uint8_t key[4], value[4];
+        eb_set32(key, vm->big, (uint32_t)index);
+        eb_set32(value, vm->big, held);
+        int status = map->key_size == 4 && index <= UINT32_MAX
+                         ? map->kind->update(vm, map, key, value, EBPF_ANY, EB_ALL_CPUS)
+                         : -EBPF_EINVAL;
+        if (status)
+            complain(l, section, reloc->offset, "map '%.*s' cannot hold that at %llu (errno %d)",
+                     (int)map->name.len, map->name.at, (unsigned long long)index, -status);
+    }
+}
+
+static void make_helpers(ebpf_vm *vm) {
+    vm->helpers = eb_alloc(&vm->ctx->arena, sizeof eb_helpers);
+    memcpy(vm->helpers, eb_helpers, sizeof eb_helpers);
+    vm->helper_count = EB_KFUNCS_END;
+}
+
 int eb_vm_load(ebpf_vm *vm) {
     loader l = {.vm = vm, .obj = vm->obj};
     eb_arena *arena = &vm->ctx->arena;
@@ -524,14 +640,13 @@ int eb_vm_load(ebpf_vm *vm) {
                       "this object has no code to run");
         return EBPF_E_INPUT;
     }
-    vm->helpers = eb_alloc_array(arena, EB_HELPERS, sizeof *vm->helpers);
-    vm->helper_count = EB_HELPERS;
-    memcpy(vm->helpers, eb_helpers, sizeof eb_helpers);
     resolve(&l);
     make_regions(&l);
     make_maps(&l);
-    relocate(&l);
+    make_helpers(vm);
     find_programs(vm);
+    relocate(&l);
+    fill_maps(&l);
     fuse(l.ops.at, l.ops.len);
     vm->ops = l.ops.at;
     vm->op_count = l.ops.len;

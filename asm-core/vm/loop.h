@@ -337,13 +337,15 @@ dispatch:
     vm->may_goto--;
     NEXT();
 
-    OP(CALL, ONLY) : callee = pc->imm & UINT32_MAX;
+    OP(CALL, ONLY) : callee = pc->imm;
     goto call_helper;
     OP(CALL_LOCAL, ONLY) : callee = (uint64_t)(pc + pc->off - ops);
     goto call_function;
     OP(CALLX, ONLY) : callee = DST;
-    if (callee <= UINT32_MAX)
+    if (callee <= UINT32_MAX) {
+        callee |= (uint64_t)(callee >= EB_HELPERS) << 32; /* as the loader does */
         goto call_helper;
+    }
     if (!eb_vm_callee(vm, &callee))
         goto fault;
     goto call_function;
@@ -381,8 +383,7 @@ load_wide: /* a field of the context that holds a pointer in 32 bits */
 
 call_helper:
     if (callee >= vm->helper_count || !callee) {
-        eb_vm_refuse(vm, EBPF_FAULT_HELPER, 0, "there is no helper %llu",
-                     (unsigned long long)callee);
+        eb_vm_refuse(vm, EBPF_FAULT_HELPER, 0, "there is no helper %u", (uint32_t)callee);
         goto fault;
     }
     vm->helper = (uint32_t)callee;

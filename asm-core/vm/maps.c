@@ -1,43 +1,53 @@
-/* maps.c - hash and array maps, plain, per CPU and LRU.
+/* maps.c - maps: picking a type's operations, the pool of entries, and what the host may do.
  *
- * Entries are records in chunks that never move, made when first used: an entry's address is good
- * until it is deleted. A hash chains its entries from a table of heads that doubles as it fills,
- * keeps them on a list from oldest to newest (the order of iteration, and for LRU maps the order of
- * eviction) and reuses deleted ones. Results are the kernel's: 0 or -errno.
- * Source: kernel/bpf/hashtab.c and arraymap.c. */
+ * Entries are records in chunks that never move, made when first used. A freed entry keeps its
+ * bytes until it is taken again, since programs may go on reading a value that they have looked up:
+ * the kernel frees it behind their back (RCU) or hands it to the next insertion, and so does this.
+ * Results are the kernel's: 0 or -errno. Source: kernel/bpf/syscall.c and the files of each type.
+ */
+#include "guard.h"
 #include "kinds.h"
 #include "vm.h"
 
 #include <string.h>
 
-enum { KEY_MOST = 1 << 16, CHUNK_TARGET = 64 << 10 };
+enum { CHUNK_TARGET = 64 << 10, REGION_MOST = INT32_MAX };
 
-typedef struct entry {
-    uint32_t chain; /* the next with the same head, or on the free list */
-    uint32_t hash;
-    uint32_t older, newer;
-    uint32_t used;
-    uint32_t reserved;
-} entry;
-
-static uint32_t round8(uint32_t size) {
-    return (size + 7) & ~UINT32_C(7);
+static uint64_t round8(uint64_t size) {
+    return (size + 7) & ~UINT64_C(7);
 }
 
-/* ---- entries ---- */
+/* ---- the pool ---- */
 
-/* The record of entry number `n`, from 1, whose chunk exists. */
-static entry *entry_at(const eb_vmap *map, uint32_t n) {
-    uint32_t i = n - 1, chunk = i >> map->chunk_bits, rest = i - (chunk << map->chunk_bits);
-    return (entry *)(void *)(map->chunks[chunk] + (size_t)rest * map->record);
+eb_entry *eb_entry_at(const eb_vmap *map, uint32_t entry) {
+    uint32_t i = entry - 1, chunk = i >> map->chunk_bits, rest = i - (chunk << map->chunk_bits);
+    return (eb_entry *)(void *)(map->chunks[chunk] + (size_t)rest * map->record);
 }
 
-static uint8_t *key_of(entry *at) {
-    return (uint8_t *)at + sizeof(entry);
+uint8_t *eb_entry_key(eb_entry *at) {
+    return (uint8_t *)at + sizeof *at;
 }
 
-static uint8_t *value_of(const eb_vmap *map, entry *at) {
-    return key_of(at) + round8(map->key_size);
+uint8_t *eb_vmap_value(const eb_vmap *map, uint32_t entry) {
+    if (map->bytes) /* an array: nothing but values */
+        return map->bytes + (size_t)(entry - 1) * map->stride;
+    return eb_entry_key(eb_entry_at(map, entry)) + round8(map->key_size);
+}
+
+bool eb_pool_make(ebpf_vm *vm, eb_vmap *map, uint64_t most) {
+    uint64_t one = round8(map->value_size), record = sizeof(eb_entry) + round8(map->key_size);
+    if (one * map->cpus > REGION_MOST / most)
+        return false;
+    map->one = (uint32_t)one;
+    map->stride = map->one * map->cpus;
+    map->record = (uint32_t)record + map->stride;
+    map->most = (uint32_t)most;
+    map->room = map->most * map->stride;
+    while (map->chunk_bits < 16 && ((uint64_t)map->record << map->chunk_bits) < CHUNK_TARGET)
+        map->chunk_bits++;
+    map->chunks = eb_alloc_array(&vm->ctx->arena, ((map->most - 1) >> map->chunk_bits) + 1,
+                                 sizeof *map->chunks);
+    return true;
 }
 
 static bool chunk_for(ebpf_vm *vm, eb_vmap *map, uint32_t n) {
@@ -45,236 +55,130 @@ static bool chunk_for(ebpf_vm *vm, eb_vmap *map, uint32_t n) {
     if (map->chunks[chunk])
         return true;
     uint32_t entries = UINT32_C(1) << map->chunk_bits;
-    if (entries > map->max_entries - first)
-        entries = map->max_entries - first;
+    if (entries > map->most - first)
+        entries = map->most - first;
     map->chunks[chunk] = eb_try_alloc(&vm->ctx->arena, (size_t)entries * map->record);
     return map->chunks[chunk] != NULL;
 }
 
-uint8_t *eb_vmap_value(const eb_vmap *map, uint32_t n) {
-    if (!map->hash)
-        return map->chunks[(n - 1) >> map->chunk_bits] +
-               (size_t)((n - 1) & ((UINT32_C(1) << map->chunk_bits) - 1)) * map->record;
-    if (n > map->used)
-        return NULL;
-    entry *at = entry_at(map, n);
-    return at->used ? value_of(map, at) : NULL;
-}
-
-/* ---- the hash ---- */
-
-static uint64_t mix(uint64_t hash, uint64_t word) {
-    hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
-    return hash ^ hash >> 29;
-}
-
-static uint32_t hash_key(const eb_vmap *map, const uint8_t *key) {
-    uint64_t hash = map->key_size;
-    uint32_t left = map->key_size;
-    for (; left >= 8; left -= 8, key += 8)
-        hash = mix(hash, eb_get64(key, false));
-    for (; left; left--, key++)
-        hash = mix(hash, *key);
-    return (uint32_t)(hash ^ hash >> 32);
-}
-
-static uint32_t find_hashed(const eb_vmap *map, const uint8_t *key, uint32_t hash) {
-    if (!map->mask)
-        return 0;
-    for (uint32_t n = map->heads[hash & map->mask]; n;) {
-        entry *at = entry_at(map, n);
-        if (at->hash == hash && memcmp(key_of(at), key, map->key_size) == 0)
-            return n;
-        n = at->chain;
+uint32_t eb_pool_take(ebpf_vm *vm, eb_vmap *map) {
+    if (!map->free_list && (map->limbo_run != vm->runs || map->used == map->most)) {
+        map->free_list = map->limbo;
+        map->limbo = 0;
     }
-    return 0;
-}
-
-uint32_t eb_vmap_find(const eb_vmap *map, const uint8_t *key) {
-    if (map->hash)
-        return find_hashed(map, key, hash_key(map, key));
-    uint32_t index = eb_get32(key, map->big);
-    return index < map->max_entries ? index + 1 : 0;
-}
-
-/* Take `n` out of the list of ages. */
-static void unlink_age(eb_vmap *map, entry *at) {
-    if (at->older)
-        entry_at(map, at->older)->newer = at->newer;
-    else
-        map->oldest = at->newer;
-    if (at->newer)
-        entry_at(map, at->newer)->older = at->older;
-    else
-        map->newest = at->older;
-}
-
-static void link_newest(eb_vmap *map, entry *at, uint32_t n) {
-    at->older = map->newest;
-    at->newer = 0;
-    if (map->newest)
-        entry_at(map, map->newest)->newer = n;
-    else
-        map->oldest = n;
-    map->newest = n;
-}
-
-static void touch(eb_vmap *map, uint32_t n) {
-    entry *at = entry_at(map, n);
-    unlink_age(map, at);
-    link_newest(map, at, n);
-}
-
-uint32_t eb_vmap_use(eb_vmap *map, const uint8_t *key) {
-    uint32_t n = eb_vmap_find(map, key);
-    if (n && map->lru)
-        touch(map, n);
-    return n;
-}
-
-static bool grow(ebpf_vm *vm, eb_vmap *map) {
-    uint32_t size = map->mask ? (map->mask + 1) * 2 : 64;
-    uint32_t *heads = eb_try_alloc(&vm->ctx->arena, size * sizeof *heads);
-    if (!heads)
-        return false;
-    for (uint32_t n = map->oldest; n;) {
-        entry *at = entry_at(map, n);
-        at->chain = heads[at->hash & (size - 1)];
-        heads[at->hash & (size - 1)] = n;
-        n = at->newer;
-    }
-    map->heads = heads;
-    map->mask = size - 1;
-    return true;
-}
-
-static void remove_entry(ebpf_vm *vm, eb_vmap *map, uint32_t n) {
-    entry *at = entry_at(map, n);
-    uint32_t *link = &map->heads[at->hash & map->mask];
-    while (*link != n)
-        link = &entry_at(map, *link)->chain;
-    *link = at->chain;
-    unlink_age(map, at);
-    at->used = 0;
-    at->chain = map->free_list;
-    map->free_list = n;
-    map->count--;
-    vm->window.read = vm->window.write = 0;
-}
-
-/* A new entry for `key`; its number, or -errno. */
-static int64_t insert(ebpf_vm *vm, eb_vmap *map, const uint8_t *key, uint32_t hash) {
-    if (map->count >= map->max_entries) {
-        if (!map->lru)
-            return -EBPF_E2BIG;
-        remove_entry(vm, map, map->oldest);
-    }
-    if ((!map->mask || (map->count > map->mask && map->mask < UINT32_MAX >> 4)) && !grow(vm, map))
-        return -EBPF_ENOMEM;
     uint32_t n = map->free_list;
     if (n) {
-        map->free_list = entry_at(map, n)->chain;
+        map->free_list = eb_entry_at(map, n)->chain;
     } else {
         n = map->used + 1;
-        if (!chunk_for(vm, map, n))
-            return -EBPF_ENOMEM;
+        if (n > map->most || !chunk_for(vm, map, n))
+            return 0;
         map->used = n;
     }
-    entry *at = entry_at(map, n);
-    at->hash = hash;
-    at->used = 1;
-    at->chain = map->heads[hash & map->mask];
-    map->heads[hash & map->mask] = n;
-    link_newest(map, at, n);
-    memcpy(key_of(at), key, map->key_size);
-    map->count++;
+    eb_entry_at(map, n)->state = EB_ENTRY_USED;
     return n;
 }
 
-/* ---- operations ---- */
+void eb_pool_give(ebpf_vm *vm, eb_vmap *map, uint32_t n, bool rest) {
+    eb_entry *at = eb_entry_at(map, n);
+    uint32_t *list = rest ? &map->limbo : &map->free_list;
+    at->state = vm->runs;
+    at->chain = *list;
+    *list = n;
+    if (rest)
+        map->limbo_run = vm->runs;
+}
 
-static void set_value(const eb_vmap *map, uint8_t *to, const uint8_t *value, uint32_t cpu,
-                      bool fresh) {
-    if (!map->per_cpu) {
-        memmove(to, value, map->value_size);
-        return;
+/* ---- values ---- */
+
+/* All of a value but what the kernel keeps out of copies. */
+static void copy_value(const eb_vmap *map, uint8_t *to, const uint8_t *value) {
+    uint32_t at = 0;
+    for (uint32_t i = 0; i < map->fields.len; i++) {
+        const eb_field *field = &map->fields.at[i];
+        memmove(to + at, value + at, field->at - at);
+        at = field->at + field->size;
     }
-    if (cpu == EB_ALL_CPUS) {
-        memmove(to, value, map->stride);
-        return;
-    }
-    for (uint32_t i = 0; fresh && i < map->cpus; i++)
+    memmove(to + at, value + at, map->value_size - at);
+}
+
+void eb_vmap_set(const eb_vmap *map, uint32_t entry, const uint8_t *value, uint32_t cpu,
+                 bool fresh) {
+    uint8_t *to = eb_vmap_value(map, entry);
+    for (uint32_t i = 0; fresh && i < map->fields.len; i++)
+        memset(to + map->fields.at[i].at, 0, map->fields.at[i].size);
+    for (uint32_t i = 0; fresh && map->per_cpu && i < map->cpus; i++)
         if (i != cpu)
             memset(to + (size_t)i * map->one, 0, map->one);
-    memmove(to + (size_t)cpu * map->one, value, map->value_size);
+    if (!map->per_cpu)
+        copy_value(map, to, value);
+    else if (cpu == EB_ALL_CPUS)
+        memmove(to, value, map->stride);
+    else
+        memmove(to + (size_t)cpu * map->one, value, map->value_size);
 }
 
-int eb_vmap_update(ebpf_vm *vm, eb_vmap *map, const uint8_t *key, const uint8_t *value,
-                   uint64_t flags, uint32_t cpu) {
-    if (flags > EBPF_EXIST)
-        return -EBPF_EINVAL;
-    uint32_t hash = map->hash ? hash_key(map, key) : 0;
-    uint32_t n = map->hash ? find_hashed(map, key, hash) : eb_vmap_find(map, key);
-    if (!n && !map->hash)
-        return -EBPF_E2BIG;
-    if (n && flags == EBPF_NOEXIST)
-        return -EBPF_EEXIST;
-    if (!n && flags == EBPF_EXIST)
-        return -EBPF_ENOENT;
-    bool fresh = !n;
-    if (fresh) {
-        int64_t made = insert(vm, map, key, hash);
-        if (made < 0)
-            return (int)made;
-        n = (uint32_t)made;
-    } else if (map->lru) {
-        touch(map, n);
-    }
-    set_value(map, eb_vmap_value(map, n), value, cpu, fresh);
-    return 0;
-}
-
-int eb_vmap_delete(ebpf_vm *vm, eb_vmap *map, const uint8_t *key) {
-    if (!map->hash)
-        return -EBPF_EINVAL;
-    uint32_t n = eb_vmap_find(map, key);
-    if (!n)
-        return -EBPF_ENOENT;
-    remove_entry(vm, map, n);
-    return 0;
-}
-
-int eb_vmap_next(const eb_vmap *map, const uint8_t *key, uint8_t *next) {
-    uint32_t n = key ? eb_vmap_find(map, key) : 0;
-    if (!map->hash) {
-        if (n == map->max_entries)
-            return -EBPF_ENOENT;
-        eb_set32(next, map->big, n);
-        return 0;
-    }
-    n = n ? entry_at(map, n)->newer : map->oldest;
-    if (!n)
-        return -EBPF_ENOENT;
-    memcpy(next, key_of(entry_at(map, n)), map->key_size);
-    return 0;
+uint32_t eb_vmap_held(const eb_vmap *map, uint32_t entry) {
+    return eb_get32(eb_vmap_value(map, entry), map->big);
 }
 
 /* ---- making one ---- */
 
+static const eb_vmap_kind *const kinds[] = {
+    [EB_MAP_HASH] = &eb_kind_hash,
+    [EB_MAP_ARRAY] = &eb_kind_array,
+    [EB_MAP_PROG_ARRAY] = &eb_kind_slots,
+    [EB_MAP_PERF_EVENT_ARRAY] = &eb_kind_slots,
+    [EB_MAP_PERCPU_HASH] = &eb_kind_hash,
+    [EB_MAP_PERCPU_ARRAY] = &eb_kind_array,
+    [EB_MAP_STACK_TRACE] = &eb_kind_slots,
+    [EB_MAP_CGROUP_ARRAY] = &eb_kind_slots,
+    [EB_MAP_LRU_HASH] = &eb_kind_hash,
+    [EB_MAP_LRU_PERCPU_HASH] = &eb_kind_hash,
+    [EB_MAP_LPM_TRIE] = &eb_kind_trie,
+    [EB_MAP_ARRAY_OF_MAPS] = &eb_kind_slots,
+    [EB_MAP_HASH_OF_MAPS] = &eb_kind_hash,
+    [EB_MAP_DEVMAP] = &eb_kind_slots,
+    [EB_MAP_SOCKMAP] = &eb_kind_slots,
+    [EB_MAP_CPUMAP] = &eb_kind_slots,
+    [EB_MAP_XSKMAP] = &eb_kind_slots,
+    [EB_MAP_SOCKHASH] = &eb_kind_hash,
+    [EB_MAP_CGROUP_STORAGE] = &eb_kind_hash,
+    [EB_MAP_REUSEPORT_SOCKARRAY] = &eb_kind_slots,
+    [EB_MAP_PERCPU_CGROUP_STORAGE] = &eb_kind_hash,
+    [EB_MAP_QUEUE] = &eb_kind_queue,
+    [EB_MAP_STACK] = &eb_kind_queue,
+    [EB_MAP_SK_STORAGE] = &eb_kind_hash,
+    [EB_MAP_DEVMAP_HASH] = &eb_kind_hash,
+    [EB_MAP_RINGBUF] = &eb_kind_ring,
+    [EB_MAP_INODE_STORAGE] = &eb_kind_hash,
+    [EB_MAP_TASK_STORAGE] = &eb_kind_hash,
+    [EB_MAP_BLOOM_FILTER] = &eb_kind_bloom,
+    [EB_MAP_USER_RINGBUF] = &eb_kind_user_ring,
+    [EB_MAP_CGRP_STORAGE] = &eb_kind_hash,
+};
+
+static bool is_per_cpu(uint32_t type) {
+    return type == EB_MAP_PERCPU_HASH || type == EB_MAP_PERCPU_ARRAY ||
+           type == EB_MAP_LRU_PERCPU_HASH || type == EB_MAP_PERCPU_CGROUP_STORAGE;
+}
+
 /* What is wrong with the definition, or NULL. */
-static const char *wrong(const eb_vmap *map) {
-    if (map->max_entries == 0)
-        return "max_entries must not be 0";
-    if (map->value_size == 0)
-        return "value_size must not be 0";
-    if (!map->hash && map->key_size != 4)
-        return "the key of an array has 4 bytes";
-    if (map->key_size == 0 || map->key_size > KEY_MOST)
-        return "a key has 1 to 65536 bytes";
-    uint64_t one = ((uint64_t)map->value_size + 7) & ~UINT64_C(7);
-    if (one * map->cpus > UINT32_MAX / 2 / map->max_entries)
-        return "all values together pass 2 GiB";
-    return NULL;
+static const char *make(ebpf_vm *vm, eb_vmap *map) {
+    eb_arena *arena = &vm->ctx->arena;
+    if (!map->kind)
+        return eb_str_fmt(arena, "maps of type %u (%s) are not simulated in this VM", map->type,
+                          eb_map_type_name(map->type))
+            .at;
+    enum { NUMA_NODE = 1 << 2, BOTH_PROG = EB_MAP_RDONLY_PROG | EB_MAP_WRONLY_PROG };
+    uint32_t odd = map->flags & ~(map->kind->flags | NUMA_NODE);
+    if (odd)
+        return eb_str_fmt(arena, "map_flags 0x%x does not go with type %s", odd,
+                          eb_map_type_name(map->type))
+            .at;
+    if ((map->flags & BOTH_PROG) == BOTH_PROG)
+        return "programs may neither read nor write it";
+    return map->kind->make(vm, map);
 }
 
 static int refuse(ebpf_vm *vm, const eb_map_def *def, const char *why) {
@@ -288,41 +192,190 @@ static int refuse(ebpf_vm *vm, const eb_map_def *def, const char *why) {
 int eb_vmap_new(ebpf_vm *vm, eb_vmap *map, const eb_map_def *def) {
     uint32_t type = def->type;
     *map = (eb_vmap){.name = def->name,
+                     .kind = type < sizeof kinds / sizeof *kinds ? kinds[type] : NULL,
                      .type = type,
                      .key_size = def->key_size,
                      .value_size = def->value_size,
                      .max_entries = def->max_entries,
                      .flags = def->flags,
+                     .extra = def->extra,
+                     .inner = def->inner ? &vm->obj->maps.at[def->inner - 1] : NULL,
+                     .index = map->index,
+                     .region = map->region,
+                     .per_cpu = is_per_cpu(type),
+                     .cpus = is_per_cpu(type) ? vm->cpus : 1,
+                     .lru = type == EB_MAP_LRU_HASH || type == EB_MAP_LRU_PERCPU_HASH,
                      .big = vm->big};
-    map->lru = type == EB_MAP_LRU_HASH || type == EB_MAP_LRU_PERCPU_HASH;
-    map->hash = map->lru || type == EB_MAP_HASH || type == EB_MAP_PERCPU_HASH;
-    map->per_cpu =
-        type == EB_MAP_PERCPU_HASH || type == EB_MAP_PERCPU_ARRAY || type == EB_MAP_LRU_PERCPU_HASH;
-    map->cpus = map->per_cpu ? vm->cpus : 1;
-    if (!map->hash && type != EB_MAP_ARRAY && type != EB_MAP_PERCPU_ARRAY)
-        return refuse(vm, def,
-                      eb_str_fmt(&vm->ctx->arena,
-                                 "its type %u (%s) cannot run in this VM, which has hash, array, "
-                                 "lru_hash and their per-CPU variants",
-                                 type, eb_map_type_name(type))
-                          .at);
-    const char *why = wrong(map);
+    map->records.arena = &vm->ctx->arena;
+    const char *why = make(vm, map);
     if (why)
         return refuse(vm, def, why);
-    map->one = round8(map->value_size);
-    map->stride = map->one * map->cpus;
-    map->record =
-        map->hash ? (uint32_t)sizeof(entry) + round8(map->key_size) + map->stride : map->stride;
-    if (!map->hash) { /* one chunk, all of it there and zero */
-        map->chunk_bits = 31;
-        map->chunks = eb_alloc_array(&vm->ctx->arena, 1, sizeof *map->chunks);
-        map->chunks[0] = eb_alloc_array(&vm->ctx->arena, map->max_entries, map->record);
-        map->count = map->max_entries;
-        return 0;
-    }
-    while (map->chunk_bits < 16 && (map->record << map->chunk_bits) < CHUNK_TARGET)
-        map->chunk_bits++;
-    uint32_t chunks = (map->max_entries - 1) / (UINT32_C(1) << map->chunk_bits) + 1;
-    map->chunks = eb_alloc_array(&vm->ctx->arena, chunks, sizeof *map->chunks);
+    eb_vm_set_region(vm, map->region, EBPF_REGION_MAP, map->index, map->name, map->room);
     return 0;
+}
+
+int eb_vmap_add(ebpf_vm *vm, const eb_map_def *def) {
+    eb_arena *arena = &vm->ctx->arena;
+    uint32_t map = vm->map_count, region = vm->region_count;
+    eb_vmap *maps = eb_alloc_array(arena, map + 1, sizeof *maps);
+    memcpy(maps, vm->maps, map * sizeof *maps);
+    eb_region *regions = eb_alloc_array(arena, region + 1, sizeof *regions);
+    memcpy(regions, vm->regions, region * sizeof *regions);
+    eb_region_info *infos = eb_alloc_array(arena, region + 1, sizeof *infos);
+    memcpy(infos, vm->infos, region * sizeof *infos);
+    vm->maps = maps;
+    vm->regions = regions;
+    vm->infos = infos;
+    vm->region_count++;
+    vm->maps[map].index = map;
+    vm->maps[map].region = region;
+    if (eb_vmap_new(vm, &vm->maps[map], def) < 0) {
+        vm->region_count--;
+        return EBPF_E_INPUT;
+    }
+    vm->map_count++;
+    vm->infos[EB_REGION_HANDLES].size = vm->map_count;
+    return (int)map;
+}
+
+/* ---- the host ---- */
+
+uint32_t ebpf_vm_map_count(const ebpf_vm *vm) {
+    return vm->map_count;
+}
+
+int ebpf_vm_map_find(const ebpf_vm *vm, const char *name, uint32_t size) {
+    for (uint32_t i = 0; i < vm->map_count; i++)
+        if (eb_str_eq(vm->maps[i].name, (eb_str){name, size}))
+            return (int)i;
+    return EBPF_E_ARG;
+}
+
+int ebpf_vm_map_name(const ebpf_vm *vm, uint32_t map, ebpf_bytes *name) {
+    if (map >= vm->map_count)
+        return EBPF_E_ARG;
+    *name = (ebpf_bytes){vm->maps[map].name.at, vm->maps[map].name.len};
+    return EBPF_OK;
+}
+
+static uint32_t host_value_size(const eb_vmap *map) {
+    return map->per_cpu ? map->stride : map->value_size;
+}
+
+int ebpf_vm_map_info(const ebpf_vm *vm, uint32_t map, ebpf_vm_map *out) {
+    if (map >= vm->map_count)
+        return EBPF_E_ARG;
+    const eb_vmap *from = &vm->maps[map];
+    *out = (ebpf_vm_map){.type = from->type,
+                         .key_size = from->key_size,
+                         .value_size = from->value_size,
+                         .host_value_size = host_value_size(from),
+                         .max_entries = from->max_entries,
+                         .count = from->count,
+                         .flags = from->flags,
+                         .lost = from->lost};
+    return EBPF_OK;
+}
+
+/* The map, unless the host may not do that to it. */
+static int open_map(ebpf_vm *vm, uint32_t index, uint32_t forbidden, eb_vmap **map) {
+    if (index >= vm->map_count)
+        return -EBPF_EINVAL;
+    *map = &vm->maps[index];
+    return (*map)->flags & forbidden ? -EBPF_EPERM : 0;
+}
+
+int ebpf_vm_map_lookup(ebpf_vm *vm, uint32_t map, const void *key, void *value) {
+    eb_vmap *from;
+    int status = open_map(vm, map, EB_MAP_WRONLY, &from);
+    if (status)
+        return status;
+    if (!from->kind->find)
+        return from->kind->pop ? from->kind->pop(from, value, false) : -from->kind->missing;
+    if (!key)
+        return -EBPF_EFAULT;
+    uint32_t entry = from->kind->find(from, key);
+    if (!entry)
+        return -EBPF_ENOENT;
+    memcpy(value, eb_vmap_value(from, entry), host_value_size(from));
+    if (!from->per_cpu)
+        for (uint32_t i = 0; i < from->fields.len; i++)
+            memset((uint8_t *)value + from->fields.at[i].at, 0, from->fields.at[i].size);
+    return 0;
+}
+
+int ebpf_vm_map_update(ebpf_vm *vm, uint32_t map, const void *key, const void *value,
+                       uint32_t flags) {
+    eb_vmap *to;
+    int status = open_map(vm, map, EB_MAP_RDONLY, &to);
+    if (status)
+        return status;
+    if (!to->kind->update)
+        return to->kind->push ? to->kind->push(vm, to, value, flags) : -to->kind->missing;
+    return key ? to->kind->update(vm, to, key, value, flags, EB_ALL_CPUS) : -EBPF_EFAULT;
+}
+
+int ebpf_vm_map_delete(ebpf_vm *vm, uint32_t map, const void *key) {
+    eb_vmap *from;
+    int status = open_map(vm, map, EB_MAP_RDONLY, &from);
+    if (status)
+        return status;
+    if (!from->kind->remove)
+        return -from->kind->missing;
+    return key ? from->kind->remove(vm, from, key) : -EBPF_EFAULT;
+}
+
+int ebpf_vm_map_take(ebpf_vm *vm, uint32_t map, const void *key, void *value) {
+    eb_vmap *from;
+    int status = open_map(vm, map, EB_MAP_RDONLY | EB_MAP_WRONLY, &from);
+    if (status)
+        return status;
+    if (from->kind->pop)
+        return from->kind->pop(from, value, true);
+    if (from->kind != &eb_kind_hash)
+        return -EBPF_ENOTSUPP;
+    status = ebpf_vm_map_lookup(vm, map, key, value);
+    return status ? status : from->kind->remove(vm, from, key);
+}
+
+int ebpf_vm_map_next(ebpf_vm *vm, uint32_t map, const void *key, void *next) {
+    eb_vmap *in;
+    int status = open_map(vm, map, EB_MAP_WRONLY, &in);
+    if (status)
+        return status;
+    if (!in->kind->next)
+        return -in->kind->missing;
+    return in->kind->next(in, key, next);
+}
+
+int ebpf_vm_map_record(ebpf_vm *vm, uint32_t map, uint32_t *cpu, ebpf_bytes *record) {
+    *record = (ebpf_bytes){NULL, 0};
+    *cpu = 0;
+    if (map >= vm->map_count)
+        return -EBPF_EINVAL;
+    eb_vmap *from = &vm->maps[map];
+    if (from->type == EB_MAP_PERF_EVENT_ARRAY)
+        return eb_perf_read(from, cpu, record) ? 0 : -EBPF_ENOENT;
+    if (from->type == EB_MAP_RINGBUF)
+        return eb_ring_read(vm, from, record) ? 0 : -EBPF_ENOENT;
+    return -EBPF_EINVAL;
+}
+
+int ebpf_vm_map_send(ebpf_vm *vm, uint32_t map, const void *data, uint32_t size) {
+    if (map >= vm->map_count || vm->maps[map].type != EB_MAP_USER_RINGBUF)
+        return -EBPF_EINVAL;
+    return eb_ring_write(vm, &vm->maps[map], data, size);
+}
+
+static int add_inner(ebpf_ctx *ctx, void *args) {
+    ebpf_vm *vm = args;
+    (void)ctx;
+    return eb_vmap_add(vm, vm->maps[vm->adding].inner);
+}
+
+int ebpf_vm_map_new_inner(ebpf_vm *vm, uint32_t map) {
+    if (map >= vm->map_count || !vm->maps[map].inner)
+        return EBPF_E_ARG;
+    vm->adding = map;
+    return eb_guard(vm->ctx, add_inner, vm);
 }

@@ -17,27 +17,42 @@ static uint8_t *refuse(ebpf_vm *vm, enum ebpf_fault reason, uint32_t region, uin
     return NULL;
 }
 
-enum { F_RDONLY_PROG = 1 << 7, F_WRONLY_PROG = 1 << 8 };
+/* Within one value of one entry that is in use, or was when this run began. */
+static uint8_t *reach_value(const ebpf_vm *vm, const eb_vmap *map, uint32_t offset, uint32_t size,
+                            uint32_t *first, uint32_t *limit) {
+    uint32_t value = offset / map->one, inner = offset % map->one, entry = value / map->cpus + 1;
+    *limit = EBPF_FAULT_BOUNDS;
+    if ((uint64_t)inner + size > map->value_size)
+        return NULL;
+    if (!map->bytes) {
+        *limit = EBPF_FAULT_FREED;
+        if (entry > map->used)
+            return NULL;
+        uint32_t state = eb_entry_at(map, entry)->state;
+        if (state != EB_ENTRY_USED && state != vm->runs)
+            return NULL;
+    }
+    *first = offset - inner;
+    *limit = map->value_size;
+    return eb_vmap_value(map, entry) + (size_t)(value % map->cpus) * map->one;
+}
 
-/* An access to a map value must stay within one value of one entry that is in use. */
+/* What a program reaches of a map: one value, or one record that it holds. */
 static uint8_t *reach_map(ebpf_vm *vm, uint32_t region, uint64_t address, uint32_t size,
                           bool write) {
     const eb_vmap *map = &vm->maps[vm->infos[region].index];
-    uint32_t offset = (uint32_t)address, value = offset / map->one, inner = offset % map->one;
-    uint32_t entry = value / map->cpus;
-    if (entry >= map->max_entries || (uint64_t)inner + size > map->value_size)
-        return refuse(vm, EBPF_FAULT_BOUNDS, region, address, size, write);
-    uint8_t *host = eb_vmap_value(map, entry + 1);
+    uint32_t offset = (uint32_t)address, first, limit;
+    uint8_t *host = map->kind->reach ? map->kind->reach(map, offset, size, &first, &limit)
+                                     : reach_value(vm, map, offset, size, &first, &limit);
     if (!host)
-        return refuse(vm, EBPF_FAULT_FREED, region, address, size, write);
-    if (map->flags & (write ? F_RDONLY_PROG : F_WRONLY_PROG))
+        return refuse(vm, (enum ebpf_fault)limit, region, address, size, write);
+    if (map->flags & (write ? EB_MAP_RDONLY_PROG : EB_MAP_WRONLY_PROG))
         return refuse(vm, EBPF_FAULT_READ_ONLY, region, address, size, write);
-    host += (uint64_t)(value % map->cpus) * map->one;
-    vm->window.first = address - inner;
+    vm->window.first = eb_vm_address(region, first);
     vm->window.host = host;
-    vm->window.read = map->flags & F_WRONLY_PROG ? 0 : map->value_size;
-    vm->window.write = map->flags & F_RDONLY_PROG ? 0 : map->value_size;
-    return host + inner;
+    vm->window.read = map->flags & EB_MAP_WRONLY_PROG ? 0 : limit;
+    vm->window.write = map->flags & EB_MAP_RDONLY_PROG ? 0 : limit;
+    return host + (offset - first);
 }
 
 /* The region meant by an address just before region `id`'s first byte or in it. */

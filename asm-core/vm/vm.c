@@ -7,7 +7,8 @@
 
 _Static_assert(sizeof(ebpf_vm_state) == 128, "hosts read it by offset");
 _Static_assert(offsetof(ebpf_vm_state, slot) == 116, "hosts read it by offset");
-_Static_assert(sizeof(ebpf_vm_inputs) == 80, "hosts write it by offset");
+_Static_assert(sizeof(ebpf_vm_inputs) == 104, "hosts write it by offset");
+_Static_assert(sizeof(ebpf_vm_effects) == 40, "hosts read it by offset");
 _Static_assert(offsetof(ebpf_vm_inputs, comm) == 64, "hosts write it by offset");
 _Static_assert(sizeof(ebpf_vm_fault) == 48, "hosts read it by offset");
 _Static_assert(offsetof(ebpf_vm_fault, column) == 40, "hosts read it by offset");
@@ -83,9 +84,7 @@ static void show(ebpf_vm *vm) {
     eb_vm_place(vm, &vm->state.section, &vm->state.slot);
 }
 
-int ebpf_vm_start(ebpf_vm *vm, uint32_t program, void *mem, uint32_t size, uint32_t flags) {
-    if (program >= vm->programs.len || (size && !mem))
-        return EBPF_E_ARG;
+void eb_vm_begin(ebpf_vm *vm, uint32_t op, void *mem, uint32_t size, uint32_t flags) {
     while (vm->depth)
         eb_vm_frame_close(vm);
     memset(vm->stack, 0, EBPF_VM_FRAMES * EBPF_VM_FRAME_SIZE);
@@ -99,14 +98,23 @@ int ebpf_vm_start(ebpf_vm *vm, uint32_t program, void *mem, uint32_t size, uint3
     vm->state.stop = 0;
     vm->state.helper = 0;
     vm->may_goto = MAY_GOTO_LOOPS;
-    vm->pc = vm->programs.at[program].op;
+    vm->effects = (ebpf_vm_effects){0};
+    vm->pc = op;
     vm->helper = 0;
     vm->go = EB_GO_ON;
+    vm->runs = vm->runs + 1 < EB_ENTRY_USED ? vm->runs + 1 : 1;
+    vm->window.read = vm->window.write = 0;
     vm->tail_calls = 0;
     vm->fault = (ebpf_vm_fault){0};
     vm->fault_text = (eb_str){0};
     vm->running = true;
     show(vm);
+}
+
+int ebpf_vm_start(ebpf_vm *vm, uint32_t program, void *mem, uint32_t size, uint32_t flags) {
+    if (program >= vm->programs.len || (size && !mem))
+        return EBPF_E_ARG;
+    eb_vm_begin(vm, vm->programs.at[program].op, mem, size, flags);
     return EBPF_OK;
 }
 
@@ -168,6 +176,10 @@ ebpf_vm_inputs *ebpf_vm_inputs_of(ebpf_vm *vm) {
     return &vm->inputs;
 }
 
+const ebpf_vm_effects *ebpf_vm_effects_of(const ebpf_vm *vm) {
+    return &vm->effects;
+}
+
 const ebpf_vm_fault *ebpf_vm_fault_of(const ebpf_vm *vm) {
     return &vm->fault;
 }
@@ -178,9 +190,9 @@ int ebpf_vm_fault_text(const ebpf_vm *vm, ebpf_bytes *text) {
 }
 
 int ebpf_vm_host_helper(ebpf_vm *vm, uint32_t id, uint32_t on) {
-    if (!ebpf_helper_name(id))
+    if (!ebpf_vm_helper_name(vm, id))
         return EBPF_E_ARG;
-    vm->helpers[id] = on ? eb_help_host : eb_helpers[id];
+    vm->helpers[id] = on || id >= EB_KFUNCS_END ? eb_help_host : eb_helpers[id];
     return EBPF_OK;
 }
 
@@ -218,72 +230,4 @@ int ebpf_vm_section(ebpf_vm *vm, const char *name, uint32_t size, ebpf_bytes *ou
         return EBPF_OK;
     }
     return EBPF_E_ARG;
-}
-
-/* ---- maps ---- */
-
-uint32_t ebpf_vm_map_count(const ebpf_vm *vm) {
-    return vm->map_count;
-}
-
-int ebpf_vm_map_find(const ebpf_vm *vm, const char *name, uint32_t size) {
-    for (uint32_t i = 0; i < vm->map_count; i++)
-        if (eb_str_eq(vm->maps[i].name, (eb_str){name, size}))
-            return (int)i;
-    return EBPF_E_ARG;
-}
-
-int ebpf_vm_map_name(const ebpf_vm *vm, uint32_t map, ebpf_bytes *name) {
-    if (map >= vm->map_count)
-        return EBPF_E_ARG;
-    *name = (ebpf_bytes){vm->maps[map].name.at, vm->maps[map].name.len};
-    return EBPF_OK;
-}
-
-static uint32_t host_value_size(const eb_vmap *map) {
-    return map->per_cpu ? map->stride : map->value_size;
-}
-
-int ebpf_vm_map_info(const ebpf_vm *vm, uint32_t map, ebpf_vm_map *out) {
-    if (map >= vm->map_count)
-        return EBPF_E_ARG;
-    const eb_vmap *from = &vm->maps[map];
-    *out = (ebpf_vm_map){.type = from->type,
-                         .key_size = from->key_size,
-                         .value_size = from->value_size,
-                         .host_value_size = host_value_size(from),
-                         .max_entries = from->max_entries,
-                         .count = from->count,
-                         .flags = from->flags};
-    return EBPF_OK;
-}
-
-int ebpf_vm_map_lookup(ebpf_vm *vm, uint32_t map, const void *key, void *value) {
-    if (map >= vm->map_count)
-        return -EBPF_EINVAL;
-    const eb_vmap *from = &vm->maps[map];
-    uint32_t entry = eb_vmap_find(from, key);
-    if (!entry)
-        return -EBPF_ENOENT;
-    memcpy(value, eb_vmap_value(from, entry), host_value_size(from));
-    return 0;
-}
-
-int ebpf_vm_map_update(ebpf_vm *vm, uint32_t map, const void *key, const void *value,
-                       uint32_t flags) {
-    if (map >= vm->map_count)
-        return -EBPF_EINVAL;
-    return eb_vmap_update(vm, &vm->maps[map], key, value, flags, EB_ALL_CPUS);
-}
-
-int ebpf_vm_map_delete(ebpf_vm *vm, uint32_t map, const void *key) {
-    if (map >= vm->map_count)
-        return -EBPF_EINVAL;
-    return eb_vmap_delete(vm, &vm->maps[map], key);
-}
-
-int ebpf_vm_map_next(ebpf_vm *vm, uint32_t map, const void *key, void *next) {
-    if (map >= vm->map_count)
-        return -EBPF_EINVAL;
-    return eb_vmap_next(&vm->maps[map], key, next);
 }

@@ -12,19 +12,27 @@
 #include "ebpf_vm.h"
 #include "insn.h"
 #include "object.h"
+#include "vmap.h"
 
 enum {
     EB_REGION_CONTEXT = 1,
     EB_REGION_STACK = 2,
     EB_REGION_CODE = EB_REGION_STACK + EBPF_VM_FRAMES,
     EB_REGION_HANDLES,
-    EB_REGION_FIRST /* data sections, then maps */
+    EB_REGION_SCRATCH, /* keys and the like that callbacks get, a piece per frame */
+    EB_REGION_FIRST    /* data sections, then maps */
 };
 
+/* Numbers of helpers, then of kernel functions that the VM has, then of those that the object calls
+ * and the host must have. */
 enum {
 #define HELPER(id, name, major, minor, vm) EB_HELPER_##name = id,
 #include "helper.def"
-    EB_HELPERS /* one past the last number */
+    EB_HELPERS,
+    EB_KFUNC_BEFORE = EB_HELPERS - 1,
+#define KFUNC(name, vm) EB_KFUNC_##name,
+#include "kfunc.def"
+    EB_KFUNCS_END
 };
 
 typedef struct eb_region {
@@ -88,31 +96,19 @@ struct eb_vm_callback {
     uint64_t done, most, argument;
 };
 
+/* A bpf_timer of a map's value; the value holds its number. */
+typedef struct eb_timer {
+    uint64_t address; /* 0: its value is gone */
+    uint64_t deadline, callback;
+    uint32_t map, entry;
+    bool armed;
+} eb_timer;
+
 typedef struct eb_vm_frame {
     uint32_t ret; /* the operation to return to; EB_NO_OP: to the helper that waits in `call` */
     uint64_t saved[4];
     eb_vm_callback call;
 } eb_vm_frame;
-
-typedef struct eb_vmap {
-    eb_str name;
-    uint32_t type, key_size, value_size, max_entries, flags;
-    uint32_t region;
-    bool hash, lru, per_cpu;
-    bool big;        /* byte order of an array's index */
-    uint32_t cpus;   /* values per entry */
-    uint32_t one;    /* value_size rounded up to 8 */
-    uint32_t stride; /* the values of one entry */
-    uint32_t record; /* entry header, key and values in memory */
-    uint32_t count;
-    uint32_t chunk_bits;
-    uint8_t **chunks;
-    /* hashes only; entry numbers count from 1, 0 is none */
-    uint32_t used, free_list;
-    uint32_t oldest, newest;
-    uint32_t *heads;
-    uint32_t mask;
-} eb_vmap;
 
 /* Where control goes after a helper, unless to the next instruction. */
 enum { EB_GO_ON, EB_GO_HOST, EB_GO_TAIL, EB_GO_CALLBACK };
@@ -139,12 +135,17 @@ struct ebpf_vm {
     EB_VEC(eb_str) texts; /* of operations that only fault */
     eb_vm_frame frames[EBPF_VM_FRAMES];
     uint8_t *stack;
-    int64_t credit;    /* of the fast loop: what is left, counted from the first operation */
+    int64_t credit; /* of the fast loop: what is left, counted from the first operation */
+    uint8_t *scratch;
+    uint32_t scratch_size; /* of each frame's piece */
+    EB_VEC(eb_timer) timers;
     uint64_t left;     /* of the last loop's instructions */
     uint32_t may_goto; /* how many more times may_goto falls through */
 
     eb_vmap *maps;
     uint32_t map_count, cpus;
+    uint32_t runs;   /* how many have started */
+    uint32_t adding; /* the map of maps that gets a new map to hold */
     struct {
         uint64_t first; /* address of the map value that was used last */
         uint32_t read, write;
@@ -154,12 +155,14 @@ struct ebpf_vm {
 
     eb_helper **helpers; /* by number; eb_help_host: the host's */
     uint32_t helper_count;
-    uint32_t helper; /* the one that runs now, or 0 */
-    uint32_t go;     /* EB_GO_..., set by a helper */
-    uint32_t go_op;  /* EB_GO_TAIL: the program's first operation */
+    EB_VEC(eb_str) foreign; /* names of kernel functions from EB_KFUNCS_END on */
+    uint32_t helper;        /* the one that runs now, or 0 */
+    uint32_t go;            /* EB_GO_..., set by a helper */
+    uint32_t go_op;         /* EB_GO_TAIL: the program's first operation */
     uint32_t tail_calls;
     eb_vm_callback callback; /* EB_GO_CALLBACK: what to call */
     ebpf_vm_inputs inputs;
+    ebpf_vm_effects effects;
     ebpf_vm_fault fault;
     eb_str fault_text;
     eb_buf printk;
@@ -178,6 +181,12 @@ static inline uint64_t eb_vm_address(uint32_t region, uint32_t offset) {
 
 /* load.c: code, data and maps of the object; EBPF_E_INPUT with diagnostics. */
 int eb_vm_load(ebpf_vm *vm);
+/* Name region `id`; nothing of it can be accessed without a closer look. */
+void eb_vm_set_region(ebpf_vm *vm, uint32_t id, uint32_t kind, uint32_t index, eb_str name,
+                      uint64_t size);
+
+/* vm.c: stand before operation `op`; see ebpf_vm_start. */
+void eb_vm_begin(ebpf_vm *vm, uint32_t op, void *mem, uint32_t size, uint32_t flags);
 
 /* run_fast.c, run_exact.c (both unfold loop.h): run until a stop, and keep count in the state. The
  * fast one is little-endian and counts at jumps only; it returns 0 when the budget left might end
@@ -208,31 +217,36 @@ void eb_vm_place(const ebpf_vm *vm, uint32_t *section, uint32_t *slot);
 /* Complete vm->fault with the place of vm->pc and add the diagnostic. */
 void eb_vm_fault_report(ebpf_vm *vm);
 
-/* maps.c */
-int eb_vmap_new(ebpf_vm *vm, eb_vmap *map, const eb_map_def *def);
-/* 1 + the number of the entry with that key, or 0. */
-uint32_t eb_vmap_find(const eb_vmap *map, const uint8_t *key);
-/* As a program's lookup: 1 + entry, which LRU maps then keep longest. */
-uint32_t eb_vmap_use(eb_vmap *map, const uint8_t *key);
-/* The values of entry number `entry` - 1 (all CPUs'), or NULL when it is not in use. */
-uint8_t *eb_vmap_value(const eb_vmap *map, uint32_t entry);
-/* 0 or -errno; `cpu` is the one whose value is set, or EB_ALL_CPUS. */
-int eb_vmap_update(ebpf_vm *vm, eb_vmap *map, const uint8_t *key, const uint8_t *value,
-                   uint64_t flags, uint32_t cpu);
-int eb_vmap_delete(ebpf_vm *vm, eb_vmap *map, const uint8_t *key);
-int eb_vmap_next(const eb_vmap *map, const uint8_t *key, uint8_t *next);
-
-#define EB_ALL_CPUS UINT32_MAX
-
 /* helper*.c: one function per helper that the VM has, named in helper.def. */
 #define HELPER(id, name, major, minor, vm) eb_helper eb_help_##vm;
 #include "helper.def"
-extern eb_helper *const eb_helpers[EB_HELPERS];
+#define KFUNC(name, vm) eb_helper eb_help_##vm;
+#include "kfunc.def"
+extern eb_helper *const eb_helpers[EB_KFUNCS_END];
+/* The number of the kernel function so called, or 0. */
+uint32_t eb_kfunc_find(eb_str name);
 
-/* The map that a helper's argument names, or NULL and the fault. */
-eb_vmap *eb_vm_map_argument(ebpf_vm *vm, uint64_t handle);
+/* The map that a helper's argument names, of one of `types`, or NULL and the fault. */
+eb_vmap *eb_vm_map_argument(ebpf_vm *vm, uint64_t handle, uint64_t types);
+/* The address of an entry's value (this CPU's; the map itself that it holds), or 0 for entry 0. */
+uint64_t eb_vm_value_address(const ebpf_vm *vm, const eb_vmap *map, uint32_t entry);
+/* For messages; never NULL. */
+const char *eb_vm_helper_name(const ebpf_vm *vm, uint32_t id);
 /* The CPU that the program runs on. */
 uint32_t eb_vm_cpu(const ebpf_vm *vm);
+
+/* helper_dynptr.c: a dynptr in the program's memory, read and written. */
+typedef struct eb_dynptr {
+    uint64_t data; /* 0: null */
+    uint32_t size, offset, type;
+    bool read_only;
+} eb_dynptr;
+
+enum { EB_DYNPTR_LOCAL = 1, EB_DYNPTR_RINGBUF = 2, EB_DYNPTR_SKB = 3, EB_DYNPTR_XDP = 4 };
+enum { EB_DYNPTR_SIZE = 16, EB_DYNPTR_MOST = (1 << 24) - 1 };
+
+bool eb_vm_dynptr(ebpf_vm *vm, uint64_t address, eb_dynptr *out);
+bool eb_vm_dynptr_set(ebpf_vm *vm, uint64_t address, uint64_t data, uint32_t size, uint32_t type);
 
 /* helper_call.c: the operation to run after a helper that set vm->go (which is cleared), or
  * EB_NO_OP and the fault; `ret` is the one behind the call. */
