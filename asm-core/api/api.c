@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "assemble.h"
+#include "btf_dump.h"
 #include "core.h"
 #include "guard.h"
 
@@ -192,20 +193,9 @@ typedef struct relocate_args {
 
 static int read_target(ebpf_ctx *ctx, const ebpf_core_target *target, const eb_btf *base,
                        eb_core_target *out) {
-    ebpf_object *obj = NULL;
     eb_btf *btf = NULL;
-    int status;
     out->name = eb_str_copy(&ctx->arena, (eb_str){target->name, target->name_size});
-    if (target->size >= 4 && memcmp(target->bytes, "\177ELF", 4) == 0) {
-        status = eb_elf_read(ctx, out->name, target->bytes, target->size, &obj);
-        btf = obj ? obj->btf : NULL;
-    } else {
-        status = eb_btf_read(ctx, out->name, target->bytes, target->size, base, &btf);
-    }
-    if (status == EBPF_OK && !btf) {
-        eb_diag_input(ctx, EB_DIAG_BAD_BTF, out->name, -1, "the file has no .BTF section");
-        status = EBPF_E_INPUT;
-    }
+    int status = eb_btf_open(ctx, out->name, target->bytes, target->size, base, &btf);
     out->btf = btf;
     return status;
 }
@@ -233,4 +223,114 @@ int ebpf_object_relocate(ebpf_ctx *ctx, ebpf_object *obj, const ebpf_core_target
     if (!count || format < EBPF_CORE_TEXT || format > EBPF_CORE_JSON)
         return EBPF_E_ARG;
     return eb_guard(ctx, run_relocate, &(relocate_args){obj, targets, count, format, report});
+}
+
+/* ---- BTF ---- */
+
+typedef struct btf_args {
+    eb_str name;
+    const uint8_t *bytes;
+    size_t size;
+    const ebpf_btf *btf; /* or the base */
+    uint32_t kinds, id;
+    const uint32_t *roots;
+    uint32_t root_count;
+    int format;
+    ebpf_btf **out;
+    ebpf_bytes *text;
+    int64_t found;
+} btf_args;
+
+static int run_btf_read(ebpf_ctx *ctx, void *args) {
+    btf_args *a = args;
+    return eb_btf_open(ctx, eb_str_copy(&ctx->arena, a->name), a->bytes, a->size, a->btf, a->out);
+}
+
+int ebpf_btf_read(ebpf_ctx *ctx, const char *name, size_t name_size, const void *bytes, size_t size,
+                  const ebpf_btf *base, ebpf_btf **out) {
+    btf_args args = {
+        .name = {name, name_size}, .bytes = bytes, .size = size, .btf = base, .out = out};
+    *out = NULL;
+    return eb_guard(ctx, run_btf_read, &args);
+}
+
+uint32_t ebpf_btf_count(const ebpf_btf *btf) {
+    return btf->count;
+}
+
+uint32_t ebpf_btf_first(const ebpf_btf *btf) {
+    return btf->first;
+}
+
+static int run_btf_find(ebpf_ctx *ctx, void *args) {
+    btf_args *a = args;
+    (void)ctx;
+    a->found = eb_btf_next(a->btf, a->kinds, a->name, a->id);
+    return EBPF_OK;
+}
+
+int64_t ebpf_btf_find(ebpf_ctx *ctx, const ebpf_btf *btf, uint32_t kinds, const char *name,
+                      size_t name_size, uint32_t after) {
+    btf_args args = {.name = {name, name_size}, .btf = btf, .kinds = kinds, .id = after};
+    int status = eb_guard(ctx, run_btf_find, &args);
+    return status ? status : args.found;
+}
+
+static int run_btf_enumerator(ebpf_ctx *ctx, void *args) {
+    btf_args *a = args;
+    uint32_t number;
+    (void)ctx;
+    a->found = eb_btf_enumerator(a->btf, a->name, &number);
+    return EBPF_OK;
+}
+
+int64_t ebpf_btf_find_enumerator(ebpf_ctx *ctx, const ebpf_btf *btf, const char *name,
+                                 size_t name_size) {
+    btf_args args = {.name = {name, name_size}, .btf = btf};
+    int status = eb_guard(ctx, run_btf_enumerator, &args);
+    return status ? status : args.found;
+}
+
+static int run_btf_dump(ebpf_ctx *ctx, void *args) {
+    btf_args *a = args;
+    eb_buf text = {.arena = &ctx->arena};
+    int status = EBPF_OK;
+    if (a->format == EBPF_BTF_C)
+        status = eb_btf_dump_c(ctx, EB_STR("BTF"), a->btf, a->roots, a->root_count, &text);
+    else if (a->format == EBPF_BTF_RAW)
+        eb_btf_dump_raw(a->btf, a->roots, a->root_count, &text);
+    else
+        eb_btf_dump_json(a->btf, a->roots, a->root_count, &text);
+    *a->text = bytes_of(&text);
+    return status;
+}
+
+int ebpf_btf_dump(ebpf_ctx *ctx, const ebpf_btf *btf, int format, const uint32_t *roots,
+                  uint32_t root_count, ebpf_bytes *text) {
+    if (format < EBPF_BTF_C || format > EBPF_BTF_JSON)
+        return EBPF_E_ARG;
+    for (uint32_t i = 0; i < root_count; i++)
+        if (!roots[i] || roots[i] >= btf->count)
+            return EBPF_E_ARG;
+    btf_args args = {
+        .btf = btf, .format = format, .roots = roots, .root_count = root_count, .text = text};
+    return eb_guard(ctx, run_btf_dump, &args);
+}
+
+static int run_btf_spell(ebpf_ctx *ctx, void *args) {
+    btf_args *a = args;
+    eb_buf text = {.arena = &ctx->arena};
+    eb_btf_spell(a->btf, a->id, &text);
+    *a->text = bytes_of(&text);
+    return EBPF_OK;
+}
+
+int ebpf_btf_spell(ebpf_ctx *ctx, const ebpf_btf *btf, uint32_t id, ebpf_bytes *text) {
+    if (id >= btf->count)
+        return EBPF_E_ARG;
+    return eb_guard(ctx, run_btf_spell, &(btf_args){.btf = btf, .id = id, .text = text});
+}
+
+uint32_t ebpf_btf_size(const ebpf_btf *btf, uint32_t id) {
+    return eb_btf_size(btf, id);
 }

@@ -15,7 +15,8 @@ enum { BTFS_MOST = 512 }; /* files after --btf */
 
 typedef struct options {
     const char *file, *out, *prog, *mem, *ctx;
-    int dialect, endian;
+    const char *base, *root;
+    int dialect, endian, format;
     uint64_t budget;
     const char *btf[BTFS_MOST];
     int btfs;
@@ -40,14 +41,19 @@ int report(ebpf_ctx *ctx, const options *opt, int status);
 /* The input as an object: ELF, bare instructions with --raw, assembly otherwise. */
 int load_object(ebpf_ctx *ctx, const options *opt, const blob *file, ebpf_object **out);
 
+/* Read the file, make a context, do `work` in it; the exit status. */
+typedef int worker(ebpf_ctx *ctx, const options *opt, const blob *file);
+int with_file(const options *opt, worker *work);
+/* What diagnostics call the input. */
+const char *input_name(const char *path);
+/* `text` to -o, or to standard output; the exit status. */
+int put_out(const options *opt, const ebpf_bytes *text);
+
 int verb_as(const options *opt);
 int verb_dis(const options *opt);
 int verb_sim(const options *opt);
 int verb_info(const options *opt);
 int verb_core(const options *opt);
-
-/* Read the file, make a context, do `work` in it; returns the exit status. */
-typedef int worker(ebpf_ctx *ctx, const options *opt, const blob *file);
-int with_file(const options *opt, worker *work);
+int verb_btf(const options *opt);
 
 #endif

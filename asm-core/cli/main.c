@@ -6,23 +6,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { AS = 1, DIS = 2, SIM = 4, INFO = 8, CORE = 16 };
+enum { AS = 1, DIS = 2, SIM = 4, INFO = 8, CORE = 16, TYPES = 32 };
 
 static const struct verb {
     const char *name;
     int bit;
     int (*run)(const options *opt);
     const char *help;
+    const char *action; /* the word between verb and FILE, where there is one */
 } verbs[] = {
-    {"as", AS, verb_as, "assemble FILE into an object (FILE.o, or -o OUT)"},
-    {"dis", DIS, verb_dis, "disassemble an object; the text assembles again"},
-    {"sim", SIM, verb_sim, "run a program in the VM; the last word printed is r0"},
-    {"info", INFO, verb_info, "describe an object as JSON"},
-    {"core", CORE, verb_core, "list CO-RE relocations against BTF; -o writes the relocated object"},
+    {"as", AS, verb_as, "assemble FILE into an object (FILE.o, or -o OUT)", NULL},
+    {"dis", DIS, verb_dis, "disassemble an object; the text assembles again", NULL},
+    {"sim", SIM, verb_sim, "run a program in the VM; the last word printed is r0", NULL},
+    {"info", INFO, verb_info, "describe an object as JSON", NULL},
+    {"core", CORE, verb_core, "list CO-RE relocations against BTF; -o writes the relocated object",
+     NULL},
+    {"btf", TYPES, verb_btf, "show the types of BTF, or of an ELF file that has some", "dump"},
 };
 enum { VERBS = sizeof verbs / sizeof *verbs };
 
-typedef enum kind { FLAG, TEXT, DIALECT, ENDIAN, NUMBER, BTF } kind;
+typedef enum kind { FLAG, TEXT, DIALECT, ENDIAN, FORMAT, NUMBER, BTF } kind;
 
 static const struct option {
     const char *name, *argument;
@@ -31,7 +34,7 @@ static const struct option {
     size_t offset;
     const char *help;
 } option_table[] = {
-    {"-o", "OUT", AS | DIS | INFO | CORE, TEXT, offsetof(options, out),
+    {"-o", "OUT", AS | DIS | INFO | CORE | TYPES, TEXT, offsetof(options, out),
      "write to OUT (- is standard output)"},
     {"--dialect", "D", AS | DIS | SIM | INFO, DIALECT, offsetof(options, dialect),
      "llvm (r0 = 1) or ubpf (mov %r0, 1); llvm when not given"},
@@ -59,7 +62,13 @@ static const struct option {
      "stop after N instructions; 100000000 when not given"},
     {"--btf", "FILE", CORE, BTF, offsetof(options, btf),
      "BTF to relocate against, /sys/kernel/btf/vmlinux when not given; again: its modules"},
-    {"--json", NULL, AS | DIS | SIM | INFO, FLAG, offsetof(options, json),
+    {"--format", "F", TYPES, FORMAT, offsetof(options, format),
+     "c (a header), raw (a line per type) or json; c when not given"},
+    {"--base", "FILE", TYPES, TEXT, offsetof(options, base),
+     "the BTF that split BTF, a module's, stands on"},
+    {"--root", "NAME|ID,...", TYPES, TEXT, offsetof(options, root),
+     "these types only; in C with what they need"},
+    {"--json", NULL, AS | DIS | SIM | INFO | TYPES, FLAG, offsetof(options, json),
      "diagnostics as JSON on standard output"},
     {"--json", NULL, CORE, FLAG, offsetof(options, json), "the list as JSON"},
 };
@@ -76,7 +85,8 @@ static void print_usage(FILE *out) {
 }
 
 static void print_verb(const struct verb *verb) {
-    printf("usage: bpfc %s FILE [OPTION...]\n\n%s\n\n", verb->name, verb->help);
+    printf("usage: bpfc %s%s%s FILE [OPTION...]\n\n%s\n\n", verb->name, verb->action ? " " : "",
+           verb->action ? verb->action : "", verb->help);
     for (int i = 0; i < OPTIONS; i++) {
         char left[40];
         if (!(option_table[i].verbs & verb->bit))
@@ -103,6 +113,7 @@ static int word_index(const char *word, const char *const *words, int count) {
 /* Store `argument` where option `o` wants it; false when it is not of its kind. */
 static bool store(const struct option *o, const char *argument, options *opt) {
     static const char *const dialects[] = {"llvm", "ubpf"}, *const endians[] = {"little", "big"};
+    static const char *const formats[] = {"c", "raw", "json"};
     void *at = (char *)opt + o->offset;
     char *end;
     switch (o->kind) {
@@ -123,6 +134,9 @@ static bool store(const struct option *o, const char *argument, options *opt) {
             return false;
         opt->btf[opt->btfs++] = argument;
         return true;
+    case FORMAT:
+        *(int *)at = word_index(argument, formats, 3);
+        return *(int *)at >= 0;
     default:
         errno = 0;
         *(uint64_t *)at = strtoull(argument, &end, 0);
@@ -139,6 +153,7 @@ static const struct option *find_option(const struct verb *verb, const char *wor
 
 static int run_verb(const struct verb *verb, int argc, char **argv) {
     options opt = {.budget = 100000000};
+    bool acts = !verb->action;
     for (int i = 0; i < argc; i++) {
         const char *word = argv[i];
         if (strcmp(word, "--help") == 0) {
@@ -146,6 +161,12 @@ static int run_verb(const struct verb *verb, int argc, char **argv) {
             return 0;
         }
         if (word[0] != '-' || !word[1]) {
+            if (!acts && strcmp(word, verb->action) != 0)
+                return usage_error("unknown action", word);
+            if (!acts) {
+                acts = true;
+                continue;
+            }
             if (opt.file)
                 return usage_error("one FILE at a time, not also", word);
             opt.file = word;
@@ -161,6 +182,8 @@ static int run_verb(const struct verb *verb, int argc, char **argv) {
             return EXIT_USAGE;
         }
     }
+    if (!acts)
+        return usage_error("an action is missing behind", verb->name);
     if (!opt.file)
         return usage_error("a FILE is missing", NULL);
     return verb->run(&opt);

@@ -33,7 +33,7 @@ int report(ebpf_ctx *ctx, const options *opt, int status) {
 }
 
 int load_object(ebpf_ctx *ctx, const options *opt, const blob *file, ebpf_object **out) {
-    const char *name = strcmp(opt->file, "-") == 0 ? "<stdin>" : opt->file;
+    const char *name = input_name(opt->file);
     if (opt->raw)
         return ebpf_object_from_raw(ctx, name, strlen(name), file->data, file->size, opt->endian,
                                     out);
@@ -41,6 +41,10 @@ int load_object(ebpf_ctx *ctx, const options *opt, const blob *file, ebpf_object
         return ebpf_object_read(ctx, name, strlen(name), file->data, file->size, out);
     return ebpf_assemble(ctx, name, strlen(name), file->data, file->size, opt->dialect, opt->endian,
                          out);
+}
+
+const char *input_name(const char *path) {
+    return strcmp(path, "-") == 0 ? "<stdin>" : path;
 }
 
 int with_file(const options *opt, worker *work) {
@@ -75,7 +79,7 @@ static char *object_path(const options *opt) {
 static int work_as(ebpf_ctx *ctx, const options *opt, const blob *file) {
     ebpf_object *obj;
     ebpf_bytes elf;
-    const char *name = strcmp(opt->file, "-") == 0 ? "<stdin>" : opt->file;
+    const char *name = input_name(opt->file);
     int status = ebpf_assemble(ctx, name, strlen(name), file->data, file->size, opt->dialect,
                                opt->endian, &obj);
     if (status == EBPF_OK)
@@ -103,14 +107,14 @@ int verb_as(const options *opt) {
 
 /* ---- dis, info ---- */
 
-static int put_out(const options *opt, const ebpf_bytes *text) {
+int put_out(const options *opt, const ebpf_bytes *text) {
     return write_file(opt->out ? opt->out : "-", text->data, text->size) ? 0 : EXIT_INPUT;
 }
 
 static int work_dis(ebpf_ctx *ctx, const options *opt, const blob *file) {
     ebpf_object *obj;
     ebpf_bytes text;
-    const char *name = strcmp(opt->file, "-") == 0 ? "<stdin>" : opt->file;
+    const char *name = input_name(opt->file);
     uint32_t flags = (opt->bytes ? EBPF_DIS_RAW : 0u) | (opt->numeric ? EBPF_DIS_NUMERIC : 0u) |
                      (opt->hex ? EBPF_DIS_HEX : 0u) | (opt->source ? EBPF_DIS_SOURCE : 0u) |
                      (opt->objdump ? EBPF_DIS_OBJDUMP : 0u) | (opt->relocs ? EBPF_DIS_RELOCS : 0u) |

@@ -142,6 +142,45 @@ enum ebpf_core_format { EBPF_CORE_TEXT = 0, EBPF_CORE_JSON = 1 };
  * empty. */
 EBPF_API int ebpf_object_relocate(ebpf_ctx *ctx, ebpf_object *obj, const ebpf_core_target *targets,
                                   uint32_t count, int format, ebpf_bytes *report);
+/* ---- BTF ---- */
+
+typedef struct eb_btf ebpf_btf; /* types, by themselves or on a base; owned by its context */
+
+/* Read BTF from its bytes or from an ELF file of any machine that has a section .BTF. `base` is
+ * what split BTF (a kernel module's) stands on, or NULL; it belongs to the same context. The bytes
+ * are not copied: they must stay until the context is freed. */
+EBPF_API int ebpf_btf_read(ebpf_ctx *ctx, const char *name, size_t name_size, const void *bytes,
+                           size_t size, const ebpf_btf *base, ebpf_btf **out);
+
+/* One past the largest type id, the base's included; ids count from 1. */
+EBPF_API uint32_t ebpf_btf_count(const ebpf_btf *btf);
+/* The id of its first own type: 1, or one past the base's last. */
+EBPF_API uint32_t ebpf_btf_first(const ebpf_btf *btf);
+
+/* The first type behind `after` (0: of all) that has this name and one of the kinds whose bits
+ * (1 << number, enum btf_kind of the kernel) are set. 0 when there is none, or a negative status.
+ */
+EBPF_API int64_t ebpf_btf_find(ebpf_ctx *ctx, const ebpf_btf *btf, uint32_t kinds, const char *name,
+                               size_t name_size, uint32_t after);
+/* The enum that has an enumerator of this name; 0 or a negative status as above. */
+EBPF_API int64_t ebpf_btf_find_enumerator(ebpf_ctx *ctx, const ebpf_btf *btf, const char *name,
+                                          size_t name_size);
+
+enum ebpf_btf_format {
+    EBPF_BTF_C = 0,   /* a header that compiles to the same layout; what the roots need, too */
+    EBPF_BTF_RAW = 1, /* a line per type, as bpftool has them */
+    EBPF_BTF_JSON = 2 /* { types: [{ id, kind, name, ... }] }, bpftool's keys */
+};
+
+/* The types `roots`, or all when there are none (but C: without those of the base), as text. */
+EBPF_API int ebpf_btf_dump(ebpf_ctx *ctx, const ebpf_btf *btf, int format, const uint32_t *roots,
+                           uint32_t root_count, ebpf_bytes *text);
+
+/* A type's name as C spells it: "const struct task_struct *". EBPF_E_ARG for an id that is not
+ * there. */
+EBPF_API int ebpf_btf_spell(ebpf_ctx *ctx, const ebpf_btf *btf, uint32_t id, ebpf_bytes *text);
+/* Its size in bytes; 0 for what has none. */
+EBPF_API uint32_t ebpf_btf_size(const ebpf_btf *btf, uint32_t id);
 
 EBPF_API const char *ebpf_version(void);
 

@@ -8,10 +8,8 @@
 enum { POINTER_SIZE = 8 };
 
 const eb_btf_layout eb_btf_layouts[EB_BTF_KINDS] = {
-    [EB_BTF_INT] = {4, 0},     [EB_BTF_ARRAY] = {12, 0},   [EB_BTF_STRUCT] = {0, 12},
-    [EB_BTF_UNION] = {0, 12},  [EB_BTF_ENUM] = {0, 8},     [EB_BTF_FUNC_PROTO] = {0, 8},
-    [EB_BTF_VAR] = {4, 0},     [EB_BTF_DATASEC] = {0, 12}, [EB_BTF_DECL_TAG] = {4, 0},
-    [EB_BTF_ENUM64] = {0, 12},
+#define BTF(id, number, own, each) [number] = {own, each},
+#include "btf.def"
 };
 
 /* ---- one type ---- */

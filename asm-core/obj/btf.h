@@ -16,25 +16,8 @@
 
 typedef enum eb_btf_kind {
     EB_BTF_VOID = 0,
-    EB_BTF_INT = 1,
-    EB_BTF_PTR = 2,
-    EB_BTF_ARRAY = 3,
-    EB_BTF_STRUCT = 4,
-    EB_BTF_UNION = 5,
-    EB_BTF_ENUM = 6,
-    EB_BTF_FWD = 7,
-    EB_BTF_TYPEDEF = 8,
-    EB_BTF_VOLATILE = 9,
-    EB_BTF_CONST = 10,
-    EB_BTF_RESTRICT = 11,
-    EB_BTF_FUNC = 12,
-    EB_BTF_FUNC_PROTO = 13,
-    EB_BTF_VAR = 14,
-    EB_BTF_DATASEC = 15,
-    EB_BTF_FLOAT = 16,
-    EB_BTF_DECL_TAG = 17,
-    EB_BTF_TYPE_TAG = 18,
-    EB_BTF_ENUM64 = 19,
+#define BTF(id, number, own, each) EB_BTF_##id = (number),
+#include "btf.def"
     EB_BTF_KINDS
 } eb_btf_kind;
 
@@ -102,6 +85,9 @@ struct eb_btf {
  * qualifiers and arrays are refused. `bytes` are not copied: they must stay as they are as long as
  * the BTF is used. Returns 0 or EBPF_E_INPUT with a diagnostic. */
 int eb_btf_read(ebpf_ctx *ctx, eb_str input, const uint8_t *bytes, size_t size, const eb_btf *base,
+                eb_btf **out);
+/* The same for a file: BTF, or ELF of any machine with a section .BTF. */
+int eb_btf_open(ebpf_ctx *ctx, eb_str input, const uint8_t *bytes, size_t size, const eb_btf *base,
                 eb_btf **out);
 /* Its own types and strings as .BTF; without those of the base. What was read and not changed comes
  * out as it went in. */

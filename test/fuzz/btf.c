@@ -1,7 +1,7 @@
-/* Any bytes as BTF: what the reader accepts is walked, written and read back the same, and taken as
- * what describes the maps and data of an object. Uses internals, which no entry point reaches with
- * BTF alone. */
-#include "btf.h"
+/* Any bytes as BTF, or ELF with BTF in it: what the reader accepts is walked, dumped in every
+ * format, written and read back the same, stands below split BTF, and is taken as what describes
+ * the maps and data of an object. Uses internals, which no entry point reaches with BTF alone. */
+#include "btf_dump.h"
 #include "fuzz.h"
 #include "guard.h"
 
@@ -64,6 +64,27 @@ static void round_trip(ebpf_ctx *ctx, eb_btf *btf, input in) {
         REQUIRE(same_type(again, btf, id));
 }
 
+/* The input again, on itself. */
+static void split(ebpf_ctx *ctx, const eb_btf *base, input in, eb_buf *text) {
+    eb_btf *btf;
+    text->len = 0;
+    if (eb_btf_read(ctx, EB_STR("split"), in.data, in.size, base, &btf))
+        return;
+    REQUIRE(btf->first == base->count);
+    walk(btf, text);
+    eb_btf_dump_raw(btf, NULL, 0, text);
+}
+
+static void dump(ebpf_ctx *ctx, const eb_btf *btf, eb_buf *text) {
+    text->len = 0;
+    eb_btf_dump_raw(btf, NULL, 0, text);
+    eb_btf_dump_json(btf, NULL, 0, text);
+    uint32_t before = ctx->errors, root = btf->count - 1;
+    int status = eb_btf_dump_c(ctx, EB_STR("fuzz"), btf, NULL, 0, text);
+    REQUIRE((status != EBPF_OK) == (ctx->errors > before));
+    (void)eb_btf_dump_c(ctx, EB_STR("fuzz"), btf, &root, root != 0, text);
+}
+
 static void describe(ebpf_ctx *ctx, eb_btf *btf, input in) {
     static const char *const names[] = {".maps", ".bss", ".data"};
     ebpf_object *obj = eb_object_new(ctx, false);
@@ -84,12 +105,15 @@ static void describe(ebpf_ctx *ctx, eb_btf *btf, input in) {
 static int run(ebpf_ctx *ctx, void *args) {
     input in = *(const input *)args;
     eb_btf *btf;
-    if (eb_btf_read(ctx, EB_STR("fuzz"), in.data, in.size, NULL, &btf)) {
+    if (eb_btf_open(ctx, EB_STR("fuzz"), in.data, in.size, NULL, &btf)) {
         REQUIRE(ctx->errors == 1);
         return EBPF_E_INPUT;
     }
     eb_buf text = {.arena = &ctx->arena};
+    in = (input){btf->input, btf->input_size};
     walk(btf, &text);
+    split(ctx, btf, in, &text);
+    dump(ctx, btf, &text);
     describe(ctx, btf, in);
     round_trip(ctx, btf, in);
     return EBPF_OK;
