@@ -5,11 +5,13 @@
  * of helpers their names. What a relocation names is written by name; section-relative ones go
  * through a temporary label at the start of their section, which the assembler turns into the same
  * relocation again. What no instruction or datum can say of a relocation, .reloc says:
- *   .reloc OFFSET, TYPE, SYMBOL */
+ *   .reloc OFFSET, TYPE, SYMBOL
+ * What .BTF.ext knows of an instruction stands in comments. */
 #include "assemble.h"
 
 #include <string.h>
 
+#include "core.h"
 #include "dis.h"
 #include "kinds.h"
 
@@ -32,7 +34,8 @@ typedef struct dis {
     const eb_section *section;
     const eb_view *view;
     int32_t *targets; /* by slot */
-    uint32_t next_symbol, next_reloc;
+    uint32_t next_symbol, next_reloc, next_line, next_core;
+    eb_str file; /* of the source lines shown last */
 } dis;
 
 static bool is_written(const eb_section *section) {
@@ -371,6 +374,51 @@ static void put_helper_name(dis *d, const ebpf_insn *insn, eb_op op, eb_style *s
     style->imm = (eb_str){room, len + 4};
 }
 
+/* ---- what .BTF.ext says ---- */
+
+static eb_str trimmed(eb_str text) {
+    while (text.len && (text.at[0] == ' ' || text.at[0] == '\t')) {
+        text.at++;
+        text.len--;
+    }
+    return text;
+}
+
+/* The source lines that start at `offset`; one that goes on is not said again. */
+static void put_lines(dis *d, uint64_t offset) {
+    for (; d->next_line < d->section->lines.len; d->next_line++) {
+        const eb_line *line = &d->section->lines.at[d->next_line];
+        if (line->offset > offset)
+            return;
+        bool other_file = !eb_str_eq(line->file, d->file);
+        if (line->offset < offset || (!other_file && d->next_line && line[-1].line == line->line))
+            continue;
+        if (other_file) {
+            eb_buf_str(d->out, EB_STR("\t# "));
+            eb_dis_put_comment(d->out, line->file);
+            eb_buf_byte(d->out, '\n');
+            d->file = line->file;
+        }
+        eb_buf_fmt(d->out, "\t# %u: ", line->line);
+        eb_dis_put_comment(d->out, trimmed(line->text));
+        eb_buf_byte(d->out, '\n');
+    }
+}
+
+/* The CO-RE relocation of the instruction at `offset`, at the end of its line. */
+static void put_core(dis *d, uint64_t offset) {
+    const eb_section *section = d->section;
+    while (d->next_core < section->core.len && section->core.at[d->next_core].offset < offset)
+        d->next_core++;
+    if (d->next_core == section->core.len || section->core.at[d->next_core].offset != offset)
+        return;
+    const eb_core_relo *relo = &section->core.at[d->next_core];
+    eb_buf text = {.arena = &d->obj->ctx->arena};
+    eb_core_spell(d->obj->btf, relo, &text);
+    eb_buf_fmt(d->out, "\t# CO-RE %s ", eb_core_kind_name(relo->kind));
+    eb_dis_put_comment(d->out, (eb_str){(const char *)text.at, text.len});
+}
+
 /* One instruction, or a slot that is none as data; returns its slots. */
 static unsigned put_insn(dis *d, uint64_t slot) {
     uint64_t offset = slot * EBPF_SLOT;
@@ -387,11 +435,17 @@ static unsigned put_insn(dis *d, uint64_t slot) {
         d->next_reloc += ok && reloc->offset == offset && reloc_names(d, reloc, &insn, op, &style);
         put_relocs(d, offset + slots * EBPF_SLOT);
     }
+    if (d->flags & EBPF_DIS_SOURCE)
+        put_lines(d, offset);
     if (d->flags & EBPF_DIS_RAW)
         put_raw(d, bytes, slots);
     eb_buf_byte(d->out, '\t');
     if (!ok) {
-        eb_buf_fmt(d->out, ".quad\t0x%016llx\n", (unsigned long long)eb_get64(bytes, d->obj->big));
+        eb_buf_fmt(d->out, ".quad\t0x%016llx", (unsigned long long)eb_get64(bytes, d->obj->big));
+        const char *why = eb_insn_is_lddw(insn.code)
+                              ? "the second slot of a 64-bit load is missing or holds more"
+                              : eb_insn_why_invalid(d->obj->ctx, &insn);
+        eb_buf_fmt(d->out, "\t# no instruction%s%s\n", why ? ": " : "", why ? why : "");
         return 1;
     }
     int64_t target = relocated ? -1 : target_slot(d->section, &insn, op, slot);
@@ -400,6 +454,8 @@ static unsigned put_insn(dis *d, uint64_t slot) {
     else if (!relocated)
         put_helper_name(d, &insn, op, &style, room);
     eb_insn_print(d->out, d->dialect, op, &insn, &style);
+    if (d->section->core.len)
+        put_core(d, offset);
     eb_buf_byte(d->out, '\n');
     return slots;
 }
@@ -541,7 +597,8 @@ static void open_section(dis *d, uint32_t number) {
     d->number = number;
     d->section = &d->obj->sections.at[number];
     d->view = &d->views[number];
-    d->next_symbol = d->next_reloc = 0;
+    d->next_symbol = d->next_reloc = d->next_line = d->next_core = 0;
+    d->file = (eb_str){0};
 }
 
 static bool has_helper_name(const ebpf_object *obj) {

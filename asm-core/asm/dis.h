@@ -38,7 +38,14 @@ bool eb_dis_is_plain(eb_str name);
 /* `text` as a string literal of the assembler. */
 void eb_dis_put_quoted(eb_buf *out, eb_str text);
 
+/* `text` with spaces for what would end a comment. */
+void eb_dis_put_comment(eb_buf *out, eb_str text);
+
 /* objdump.c: the text of llvm-objdump -d. */
 void eb_objdump(const ebpf_object *obj, uint32_t flags, eb_buf *out);
+
+/* objdump_core.c: a CO-RE relocation as llvm-objdump -r has it: <byte_off> [7] struct s::a (0:0).
+ */
+void eb_objdump_core(const eb_btf *btf, const eb_core_relo *relo, eb_buf *out);
 
 #endif

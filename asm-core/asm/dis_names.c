@@ -128,6 +128,13 @@ void eb_dis_put_quoted(eb_buf *out, eb_str text) {
     eb_buf_byte(out, '"');
 }
 
+void eb_dis_put_comment(eb_buf *out, eb_str text) {
+    uint8_t *at = eb_buf_reserve(out, text.len);
+    for (size_t i = 0; i < text.len; i++)
+        at[i] = (uint8_t)text.at[i] < 0x20 ? ' ' : (uint8_t)text.at[i];
+    out->len += text.len;
+}
+
 static eb_str quoted(eb_arena *arena, eb_str name) {
     eb_buf text = {.arena = arena};
     if (eb_dis_is_plain(name))

@@ -10,6 +10,7 @@
  * and what it prints. */
 #include <string.h>
 
+#include "btf_ext.h"
 #include "dis.h"
 #include "kinds.h"
 #include "sort.h"
@@ -231,6 +232,17 @@ static uint64_t zeroes(const dump *d, uint64_t from, uint64_t to) {
     return at - from < EBPF_SLOT ? 0 : (at - from) & ~(uint64_t)3;
 }
 
+/* Objects without types have no CO-RE relocations either. */
+static void put_core(dump *d, uint64_t offset) {
+    const eb_core_relo *relo = eb_core_of(d->section, offset);
+    if (!relo)
+        return;
+    put_address(d, offset);
+    eb_buf_str(d->out, EB_STR("CO-RE "));
+    eb_objdump_core(d->obj->btf, relo, d->out);
+    eb_buf_byte(d->out, '\n');
+}
+
 static void put_code(dump *d, uint64_t from, uint64_t to) {
     while (from < to) {
         uint64_t skip = zeroes(d, from, to);
@@ -240,8 +252,10 @@ static void put_code(dump *d, uint64_t from, uint64_t to) {
             continue;
         }
         unsigned size = put_insn(d, from);
-        if (d->flags & EBPF_DIS_RELOCS)
+        if (d->flags & EBPF_DIS_RELOCS) {
+            put_core(d, from);
             put_relocs(d, from, from + size);
+        }
         from += size;
     }
 }

@@ -182,10 +182,12 @@ export default {
     log(`${files.length} objects: dis | as`);
     const rows = roundTrip(files);
     log(`${files.length} objects: ${OBJDUMP}`);
+    rows.push(listing(files, '-dr', ['-dr'], ['--relocs']));
+    if (sample) return rows;
     rows.push(
       listing(files, '-d', ['-d'], []),
       listing(files, '-d --mcpu=v4', ['-d', '--mcpu=v4'], ['--alu32']),
     );
-    return sample ? rows : [...rows, ...speed(log)];
+    return [...rows, ...speed(log)];
   },
 };
