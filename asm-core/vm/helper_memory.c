@@ -130,6 +130,6 @@ bool eb_help_csum_diff(ebpf_vm *vm, uint64_t *r) {
     sum = (sum & UINT32_MAX) + (sum >> 32);
     for (int i = 0; i < 4; i++)
         sum = (sum & 0xffff) + (sum >> 16);
-    r[0] = from_size || to_size ? sum : (uint32_t)r[5];
+    r[0] = sum;
     return true;
 }

@@ -5,6 +5,7 @@
  * the kernel frees it behind their back (RCU) or hands it to the next insertion, and so does this.
  * Results are the kernel's: 0 or -errno. Source: kernel/bpf/syscall.c and the files of each type.
  */
+#include "btf.h"
 #include "guard.h"
 #include "kinds.h"
 #include "vm.h"
@@ -181,6 +182,53 @@ static const char *make(ebpf_vm *vm, eb_vmap *map) {
     return map->kind->make(vm, map);
 }
 
+/* What the kernel keeps to itself in values: members of these types, and kptrs. */
+static const struct {
+    const char *name;
+    uint32_t size;
+} special[] = {{"bpf_spin_lock", 4}, {"bpf_res_spin_lock", 4}, {"bpf_timer", 16},
+               {"bpf_wq", 16},       {"bpf_list_head", 16},    {"bpf_list_node", 24},
+               {"bpf_rb_root", 16},  {"bpf_rb_node", 32},      {"bpf_refcount", 4},
+               {"bpf_task_work", 16}};
+
+/* Bytes at the start of a value's member that are special, or 0. */
+static uint32_t special_size(const eb_btf *btf, uint32_t id, bool *lock) {
+    eb_btf_type type = eb_btf_at(btf, eb_btf_strip(btf, id));
+    if (type.kind == EB_BTF_PTR && eb_btf_kind_of(btf, type.size_or_type) == EB_BTF_TYPE_TAG) {
+        eb_str tag = eb_btf_name(btf, type.size_or_type);
+        return eb_str_is(tag, "kptr") || eb_str_is(tag, "kptr_untrusted") ||
+                       eb_str_is(tag, "percpu_kptr")
+                   ? 8
+                   : 0;
+    }
+    for (uint32_t i = 0; type.kind == EB_BTF_STRUCT && i < sizeof special / sizeof *special; i++)
+        if (eb_str_is(type.name, special[i].name)) {
+            *lock |= i < 2;
+            return special[i].size;
+        }
+    return 0;
+}
+
+/* The special members of the values, in ascending order as BTF has them; those on the first level,
+ * and a value that is one as a whole. */
+static void find_fields(ebpf_vm *vm, eb_vmap *map, uint32_t type_id) {
+    const eb_btf *btf = vm->obj->btf;
+    if (!btf || !type_id)
+        return;
+    eb_btf_type type = eb_btf_at(btf, eb_btf_strip(btf, type_id));
+    uint32_t whole = special_size(btf, type_id, &map->locked), end = 0;
+    if (whole && whole <= map->value_size)
+        *EB_PUSH(&vm->ctx->arena, &map->fields) = (eb_field){0, whole};
+    for (uint32_t i = 0; !whole && type.kind == EB_BTF_STRUCT && i < type.count; i++) {
+        eb_btf_member member = eb_btf_member_at(btf, &type, i);
+        uint32_t at = member.offset / 8, size = special_size(btf, member.type, &map->locked);
+        if (!size || at < end || at > map->value_size || size > map->value_size - at)
+            continue;
+        *EB_PUSH(&vm->ctx->arena, &map->fields) = (eb_field){at, size};
+        end = at + size;
+    }
+}
+
 static int refuse(ebpf_vm *vm, const eb_map_def *def, const char *why) {
     eb_loc loc = def->symbol < vm->obj->symbols.len ? vm->obj->symbols.at[def->symbol].loc : 0;
     eb_diag *diag = eb_diag_input(vm->ctx, EB_DIAG_BAD_MAP, vm->obj->name, -1, (int)def->name.len,
@@ -210,6 +258,7 @@ int eb_vmap_new(ebpf_vm *vm, eb_vmap *map, const eb_map_def *def) {
     const char *why = make(vm, map);
     if (why)
         return refuse(vm, def, why);
+    find_fields(vm, map, def->btf_value);
     eb_vm_set_region(vm, map->region, EBPF_REGION_MAP, map->index, map->name, map->room);
     return 0;
 }
@@ -330,7 +379,7 @@ int ebpf_vm_map_take(ebpf_vm *vm, uint32_t map, const void *key, void *value) {
     int status = open_map(vm, map, EB_MAP_RDONLY | EB_MAP_WRONLY, &from);
     if (status)
         return status;
-    if (from->kind->pop)
+    if (from->kind == &eb_kind_queue)
         return from->kind->pop(from, value, true);
     if (from->kind != &eb_kind_hash)
         return -EBPF_ENOTSUPP;

@@ -206,7 +206,7 @@ static int check_held(const ebpf_vm *vm, const eb_vmap *map, const uint8_t *valu
 static int update(ebpf_vm *vm, eb_vmap *map, const uint8_t *key, const uint8_t *value,
                   uint64_t flags, uint32_t cpu) {
     uint64_t mode = flags & ~(uint64_t)F_LOCK;
-    if (mode > EBPF_EXIST)
+    if (mode > EBPF_EXIST || (flags & F_LOCK && !map->locked))
         return -EBPF_EINVAL;
     int wrong = check_held(vm, map, value);
     if (wrong)

@@ -8,7 +8,7 @@
 enum { STRING_MOST = 512, WIDTH_MOST = 128 };
 
 typedef struct spec {
-    bool left, zero, alternate, plus, space;
+    bool left, zero, prefix, plus, space;
     unsigned width;
     unsigned bits;
     char kind;
@@ -18,10 +18,9 @@ typedef struct spec {
 static size_t parse_spec(eb_str text, spec *out) {
     size_t i = 0;
     *out = (spec){.bits = 32};
-    for (; i < text.len && memchr("-0#+ ", text.at[i], 5); i++) {
+    for (; i < text.len && memchr("-0+ ", text.at[i], 4); i++) {
         out->left |= text.at[i] == '-';
         out->zero |= text.at[i] == '0';
-        out->alternate |= text.at[i] == '#';
         out->plus |= text.at[i] == '+';
         out->space |= text.at[i] == ' ';
     }
@@ -37,7 +36,13 @@ static size_t parse_spec(eb_str text, spec *out) {
         text.at[i + 1] == 's') { /* %pks, %pus: strings in kernel and user memory */
         out->kind = 's';
         i += 2;
-    } else if (out->kind == 'p' && i < text.len && (text.at[i] == 'x' || text.at[i] == 'K')) {
+    } else if (out->kind == 'p' && i + 1 < text.len && (text.at[i] == 'i' || text.at[i] == 'I') &&
+               (text.at[i + 1] == '4' || text.at[i + 1] == '6')) { /* addresses of the Internet */
+        out->zero = text.at[i] == 'i';
+        out->kind = text.at[i + 1];
+        i += 2;
+    } else if (out->kind == 'p' && i < text.len && memchr("xKsSB", text.at[i], 5)) {
+        out->prefix = text.at[i] != 'x' && text.at[i] != 'K'; /* symbols: there are none */
         i++;
     }
     return i;
@@ -65,7 +70,7 @@ static void put_number(eb_buf *out, const spec *s, uint64_t value) {
     char digits[24];
     size_t at = sizeof digits;
     bool hex = s->kind == 'x' || s->kind == 'X' || s->kind == 'p';
-    const char *prefix = s->alternate && hex ? s->kind == 'X' ? "0X" : "0x" : "";
+    const char *prefix = s->prefix ? "0x" : "";
     if (s->kind == 'd' || s->kind == 'i') {
         int64_t number = s->bits == 32 ? (int32_t)(uint32_t)value : (int64_t)value;
         prefix = number < 0 ? "-" : s->plus ? "+" : s->space ? " " : "";
@@ -99,15 +104,29 @@ static void put_string(ebpf_vm *vm, eb_buf *out, const spec *s, uint64_t address
     put_padded(out, &plain, (eb_str){0}, value);
 }
 
+/* %pI4, %pi4 (with zeroes), %pI6, %pi6 (without colons): the address is in memory. */
+static void put_internet(ebpf_vm *vm, eb_buf *out, const spec *s, uint64_t address) {
+    const uint8_t *at = eb_vm_reach(vm, address, s->kind == '4' ? 4 : 16, false);
+    vm->fault = (ebpf_vm_fault){0};
+    if (!at)
+        eb_buf_str(out, EB_STR("(fault)"));
+    for (unsigned i = 0; at && s->kind == '4' && i < 4; i++)
+        eb_buf_fmt(out, s->zero ? "%s%03u" : "%s%u", i ? "." : "", at[i]);
+    for (unsigned i = 0; at && s->kind == '6' && i < 16; i += 2)
+        eb_buf_fmt(out, "%s%02x%02x", i && !s->zero ? ":" : "", at[i], at[i + 1]);
+}
+
 static void put_value(ebpf_vm *vm, eb_buf *out, spec *s, uint64_t value) {
     char c = (char)value;
-    if (s->kind == 's') {
+    if (s->kind == '4' || s->kind == '6') {
+        put_internet(vm, out, s, value);
+    } else if (s->kind == 's') {
         put_string(vm, out, s, value);
     } else if (s->kind == 'c') {
         s->zero = false;
         put_padded(out, s, (eb_str){0}, (eb_str){&c, 1});
     } else {
-        if (s->kind == 'p') {
+        if (s->kind == 'p' && !s->prefix) {
             s->zero = true;
             s->width = s->width ? s->width : 16;
         }

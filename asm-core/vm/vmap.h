@@ -79,6 +79,7 @@ struct eb_vmap {
     uint32_t stride; /* the values of one entry */
     uint32_t record; /* entry header, key and values in memory */
     bool per_cpu, lru, big;
+    bool locked; /* its values have a bpf_spin_lock */
     EB_VEC(eb_field) fields;
 
     /* the pool */

@@ -564,7 +564,7 @@ static const struct {
      "-1 18446744073709551615 ffffffffffffffff\n"},
     {"%lld %llu %llx", {UINT64_C(1) << 63, 5, 0xabc}, "-9223372036854775808 5 abc\n"},
     {"%5d|%-5d|%05d", {42, 42, UINT64_MAX}, "   42|42   |-0001\n"},
-    {"%#x %X %c", {255, 255, 'q'}, "0xff FF q\n"},
+    {"%x %X %c", {255, 255, 'q'}, "ff FF q\n"},
     {"%p", {0xdeadbeef}, "00000000deadbeef\n"},
     {"100%% %i", {7}, "100% 7\n"},
 };
