@@ -17,28 +17,24 @@ static bool read_statement(eb_asm *as, bool *clean) {
     as->tokens.len = as->at = 0;
     *clean = true;
     for (;;) {
-        eb_token token = eb_scan(&as->scanner);
-        if (token.kind == EB_TOKEN_NEWLINE && as->tokens.len == 0)
-            continue;
-        if (token.kind == EB_TOKEN_END && as->tokens.len == 0)
-            return false;
-        if (token.kind == EB_TOKEN_BAD) {
+        eb_token *token = EB_PUSH(&as->ctx->arena, &as->tokens);
+        eb_scan_into(&as->scanner, token);
+        if (token->kind == EB_TOKEN_BAD) {
             eb_scan_skip_line(&as->scanner);
             *clean = false;
             return true;
         }
-        *EB_PUSH(&as->ctx->arena, &as->tokens) = token;
-        if (token.kind == EB_TOKEN_NEWLINE || token.kind == EB_TOKEN_END)
-            return true;
+        if (token->kind <= EB_TOKEN_NEWLINE) {
+            if (as->tokens.len > 1)
+                return true;
+            if (token->kind == EB_TOKEN_END)
+                return false;
+            as->tokens.len = 0;
+        }
     }
 }
 
-bool eb_asm_is(const eb_asm *as, const char *punct) {
-    const eb_token *token = eb_asm_peek(as);
-    return token->kind == EB_TOKEN_PUNCT && eb_str_is(token->text, punct);
-}
-
-bool eb_asm_accept(eb_asm *as, const char *punct) {
+bool eb_asm_accept(eb_asm *as, char punct) {
     if (!eb_asm_is(as, punct))
         return false;
     as->at++;
@@ -48,10 +44,6 @@ bool eb_asm_accept(eb_asm *as, const char *punct) {
 void eb_asm_expected(eb_asm *as, const char *what) {
     const eb_token *token = eb_asm_peek(as);
     eb_diag_add(as->ctx, EB_DIAG_EXPECTED, token->lo, token->hi, what);
-}
-
-bool eb_asm_at_end(const eb_asm *as) {
-    return as->at + 1 >= as->tokens.len;
 }
 
 unsigned eb_tolerance(eb_str name) {
@@ -119,12 +111,22 @@ static uint32_t new_label(eb_asm *as, eb_str name, eb_loc lo, eb_loc hi, bool te
     return as->labels.len - 1;
 }
 
-uint32_t eb_asm_label(eb_asm *as, eb_str name, eb_loc lo, eb_loc hi) {
+static uint32_t enter_label(eb_asm *as, eb_str name, uint32_t hash, eb_loc lo, eb_loc hi) {
     bool is_new;
-    uint32_t *number = eb_map_enter(&as->names, name, &is_new);
+    uint32_t *number = eb_map_enter_hashed(&as->names, name, hash, &is_new);
     if (is_new)
         *number = new_label(as, name, lo, hi, eb_str_starts(name, ".L"));
     return *number;
+}
+
+uint32_t eb_asm_label(eb_asm *as, eb_str name, eb_loc lo, eb_loc hi) {
+    return enter_label(as, name, eb_str_hash(name), lo, hi);
+}
+
+uint32_t eb_asm_label_at(eb_asm *as, const eb_token *token) {
+    bool known = token->kind == EB_TOKEN_WORD || token->kind == EB_TOKEN_STRING;
+    uint32_t hash = known ? token->hash : eb_str_hash(token->text);
+    return enter_label(as, token->text, hash, token->lo, token->hi);
 }
 
 void eb_asm_place(eb_asm *as, uint32_t number, eb_loc lo, eb_loc hi) {
@@ -162,17 +164,16 @@ static void place_numeric(eb_asm *as, const eb_token *token) {
 
 /* Labels in front of the statement. */
 static void take_labels(eb_asm *as) {
-    for (;;) {
+    while (!eb_asm_at_end(as)) {
         const eb_token *token = eb_asm_peek(as);
-        bool word = token->kind == EB_TOKEN_WORD || token->kind == EB_TOKEN_NUMBER ||
-                    token->kind == EB_TOKEN_STRING;
-        if (!word || as->at + 1 >= as->tokens.len || !eb_str_is(token[1].text, ":"))
+        if (token[1].kind != EB_TOKEN_PUNCT || token[1].punct != ':')
             return;
         if (token->kind == EB_TOKEN_NUMBER)
             place_numeric(as, token);
+        else if (token->kind == EB_TOKEN_WORD || token->kind == EB_TOKEN_STRING)
+            eb_asm_place(as, eb_asm_label_at(as, token), token->lo, token->hi);
         else
-            eb_asm_place(as, eb_asm_label(as, token->text, token->lo, token->hi), token->lo,
-                         token->hi);
+            return;
         as->at += 2;
     }
 }

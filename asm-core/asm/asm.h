@@ -94,11 +94,18 @@ static inline const eb_token *eb_asm_peek(const eb_asm *as) {
     return &as->tokens.at[as->at];
 }
 
-bool eb_asm_is(const eb_asm *as, const char *punct);
-bool eb_asm_accept(eb_asm *as, const char *punct);
+static inline bool eb_asm_is(const eb_asm *as, char punct) {
+    const eb_token *token = eb_asm_peek(as);
+    return token->kind == EB_TOKEN_PUNCT && token->punct == (uint8_t)punct;
+}
+
+static inline bool eb_asm_at_end(const eb_asm *as) {
+    return as->at + 1 >= as->tokens.len;
+}
+
+bool eb_asm_accept(eb_asm *as, char punct);
 /* A diagnostic at the next token: expected `what`. */
 void eb_asm_expected(eb_asm *as, const char *what);
-bool eb_asm_at_end(const eb_asm *as);
 
 /* ---- expressions (expr.c) ---- */
 
@@ -113,6 +120,7 @@ bool eb_asm_settle(const eb_asm *as, eb_expr *expr);
 /* ---- labels and output (asm.c) ---- */
 
 uint32_t eb_asm_label(eb_asm *as, eb_str name, eb_loc lo, eb_loc hi);
+uint32_t eb_asm_label_at(eb_asm *as, const eb_token *token); /* the label that a token names */
 /* Define a label at the current place, or say that it is defined already. */
 void eb_asm_place(eb_asm *as, uint32_t number, eb_loc lo, eb_loc hi);
 uint32_t eb_asm_here(eb_asm *as); /* a temporary label at the current place */

@@ -109,7 +109,7 @@ static void run_ascii(eb_asm *as, int nul) {
         uint8_t *at = eb_asm_emit(as, text.len + (unsigned)nul);
         if (at && text.len)
             memcpy(at, text.at, text.len);
-    } while (eb_asm_accept(as, ","));
+    } while (eb_asm_accept(as, ','));
     accept_end(as);
 }
 
@@ -145,7 +145,7 @@ static void run_data(eb_asm *as, int size) {
             return;
         }
         put_value(as, &expr, (unsigned)size);
-    } while (eb_asm_accept(as, ","));
+    } while (eb_asm_accept(as, ','));
     accept_end(as);
 }
 
@@ -165,7 +165,7 @@ static void run_zero(eb_asm *as, int unused) {
     int64_t size, fill = 0;
     (void)unused;
     const eb_token *token = eb_asm_peek(as);
-    if (!eb_asm_constant(as, &size) || (eb_asm_accept(as, ",") && !eb_asm_constant(as, &fill)) ||
+    if (!eb_asm_constant(as, &size) || (eb_asm_accept(as, ',') && !eb_asm_constant(as, &fill)) ||
         !accept_end(as))
         return;
     if (size < 0)
@@ -180,9 +180,9 @@ static void run_align(eb_asm *as, int power) {
     const eb_token *token = eb_asm_peek(as);
     if (!eb_asm_constant(as, &align))
         return;
-    if (eb_asm_accept(as, ",") && !eb_asm_is(as, ",") && !eb_asm_constant(as, &fill))
+    if (eb_asm_accept(as, ',') && !eb_asm_is(as, ',') && !eb_asm_constant(as, &fill))
         return;
-    if (eb_asm_accept(as, ",") && !eb_asm_constant(as, &most))
+    if (eb_asm_accept(as, ',') && !eb_asm_constant(as, &most))
         return;
     if (!accept_end(as))
         return;
@@ -210,7 +210,7 @@ static void run_bind(eb_asm *as, int bind) {
             return;
         label->bind = (uint8_t)bind;
         label->bound = true;
-    } while (eb_asm_accept(as, ","));
+    } while (eb_asm_accept(as, ','));
     accept_end(as);
 }
 
@@ -220,7 +220,7 @@ static void run_visibility(eb_asm *as, int visibility) {
         if (!label)
             return;
         label->visibility = (uint8_t)visibility;
-    } while (eb_asm_accept(as, ","));
+    } while (eb_asm_accept(as, ','));
     accept_end(as);
 }
 
@@ -233,9 +233,9 @@ static void run_type(eb_asm *as, int unused) {
     eb_label *label = take_label(as);
     if (!label)
         return;
-    eb_asm_accept(as, ",");
-    if (!eb_asm_accept(as, "@"))
-        eb_asm_accept(as, "%");
+    eb_asm_accept(as, ',');
+    if (!eb_asm_accept(as, '@'))
+        eb_asm_accept(as, '%');
     const eb_token *token = eb_asm_peek(as);
     for (unsigned i = 0; i < sizeof types / sizeof *types; i++) {
         if (eb_str_is(token->text, types[i].name)) {
@@ -255,7 +255,7 @@ static void run_size(eb_asm *as, int unused) {
     (void)unused;
     if (!label)
         return;
-    if (!eb_asm_accept(as, ",")) {
+    if (!eb_asm_accept(as, ',')) {
         eb_asm_expected(as, "','");
     } else if (!eb_asm_expr(as, &expr)) {
         if (as->ctx->errors == errors)
@@ -273,7 +273,7 @@ static void run_set(eb_asm *as, int unused) {
     eb_token name;
     if (!take_name(as, &name, "a symbol"))
         return;
-    if (!eb_asm_accept(as, ",")) {
+    if (!eb_asm_accept(as, ',')) {
         eb_asm_expected(as, "','");
         return;
     }
@@ -410,8 +410,8 @@ static bool parse_flags(eb_asm *as, const eb_token *token, uint64_t *flags) {
 }
 
 static bool parse_section_type(eb_asm *as, uint32_t *type) {
-    if (!eb_asm_accept(as, "@"))
-        eb_asm_accept(as, "%");
+    if (!eb_asm_accept(as, '@'))
+        eb_asm_accept(as, '%');
     const eb_token *token = eb_asm_peek(as);
     if (eb_str_is(token->text, "progbits") || eb_str_is(token->text, "note"))
         *type = EB_SHT_PROGBITS;
@@ -435,7 +435,7 @@ static eb_str take_section_name(eb_asm *as) {
         return first->text;
     }
     const char *from = first->text.at, *to = from;
-    while (!eb_asm_at_end(as) && !eb_asm_is(as, ",")) {
+    while (!eb_asm_at_end(as) && !eb_asm_is(as, ',')) {
         const eb_token *token = eb_asm_peek(as);
         if (token != first && token->spaced)
             break;
@@ -457,7 +457,7 @@ static void run_section(eb_asm *as, int unused) {
         return;
     }
     implied_kind(name, &type, &flags);
-    if (eb_asm_accept(as, ",")) {
+    if (eb_asm_accept(as, ',')) {
         const eb_token *token = eb_asm_peek(as);
         if (token->kind != EB_TOKEN_STRING) {
             eb_asm_expected(as, "section flags in quotes, as \"ax\"");
@@ -467,9 +467,9 @@ static void run_section(eb_asm *as, int unused) {
         implied = false;
         if (!parse_flags(as, token, &flags))
             return;
-        if (eb_asm_accept(as, ",") && !parse_section_type(as, &type))
+        if (eb_asm_accept(as, ',') && !parse_section_type(as, &type))
             return;
-        if ((flags & EB_SHF_MERGE) && eb_asm_accept(as, ",") && !eb_asm_constant(as, &entsize))
+        if ((flags & EB_SHF_MERGE) && eb_asm_accept(as, ',') && !eb_asm_constant(as, &entsize))
             return;
         while (!eb_asm_at_end(as)) /* link order and group names */
             as->at++;
@@ -503,12 +503,12 @@ static void run_comm(eb_asm *as, int unused) {
     (void)unused;
     if (!take_name(as, &name, "a symbol"))
         return;
-    if (!eb_asm_accept(as, ",")) {
+    if (!eb_asm_accept(as, ',')) {
         eb_asm_expected(as, "',' and a size");
         return;
     }
     const eb_token *token = eb_asm_peek(as);
-    if (!eb_asm_constant(as, &size) || (eb_asm_accept(as, ",") && !eb_asm_constant(as, &align)) ||
+    if (!eb_asm_constant(as, &size) || (eb_asm_accept(as, ',') && !eb_asm_constant(as, &align)) ||
         !accept_end(as))
         return;
     if (size < 0 || size > UINT32_MAX || align < 1 || align > ALIGN_MOST || (align & (align - 1))) {

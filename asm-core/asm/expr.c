@@ -29,8 +29,9 @@ static bool parse_label(parser *p, const eb_token *token, eb_expr *out) {
         uint32_t nth = (count ? *count : 0) + !token->back;
         name = eb_str_fmt(&as->ctx->arena, "%s\1%u", key.at, nth);
     }
-    uint32_t number =
-        eb_str_is(name, ".") ? eb_asm_here(as) : eb_asm_label(as, name, token->lo, token->hi);
+    uint32_t number = eb_str_is(name, ".")            ? eb_asm_here(as)
+                      : token->kind == EB_TOKEN_LOCAL ? eb_asm_label(as, name, token->lo, token->hi)
+                                                      : eb_asm_label_at(as, token);
     const eb_label *label = &as->labels.at[number];
     if (label->section == EB_SHN_ABS)
         out->value = (int64_t)label->value;
@@ -54,10 +55,10 @@ static bool parse_unary(parser *p, eb_expr *out) {
     } else if (token->kind == EB_TOKEN_WORD || token->kind == EB_TOKEN_LOCAL ||
                token->kind == EB_TOKEN_STRING) {
         ok = parse_label(p, token, out);
-    } else if (token->kind == EB_TOKEN_PUNCT && token->text.len == 1) {
-        char c = token->text.at[0];
+    } else if (token->kind == EB_TOKEN_PUNCT) {
+        uint8_t c = token->punct;
         if (c == '(') {
-            ok = parse_binary(p, 1, out) && eb_asm_accept(as, ")");
+            ok = parse_binary(p, 1, out) && eb_asm_accept(as, ')');
         } else if (c == '-' || c == '+' || c == '~' || c == '!') {
             ok = parse_unary(p, out);
             if (ok && c != '+' && (out->plus || out->minus)) {
@@ -81,71 +82,84 @@ static bool parse_unary(parser *p, eb_expr *out) {
     return ok;
 }
 
-static const struct {
-    const char *text;
-    int level; /* C's precedence, higher binds tighter */
-} operators[] = {
-    {"||", 1}, {"&&", 2}, {"|", 3},  {"^", 4},  {"&", 5},  {"==", 6},
-    {"!=", 6}, {"<", 7},  {"<=", 7}, {">", 7},  {">=", 7}, {"<<", 8},
-    {">>", 8}, {"+", 9},  {"-", 9},  {"*", 10}, {"/", 10}, {"%", 10},
+/* C's precedence by the code of the operator, higher binds tighter; 0 is none. */
+static const uint8_t levels[256] = {
+    [EB_MARK_OR] = 1, [EB_MARK_AND] = 2, ['|'] = 3,         ['^'] = 4, ['&'] = 5,
+    [EB_MARK_EQ] = 6, [EB_MARK_NE] = 6,  ['<'] = 7,         ['>'] = 7, [EB_MARK_LE] = 7,
+    [EB_MARK_GE] = 7, [EB_MARK_SHL] = 8, [EB_MARK_SHR] = 8, ['+'] = 9, ['-'] = 9,
+    ['*'] = 10,       ['/'] = 10,        ['%'] = 10,
 };
+enum { SUM = 9 };
 
-static int operator_at(const eb_asm *as) {
-    const eb_token *token = eb_asm_peek(as);
-    if (token->kind == EB_TOKEN_PUNCT)
-        for (int i = 0; i < (int)(sizeof operators / sizeof *operators); i++)
-            if (eb_str_is(token->text, operators[i].text))
-                return i;
-    return -1;
+static int level_at(const eb_token *token) {
+    return token->kind == EB_TOKEN_PUNCT ? levels[token->punct] : 0;
 }
 
-static bool divide(parser *p, char op, const eb_expr *b, int64_t *a) {
+static bool divide(parser *p, bool quotient, const eb_expr *b, int64_t *a) {
     if (b->value == 0) {
         fail(p, EB_DIAG_DIVISION_BY_ZERO, b);
         return false;
     }
     if (b->value == -1) /* INT64_MIN / -1 overflows */
-        *a = op == '/' ? (int64_t)(0 - (uint64_t)*a) : 0;
+        *a = quotient ? (int64_t)(0 - (uint64_t)*a) : 0;
     else
-        *a = op == '/' ? *a / b->value : *a % b->value;
+        *a = quotient ? *a / b->value : *a % b->value;
     return true;
 }
 
-/* a OP b for constants. */
-static bool combine(parser *p, eb_str op, eb_expr *a, const eb_expr *b) {
-    uint64_t x = (uint64_t)a->value, y = (uint64_t)b->value;
-    char first = op.at[0], second = op.len > 1 ? op.at[1] : 0;
-    switch (first) {
+/* a OP b for constants; a true comparison is all ones, as in GNU as and LLVM. */
+static bool combine(parser *p, uint8_t op, eb_expr *left, const eb_expr *right) {
+    int64_t a = left->value, b = right->value;
+    uint64_t x = (uint64_t)a, y = (uint64_t)b;
+    switch (op) {
     case '*':
-        a->value = (int64_t)(x * y);
-        return true;
+        x *= y;
+        break;
     case '/':
     case '%':
-        return divide(p, first, b, &a->value);
+        return divide(p, op == '/', right, &left->value);
     case '|':
-        a->value = second ? (x || y) : (int64_t)(x | y);
-        return true;
+        x |= y;
+        break;
     case '&':
-        a->value = second ? (x && y) : (int64_t)(x & y);
-        return true;
+        x &= y;
+        break;
     case '^':
-        a->value = (int64_t)(x ^ y);
-        return true;
-    case '=':
-        a->value = x == y ? -1 : 0; /* true is all ones, as in GNU as and LLVM */
-        return true;
-    case '!':
-        a->value = x != y ? -1 : 0;
-        return true;
-    default: /* < <= << > >= >> */
-        if (second == first)
-            a->value = (int64_t)(y > 63 ? 0 : first == '<' ? x << y : x >> y);
-        else if (first == '<')
-            a->value = (second ? a->value <= b->value : a->value < b->value) ? -1 : 0;
-        else
-            a->value = (second ? a->value >= b->value : a->value > b->value) ? -1 : 0;
-        return true;
+        x ^= y;
+        break;
+    case EB_MARK_OR:
+        x = x || y;
+        break;
+    case EB_MARK_AND:
+        x = x && y;
+        break;
+    case EB_MARK_SHL:
+        x = y > 63 ? 0 : x << y;
+        break;
+    case EB_MARK_SHR:
+        x = y > 63 ? 0 : x >> y;
+        break;
+    case EB_MARK_EQ:
+        x = 0 - (uint64_t)(a == b);
+        break;
+    case EB_MARK_NE:
+        x = 0 - (uint64_t)(a != b);
+        break;
+    case '<':
+        x = 0 - (uint64_t)(a < b);
+        break;
+    case '>':
+        x = 0 - (uint64_t)(a > b);
+        break;
+    case EB_MARK_LE:
+        x = 0 - (uint64_t)(a <= b);
+        break;
+    default: /* >= */
+        x = 0 - (uint64_t)(a >= b);
+        break;
     }
+    left->value = (int64_t)x;
+    return true;
 }
 
 static bool add(parser *p, bool minus, eb_expr *a, const eb_expr *b) {
@@ -163,29 +177,29 @@ static bool add(parser *p, bool minus, eb_expr *a, const eb_expr *b) {
 }
 
 static bool parse_binary(parser *p, int least, eb_expr *out) {
+    eb_asm *as = p->as;
     if (!parse_unary(p, out))
         return false;
     for (;;) {
-        eb_asm *as = p->as;
-        int op = operator_at(as);
-        if (op < 0 || operators[op].level < least)
+        int level = level_at(eb_asm_peek(as));
+        if (!level || level < least)
             return true;
-        eb_str text = eb_asm_peek(as)->text;
+        uint8_t op = eb_asm_peek(as)->punct;
         eb_expr right;
         uint32_t before = as->at++;
-        if (!parse_binary(p, operators[op].level + 1, &right)) {
+        if (!parse_binary(p, level + 1, &right)) {
             as->at = before; /* what follows the operator is not ours: `r1 + 2` `)` */
             return false;
         }
         out->hi = right.hi;
         bool ok;
-        if (operators[op].level == 9) {
-            ok = add(p, text.at[0] == '-', out, &right);
+        if (level == SUM) {
+            ok = add(p, op == '-', out, &right);
         } else if (out->plus || out->minus || right.plus || right.minus) {
             fail(p, EB_DIAG_NOT_CONSTANT, out);
             ok = false;
         } else {
-            ok = combine(p, text, out, &right);
+            ok = combine(p, op, out, &right);
         }
         if (!ok)
             return false;
@@ -205,6 +219,12 @@ bool eb_asm_settle(const eb_asm *as, eb_expr *expr) {
 
 bool eb_asm_expr(eb_asm *as, eb_expr *expr) {
     parser p = {.as = as};
+    const eb_token *token = eb_asm_peek(as);
+    if (token->kind == EB_TOKEN_NUMBER && !level_at(&token[1])) { /* nearly all of them */
+        *expr = (eb_expr){.value = (int64_t)token->value, .lo = token->lo, .hi = token->hi};
+        as->at++;
+        return true;
+    }
     return parse_binary(&p, 1, expr);
 }
 

@@ -17,8 +17,6 @@ typedef struct walk {
     uint32_t far_at, far_node; /* the furthest place and the node that waits there */
 } walk;
 
-static bool go(walk *w, uint32_t node, const eb_node **leaf);
-
 static bool take_reg(walk *w, const eb_token *token, operand *out) {
     if (token->value > 10) {
         eb_diag_add(w->as->ctx, EB_DIAG_BAD_REGISTER, token->lo, token->hi, (int)token->text.len,
@@ -41,7 +39,7 @@ static bool take(walk *w, const eb_node *child, operand *out) {
     case EB_TAKE_REG32:
         return token->kind == EB_TOKEN_REG32 && take_reg(w, token, out);
     case EB_TAKE_OFFSET:
-        if (!eb_asm_is(as, "+") && !eb_asm_is(as, "-")) {
+        if (!eb_asm_is(as, '+') && !eb_asm_is(as, '-')) {
             out->expr = (eb_expr){.lo = token->lo, .hi = token->lo};
             return true;
         }
@@ -53,41 +51,54 @@ static bool take(walk *w, const eb_node *child, operand *out) {
     }
 }
 
-static bool go_on(walk *w, uint32_t number, const eb_node **leaf) {
+/* Step to a child, which takes the literal or operand at hand; false when it cannot. */
+static bool step(walk *w, uint32_t number) {
     const eb_node *child = &w->as->trie->nodes.at[number];
     uint32_t at = w->as->at;
-    unsigned count = w->count;
-    if (child->take == EB_TAKE_LITERAL)
+    if (child->take == EB_TAKE_LITERAL) {
         w->as->at++;
-    else if (take(w, child, &w->operands[w->count]))
+    } else if (take(w, child, &w->operands[w->count])) {
         w->count++;
-    else
-        return w->as->at = at, false;
-    if (go(w, number, leaf))
-        return true;
-    w->as->at = at;
-    w->count = count;
-    return false;
-}
-
-static bool go(walk *w, uint32_t node, const eb_node **leaf) {
-    const eb_trie *trie = w->as->trie;
+    } else {
+        w->as->at = at;
+        return false;
+    }
     if (w->as->at >= w->far_at) {
         w->far_at = w->as->at;
-        w->far_node = node;
+        w->far_node = number;
     }
-    if (eb_asm_at_end(w->as)) {
-        *leaf = &trie->nodes.at[node];
-        return (*leaf)->op != 0;
-    }
-    uint32_t literal = eb_trie_literal(trie, node, eb_asm_peek(w->as)->text);
+    return true;
+}
+
+/* The leaf that the rest of the statement leads to from `node`, or NULL. Most nodes let it continue
+ * in one way only, so this loops; where there are more it calls itself for all but the last. */
+static const eb_node *walk_from(walk *w, uint32_t node) {
+    const eb_trie *trie = w->as->trie;
     uint32_t errors = w->as->ctx->errors;
-    if (literal && go_on(w, literal, leaf))
-        return true;
-    for (uint32_t c = trie->nodes.at[node].operand; c; c = trie->nodes.at[c].operand_sibling)
-        if (w->as->ctx->errors == errors && go_on(w, c, leaf))
-            return true;
-    return false;
+    for (;;) {
+        const eb_node *here = &trie->nodes.at[node];
+        if (eb_asm_at_end(w->as))
+            return here->op ? here : NULL;
+        uint32_t next = eb_trie_literal(trie, node, eb_asm_peek(w->as)), other = here->operand;
+        if (!next) {
+            next = other;
+            other = next ? trie->nodes.at[next].operand_sibling : 0;
+        }
+        while (other) {
+            uint32_t at = w->as->at;
+            unsigned count = w->count;
+            const eb_node *leaf = step(w, next) ? walk_from(w, next) : NULL;
+            if (leaf || w->as->ctx->errors != errors)
+                return leaf;
+            w->as->at = at;
+            w->count = count;
+            next = other;
+            other = trie->nodes.at[next].operand_sibling;
+        }
+        if (!next || !step(w, next) || w->as->ctx->errors != errors)
+            return NULL;
+        node = next;
+    }
 }
 
 /* ---- what was expected ---- */
@@ -105,9 +116,10 @@ static eb_str nearest_literal(const eb_trie *trie, uint32_t node, eb_str text) {
     for (uint32_t c = trie->nodes.at[node].child; c; c = trie->nodes.at[c].sibling) {
         if (trie->nodes.at[c].take != EB_TAKE_LITERAL)
             continue;
-        unsigned distance = eb_str_distance(trie->nodes.at[c].literal, text, best);
+        eb_str literal = eb_trie_text(trie, trie->nodes.at[c].literal);
+        unsigned distance = eb_str_distance(literal, text, best);
         if (distance <= best && distance) {
-            nearest = trie->nodes.at[c].literal;
+            nearest = literal;
             best = distance - 1;
         }
     }
@@ -124,8 +136,9 @@ static void put_expected(eb_buf *out, const walk *w) {
     for (uint32_t c = node->child; c && listed < MOST; c = trie->nodes.at[c].sibling, listed++) {
         const eb_node *child = &trie->nodes.at[c];
         eb_buf_str(out, listed ? EB_STR(", ") : EB_STR(""));
+        eb_str literal = eb_trie_text(trie, child->literal);
         if (child->take == EB_TAKE_LITERAL)
-            eb_buf_fmt(out, "'%.*s'", (int)child->literal.len, child->literal.at);
+            eb_buf_fmt(out, "'%.*s'", (int)literal.len, literal.at);
         else
             eb_buf_str(out, eb_str_from(take_names[child->take]));
     }
@@ -280,9 +293,9 @@ static void emit(build *b) {
 
 void eb_asm_insn(eb_asm *as) {
     walk w = {.as = as, .far_at = as->at};
-    const eb_node *leaf = NULL;
     uint32_t errors = as->ctx->errors;
-    if (!go(&w, 0, &leaf)) {
+    const eb_node *leaf = walk_from(&w, 0);
+    if (!leaf) {
         if (as->ctx->errors == errors)
             report(&w);
         return;

@@ -135,7 +135,7 @@ void eb_asm_field(eb_asm *as) {
     bool named =
         name->kind == EB_TOKEN_WORD || name->kind == EB_TOKEN_REG64 || name->kind == EB_TOKEN_REG32;
     as->at += named;
-    if (!named || !eb_asm_accept(as, ",")) {
+    if (!named || !eb_asm_accept(as, ',')) {
         eb_asm_expected(as, named ? "',' and a type" : "a field name");
         return;
     }
@@ -143,7 +143,7 @@ void eb_asm_field(eb_asm *as) {
     if (number < 0)
         return;
     const eb_token *counted = eb_asm_peek(as);
-    if (eb_asm_accept(as, ",")) {
+    if (eb_asm_accept(as, ',')) {
         array = true;
         counted = eb_asm_peek(as);
         if (!eb_asm_constant(as, &count))
@@ -298,7 +298,7 @@ static bool take_setting(eb_asm *as, map_decl *decl) {
         eb_diag_add(as->ctx, EB_DIAG_EXPECTED, token->lo, token->hi, "each setting once");
         return false;
     }
-    if (!eb_asm_accept(as, "=")) {
+    if (!eb_asm_accept(as, '=')) {
         eb_asm_expected(as, "'='");
         return false;
     }
@@ -398,7 +398,7 @@ void eb_asm_map(eb_asm *as) {
         return;
     }
     as->at++;
-    while (eb_asm_accept(as, ","))
+    while (eb_asm_accept(as, ','))
         if (!take_setting(as, &decl))
             return;
     if (!eb_asm_at_end(as)) {

@@ -37,7 +37,7 @@ static bool add_chunk(eb_arena *arena, size_t least) {
         arena->failure = EBPF_E_LIMIT;
         return false;
     }
-    eb_chunk *chunk = malloc(ALIGN + size);
+    eb_chunk *chunk = calloc(1, ALIGN + size); /* zeroed: fresh pages are so for nothing */
     if (!chunk) {
         arena->failure = EBPF_E_NOMEM;
         return false;
@@ -60,7 +60,7 @@ void *eb_try_alloc(eb_arena *arena, size_t size) {
         return NULL;
     uint8_t *at = (uint8_t *)arena->chunk + ALIGN + arena->used;
     arena->used += size;
-    return memset(at, 0, size);
+    return at;
 }
 
 void *eb_alloc(eb_arena *arena, size_t size) {
@@ -84,10 +84,8 @@ void eb_arena_free(eb_arena *arena) {
     }
 }
 
-void *eb_vec_room(eb_arena *arena, void *at, size_t size, uint32_t len, uint32_t *cap) {
-    if (len < *cap) {
-        return at;
-    }
+void *eb_vec_room(eb_arena *arena, void *at, size_t size, uint32_t *cap) {
+    uint32_t len = *cap;
     if (len > UINT32_MAX / 2)
         eb_fail(arena, EBPF_E_LIMIT);
     uint32_t more = len ? len * 2 : 8;

@@ -47,9 +47,12 @@ _Noreturn void eb_fail(eb_arena *arena, int status);
 
 /* The address of a new, zeroed last element. */
 #define EB_PUSH(arena, vec)                                                                        \
-    ((vec)->at = eb_vec_room((arena), (vec)->at, sizeof *(vec)->at, (vec)->len, &(vec)->cap),      \
+    ((vec)->len < (vec)->cap                                                                       \
+         ? (void)0                                                                                 \
+         : (void)((vec)->at = eb_vec_room((arena), (vec)->at, sizeof *(vec)->at, &(vec)->cap)),    \
      &(vec)->at[(vec)->len++])
 
-void *eb_vec_room(eb_arena *arena, void *at, size_t size, uint32_t len, uint32_t *cap);
+/* A full vector in more room. */
+void *eb_vec_room(eb_arena *arena, void *at, size_t size, uint32_t *cap);
 
 #endif

@@ -21,16 +21,23 @@ static void grow(eb_map *map) {
 }
 
 uint32_t *eb_map_find(const eb_map *map, eb_str key) {
+    return eb_map_find_hashed(map, key, eb_str_hash(key));
+}
+
+uint32_t *eb_map_find_hashed(const eb_map *map, eb_str key, uint32_t hash) {
     if (!map->mask)
         return NULL;
-    uint32_t slot = *slot_of(map, key, eb_str_hash(key));
+    uint32_t slot = *slot_of(map, key, hash);
     return slot ? &map->entries.at[slot - 1].value : NULL;
 }
 
 uint32_t *eb_map_enter(eb_map *map, eb_str key, bool *is_new) {
+    return eb_map_enter_hashed(map, key, eb_str_hash(key), is_new);
+}
+
+uint32_t *eb_map_enter_hashed(eb_map *map, eb_str key, uint32_t hash, bool *is_new) {
     if (!map->mask || map->entries.len >= map->mask / 2)
         grow(map);
-    uint32_t hash = eb_str_hash(key);
     uint32_t *slot = slot_of(map, key, hash);
     *is_new = *slot == 0;
     if (*is_new) {

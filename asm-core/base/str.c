@@ -30,10 +30,10 @@ eb_str eb_str_copy(eb_arena *arena, eb_str text) {
 }
 
 uint32_t eb_str_hash(eb_str text) {
-    uint32_t hash = 2166136261u; /* FNV-1a: short keys, the same on every host */
+    uint32_t hash = EB_HASH_START; /* FNV-1a: short keys, the same on every host */
     for (size_t i = 0; i < text.len; i++)
-        hash = (hash ^ (uint8_t)text.at[i]) * 16777619u;
-    return hash ^ hash >> 15;
+        hash = EB_HASH_STEP(hash, text.at[i]);
+    return EB_HASH_END(hash);
 }
 
 unsigned eb_utf8_length(const char *text, size_t left) {

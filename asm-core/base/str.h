@@ -21,6 +21,10 @@ bool eb_str_is(eb_str a, const char *text);
 bool eb_str_starts(eb_str a, const char *prefix);
 eb_str eb_str_copy(eb_arena *arena, eb_str text); /* with a NUL behind it */
 uint32_t eb_str_hash(eb_str text);
+/* The same hash for a reader of single characters: start, a step for each, end. */
+#define EB_HASH_START         2166136261u
+#define EB_HASH_STEP(hash, c) (((hash) ^ (uint8_t)(c)) * 16777619u)
+#define EB_HASH_END(hash)     ((hash) ^ (hash) >> 15)
 /* The length of the well-formed UTF-8 sequence at `text`, of which `left` (not 0) bytes are there,
  * or 0. Overlong forms, surrogates and what is above U+10FFFF are not well-formed. */
 unsigned eb_utf8_length(const char *text, size_t left);

@@ -146,70 +146,102 @@ void eb_insn_print(eb_buf *out, enum ebpf_dialect dialect, eb_op op, const ebpf_
 
 /* ---- the tree ---- */
 
-static uint32_t slot_hash(uint32_t node, eb_str text) {
-    return eb_str_hash(text) ^ node * 0x9e3779b1u;
+enum { NO_LITERAL = 0 };
+
+/* The number of the literal that `token` may be, or NO_LITERAL. */
+static uint32_t literal_of(const eb_trie *trie, const eb_token *token) {
+    const uint32_t *word;
+    switch (token->kind) {
+    case EB_TOKEN_PUNCT:
+        return token->punct;
+    case EB_TOKEN_REG64:
+        return EB_LITERAL_REG64 + (token->value & 15);
+    case EB_TOKEN_REG32:
+        return EB_LITERAL_REG32 + (token->value & 15);
+    case EB_TOKEN_WORD:
+        word = eb_map_find_hashed(&trie->words, token->text, token->hash);
+        return word ? EB_WORD_FIRST + *word : NO_LITERAL;
+    default:
+        return NO_LITERAL;
+    }
 }
 
-uint32_t eb_trie_literal(const eb_trie *trie, uint32_t node, eb_str text) {
+eb_str eb_trie_text(const eb_trie *trie, uint16_t literal) {
+    static const char r0[] = "r0", w0[] = "w0"; /* the only registers that templates write out */
+    if (literal >= EB_WORD_FIRST)
+        return trie->words.entries.at[literal - EB_WORD_FIRST].key;
+    if (literal >= EB_LITERAL_REG64)
+        return eb_str_from(literal >= EB_LITERAL_REG32 ? w0 : r0);
+    return eb_mark_text((uint8_t)literal);
+}
+
+/* An edge is (1, node, literal, child), 16 bits each; an empty slot is 0. */
+static uint64_t edge_key(uint32_t node, uint32_t literal) {
+    return (uint64_t)1 << 48 | (uint64_t)node << 32 | (uint64_t)literal << 16;
+}
+
+static uint64_t *edge_slot(const eb_trie *trie, uint64_t key) {
+    uint32_t i = (uint32_t)(key * 0x9e3779b97f4a7c15u >> 40) & trie->mask;
+    while (trie->edges[i] && (trie->edges[i] ^ key) >> 16)
+        i = (i + 1) & trie->mask;
+    return &trie->edges[i];
+}
+
+uint32_t eb_trie_literal(const eb_trie *trie, uint32_t node, const eb_token *token) {
     if (!trie->nodes.at[node].literals)
         return 0;
-    for (uint32_t i = slot_hash(node, text) & trie->mask; trie->slots[i];
-         i = (i + 1) & trie->mask) {
-        /* A slot holds (parent, child); the parent tells equal literals apart. */
-        uint32_t child = trie->slots[i] & 0xffff, parent = trie->slots[i] >> 16;
-        if (parent == node && eb_str_eq(trie->nodes.at[child].literal, text))
-            return child;
+    uint32_t literal = literal_of(trie, token);
+    return literal ? *edge_slot(trie, edge_key(node, literal)) & 0xffff : 0;
+}
+
+/* ---- building it ---- */
+
+typedef struct builder {
+    ebpf_ctx *ctx;
+    eb_trie *trie;
+    enum ebpf_dialect dialect;
+} builder;
+
+static void grow_edges(builder *b) {
+    eb_trie *trie = b->trie;
+    uint64_t *old = trie->edges;
+    uint32_t count = old ? trie->mask + 1 : 0, more = count ? count * 2 : 4096;
+    trie->edges = eb_alloc_array(&b->ctx->arena, more, sizeof *trie->edges);
+    trie->mask = more - 1;
+    for (uint32_t i = 0; i < count; i++)
+        if (old[i])
+            *edge_slot(trie, old[i]) = old[i];
+}
+
+static uint32_t add_node(builder *b, uint32_t parent, eb_take take, uint32_t literal) {
+    eb_trie *trie = b->trie;
+    uint32_t child = trie->nodes.len;
+    *EB_PUSH(&b->ctx->arena, &trie->nodes) = (eb_node){.take = (uint8_t)take,
+                                                       .literal = (uint16_t)literal,
+                                                       .sibling = trie->nodes.at[parent].child};
+    trie->nodes.at[parent].child = (uint16_t)child;
+    return child;
+}
+
+static uint32_t enter_literal(builder *b, uint32_t node, uint32_t literal) {
+    if (b->trie->nodes.len > b->trie->mask / 2)
+        grow_edges(b);
+    uint64_t key = edge_key(node, literal), *slot = edge_slot(b->trie, key);
+    if (!*slot) {
+        *slot = key | add_node(b, node, EB_TAKE_LITERAL, literal);
+        b->trie->nodes.at[node].literals++;
     }
-    return 0;
+    return *slot & 0xffff;
 }
 
-static void hash_child(eb_trie *trie, uint32_t node, uint32_t child) {
-    uint32_t i = slot_hash(node, trie->nodes.at[child].literal) & trie->mask;
-    while (trie->slots[i])
-        i = (i + 1) & trie->mask;
-    trie->slots[i] = node << 16 | child;
-}
-
-/* Twice the slots, with everything that is there in them. */
-static void grow_slots(ebpf_ctx *ctx, eb_trie *trie) {
-    uint32_t count = trie->mask ? (trie->mask + 1) * 2 : 1024;
-    trie->slots = eb_alloc_array(&ctx->arena, count, sizeof *trie->slots);
-    trie->mask = count - 1;
-    for (uint32_t node = 0; node < trie->nodes.len; node++)
-        for (uint32_t c = trie->nodes.at[node].child; c; c = trie->nodes.at[c].sibling)
-            if (trie->nodes.at[c].take == EB_TAKE_LITERAL)
-                hash_child(trie, node, c);
-}
-
-static uint32_t find_operand(const eb_trie *trie, uint32_t node, eb_take take) {
-    for (uint32_t c = trie->nodes.at[node].operand; c; c = trie->nodes.at[c].operand_sibling)
-        if (trie->nodes.at[c].take == take)
+static uint32_t enter_operand(builder *b, uint32_t node, eb_take take) {
+    const eb_node *nodes = b->trie->nodes.at;
+    for (uint32_t c = nodes[node].operand; c; c = nodes[c].operand_sibling)
+        if (nodes[c].take == take)
             return c;
-    return 0;
-}
-
-static uint32_t enter_child(ebpf_ctx *ctx, eb_trie *trie, uint32_t node, eb_take take,
-                            eb_str literal) {
-    bool is_literal = take == EB_TAKE_LITERAL;
-    uint32_t child =
-        is_literal ? eb_trie_literal(trie, node, literal) : find_operand(trie, node, take);
-    if (child)
-        return child;
-    child = trie->nodes.len;
-    *EB_PUSH(&ctx->arena, &trie->nodes) =
-        (eb_node){.take = take, .literal = literal, .sibling = trie->nodes.at[node].child};
-    eb_node *parent = &trie->nodes.at[node];
-    parent->child = child;
-    if (is_literal) {
-        parent->literals++;
-        if (trie->nodes.len > trie->mask / 2)
-            grow_slots(ctx, trie);
-        else
-            hash_child(trie, node, child);
-    } else {
-        trie->nodes.at[child].operand_sibling = parent->operand;
-        parent->operand = child;
-    }
+    uint32_t child = add_node(b, node, take, NO_LITERAL);
+    b->trie->nodes.at[child].operand_sibling = b->trie->nodes.at[node].operand;
+    b->trie->nodes.at[node].operand = (uint16_t)child;
     return child;
 }
 
@@ -228,60 +260,124 @@ static eb_take take_of(char field) {
     }
 }
 
-/* Enter the literal tokens of `text`; a register written out (r0) is a literal too. */
-static uint32_t enter_literals(ebpf_ctx *ctx, eb_trie *trie, uint32_t node, eb_str text) {
-    eb_scanner scanner = {.ctx = ctx, .text = text};
-    for (;;) {
-        eb_token token = eb_scan(&scanner);
-        if (token.kind == EB_TOKEN_END)
-            return node;
-        node = enter_child(ctx, trie, node, EB_TAKE_LITERAL, token.text);
+/* A template taken to pieces, once for all operations of its form. */
+enum { PIECES_MOST = 24, SPELLED_MOST = 32, SPELLING = 0xffff };
+
+typedef struct shape {
+    bool read;
+    uint16_t pieces[PIECES_MOST]; /* literals, SPELLING, or EB_TAKE_... of operands | OPERAND */
+    unsigned count;
+    eb_str before, after;              /* what is written without a space around the spelling */
+    char fields[EB_OPERANDS_MOST + 1]; /* of the operands, in their order */
+} shape;
+
+enum { OPERAND = 0x8000 };
+
+static uint16_t literal_number(builder *b, const eb_token *token) {
+    if (token->kind == EB_TOKEN_WORD) {
+        bool is_new;
+        uint32_t *word = eb_map_enter_hashed(&b->trie->words, token->text, token->hash, &is_new);
+        if (is_new)
+            *word = b->trie->words.entries.len - 1;
+    }
+    return (uint16_t)literal_of(b->trie, token);
+}
+
+static bool is_part(const eb_token *token) {
+    return !token->spaced && (token->kind == EB_TOKEN_WORD || token->kind == EB_TOKEN_NUMBER);
+}
+
+/* The literal tokens of `text`, which is free of operands, as pieces. */
+static void read_literals(builder *b, shape *s, eb_str text) {
+    eb_scanner scanner = {.ctx = b->ctx, .text = text};
+    eb_token token = eb_scan(&scanner), next;
+    for (; token.kind != EB_TOKEN_END; token = next) {
+        next = eb_scan(&scanner);
+        bool spelling = token.kind == EB_TOKEN_PUNCT && token.punct == '@';
+        if (token.kind == EB_TOKEN_WORD && next.punct == '@' && !next.spaced) {
+            s->before = token.text; /* of the spelling behind it */
+            continue;
+        }
+        s->pieces[s->count++] = spelling ? (uint16_t)SPELLING : literal_number(b, &token);
+        if (spelling && is_part(&next)) {
+            s->after = next.text;
+            next = eb_scan(&scanner);
+        }
     }
 }
 
-static void enter_template(ebpf_ctx *ctx, eb_trie *trie, enum ebpf_dialect dialect, unsigned op,
-                           const char *template) {
-    eb_buf text = {.arena = &ctx->arena};
-    for (const char *t = template; *t; t++) {
-        if (*t == '@')
-            eb_buf_str(&text, eb_str_from(eb_insn_rows[op].spelling[dialect]));
-        else
-            eb_buf_byte(&text, (uint8_t)*t);
-    }
-    uint32_t node = 0;
-    char fields[EB_OPERANDS_MOST + 1] = "";
-    unsigned count = 0;
-    for (size_t i = 0; i < text.len;) {
-        size_t from = i;
-        while (i < text.len && text.at[i] != '$')
-            i++;
-        node = enter_literals(ctx, trie, node, (eb_str){(char *)text.at + from, i - from});
-        if (i < text.len) {
-            char field = (char)text.at[i + 1];
-            node = enter_child(ctx, trie, node, take_of(field), (eb_str){0});
-            fields[count++] = (char)(field == 'D' ? 'd' : field == 'S' ? 's' : field);
-            i += 2;
+static void read_shape(builder *b, shape *s, const char *template) {
+    unsigned fields = 0;
+    for (const char *t = template; *t;) {
+        const char *from = t;
+        while (*t && *t != '$')
+            t++;
+        read_literals(b, s, (eb_str){from, (size_t)(t - from)});
+        if (*t) {
+            char field = t[1];
+            s->pieces[s->count++] = (uint16_t)(OPERAND | take_of(field));
+            s->fields[fields++] = (char)(field == 'D' ? 'd' : field == 'S' ? 's' : field);
+            t += 2;
         }
     }
-    eb_node *leaf = &trie->nodes.at[node];
+    s->read = true;
+}
+
+/* The tokens of the operation's spelling; words are kept, so they are copied when they are new. */
+static uint32_t enter_spelling(builder *b, uint32_t node, const shape *s, const char *spelling) {
+    char text[SPELLED_MOST];
+    size_t size = 0;
+    eb_str parts[] = {s->before, eb_str_from(spelling), s->after};
+    for (unsigned i = 0; i < 3; i++)
+        for (size_t c = 0; c < parts[i].len && size < sizeof text; c++)
+            text[size++] = parts[i].at[c];
+    eb_scanner scanner = {.ctx = b->ctx, .text = {text, size}};
+    for (eb_token token = eb_scan(&scanner); token.kind != EB_TOKEN_END;
+         token = eb_scan(&scanner)) {
+        if (token.kind == EB_TOKEN_WORD && !literal_of(b->trie, &token))
+            token.text = eb_str_copy(&b->ctx->arena, token.text);
+        node = enter_literal(b, node, literal_number(b, &token));
+    }
+    return node;
+}
+
+static void enter_template(builder *b, unsigned op, shape *s, const char *template) {
+    if (!s->read)
+        read_shape(b, s, template);
+    uint32_t node = 0;
+    for (unsigned i = 0; i < s->count; i++) {
+        uint16_t piece = s->pieces[i];
+        if (piece == SPELLING)
+            node = enter_spelling(b, node, s, eb_insn_rows[op].spelling[b->dialect]);
+        else if (piece & OPERAND)
+            node = enter_operand(b, node, (eb_take)(piece & ~OPERAND));
+        else
+            node = enter_literal(b, node, piece);
+    }
+    eb_node *leaf = &b->trie->nodes.at[node];
     if (leaf->op)
         return; /* the first row that is written like this wins: LDX64 before its aliases */
     leaf->op = (uint16_t)(op + 1);
-    memcpy(leaf->fields, fields, sizeof fields);
+    leaf->fields = s->fields;
 }
 
 const eb_trie *eb_trie_of(ebpf_ctx *ctx, enum ebpf_dialect dialect) {
+    enum { ALIASES = sizeof aliases / sizeof *aliases };
     struct eb_isa *isa = eb_isa_of(ctx);
     if (isa->tries[dialect])
         return isa->tries[dialect];
-    eb_trie *trie = eb_alloc(&ctx->arena, sizeof *trie);
-    *EB_PUSH(&ctx->arena, &trie->nodes) = (eb_node){0};
-    grow_slots(ctx, trie);
+    builder b = {.ctx = ctx, .trie = eb_alloc(&ctx->arena, sizeof *b.trie), .dialect = dialect};
+    shape *shapes = eb_alloc_array(&ctx->arena, EB_FORM_COUNT + ALIASES, sizeof *shapes);
+    b.trie->words.arena = &ctx->arena;
+    *EB_PUSH(&ctx->arena, &b.trie->nodes) = (eb_node){0};
+    grow_edges(&b);
+    for (unsigned op = 0; op < EB_OP_COUNT; op++) {
+        eb_form form = (eb_form)eb_insn_rows[op].form;
+        enter_template(&b, op, &shapes[form], templates[dialect][form]);
+    }
     for (unsigned op = 0; op < EB_OP_COUNT; op++)
-        enter_template(ctx, trie, dialect, op, templates[dialect][eb_insn_rows[op].form]);
-    for (unsigned op = 0; op < EB_OP_COUNT; op++)
-        for (size_t i = 0; i < sizeof aliases / sizeof *aliases; i++)
+        for (unsigned i = 0; i < ALIASES; i++)
             if (aliases[i].form == eb_insn_rows[op].form && aliases[i].text[dialect][0])
-                enter_template(ctx, trie, dialect, op, aliases[i].text[dialect]);
-    return isa->tries[dialect] = trie;
+                enter_template(&b, op, &shapes[EB_FORM_COUNT + i], aliases[i].text[dialect]);
+    return isa->tries[dialect] = b.trie;
 }

@@ -16,26 +16,33 @@ typedef enum eb_take {
 
 enum { EB_OPERANDS_MOST = 6 };
 
+/* A literal is known by a number: the code of a mark, EB_WORD_FIRST + the number of a word, or, for
+ * a register written out (r0), one of these. */
+enum { EB_LITERAL_REG64 = 0x100, EB_LITERAL_REG32 = 0x200, EB_WORD_FIRST = 0x300 };
+
 typedef struct eb_node {
-    eb_take take;
-    eb_str literal;
-    uint32_t child, sibling;           /* node numbers; 0 is none (the root is nobody's child) */
-    uint32_t operand, operand_sibling; /* the children that are no literals, once more */
-    uint32_t literals;                 /* how many literal children it has */
+    uint8_t take; /* eb_take */
+    uint16_t literal;
+    uint16_t child, sibling;           /* node numbers; 0 is none (the root is nobody's child) */
+    uint16_t operand, operand_sibling; /* the children that are no literals, once more */
+    uint16_t literals;                 /* how many literal children it has */
     uint16_t op;                       /* 1 + the operation that ends here, or 0 */
-    char fields[EB_OPERANDS_MOST + 1]; /* of the operands on the way to here, when op is set */
+    const char *fields;                /* of the operands on the way to here, when op is set */
 } eb_node;
 
 typedef struct eb_trie {
     EB_VEC(eb_node) nodes; /* [0] is the root */
-    uint32_t *slots;       /* literal children of all nodes, hashed: node numbers or 0 */
+    eb_map words;          /* the value is the word's number */
+    uint64_t *edges;       /* from (node, literal) to node, hashed */
     uint32_t mask;
 } eb_trie;
 
 /* The tree of a dialect, built from dialect.def on first use. */
 const eb_trie *eb_trie_of(ebpf_ctx *ctx, enum ebpf_dialect dialect);
-/* The child of `node` that takes the literal `text`, or 0. */
-uint32_t eb_trie_literal(const eb_trie *trie, uint32_t node, eb_str text);
+/* The child of `node` that takes the literal at `token`, or 0. */
+uint32_t eb_trie_literal(const eb_trie *trie, uint32_t node, const eb_token *token);
+/* What a literal looks like. */
+eb_str eb_trie_text(const eb_trie *trie, uint16_t literal);
 
 /* How to print an instruction; zeroed: everything as numbers, decimal ones. */
 typedef struct eb_style {

@@ -4,16 +4,30 @@
 
 #include <string.h>
 
+/* What a byte starts: s space, n end of a statement, w word, d number, p mark, and those that are
+ * looked at closer; b nothing. */
+static const char classes[] = "bbbbbbbbbsnsssbb"
+                              "bbbbbbbbbbbbbbbb"
+                              "sp\"#w%p'pppppp" /* space to - */
+                              "w/"
+                              "ddddddddddpnpppp"
+                              "pwwwwwwwwwwwwwww"
+                              "wwwwwwwwwwwpbppw"
+                              "bwwwwwwwwwwwwwww"
+                              "wwwwwwwwwwwppppb";
+_Static_assert(sizeof classes == 129, "one class for each ASCII character");
+
+static char class_of(char c) {
+    return (uint8_t)c < 128 ? classes[(uint8_t)c] : 'b';
+}
+
 static bool is_digit(char c) {
     return c >= '0' && c <= '9';
 }
 
-static bool is_word_start(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '.' || c == '$';
-}
-
 static bool is_word(char c) {
-    return is_word_start(c) || is_digit(c);
+    char class = class_of(c);
+    return class == 'w' || class == 'd';
 }
 
 static char peek(const eb_scanner *s, size_t ahead) {
@@ -30,31 +44,43 @@ void eb_scan_skip_line(eb_scanner *s) {
     s->at = end ? (size_t)(end - s->text.at) : s->text.len;
 }
 
+/* ---- white space ---- */
+
+/* Behind the block comment at hand; false when it has no end. */
 static bool skip_block(eb_scanner *s) {
-    size_t start = s->at;
-    for (s->at += 2; s->at < s->text.len; s->at++)
-        if (peek(s, 0) == '*' && peek(s, 1) == '/') {
-            s->at += 2;
+    for (size_t at = s->at + 2; at + 1 < s->text.len; at++)
+        if (s->text.at[at] == '*' && s->text.at[at + 1] == '/') {
+            s->at = at + 2;
             return true;
         }
-    eb_diag_add(s->ctx, EB_DIAG_BAD_COMMENT, loc_of(s, start), loc_of(s, start + 2));
     return false;
 }
 
-/* White space and comments; true when there was any. */
-static bool skip_space(eb_scanner *s) {
-    size_t start = s->at;
-    while (s->at < s->text.len) {
-        char c = peek(s, 0);
-        if (c == ' ' || c == '\t' || c == '\r' || c == '\f' || c == '\v')
-            s->at++;
-        else if (c == '#' || (c == '/' && peek(s, 1) == '/'))
-            eb_scan_skip_line(s);
-        else if (c != '/' || peek(s, 1) != '*' || !skip_block(s))
-            break;
+/* Behind the comment at hand; false when there is none. */
+static bool skip_comment(eb_scanner *s) {
+    char c = peek(s, 0), next = peek(s, 1);
+    if (c == '#' || (c == '/' && next == '/')) {
+        eb_scan_skip_line(s);
+    } else if (c != '/' || next != '*') {
+        return false;
+    } else if (!skip_block(s)) {
+        eb_diag_add(s->ctx, EB_DIAG_BAD_COMMENT, loc_of(s, s->at), loc_of(s, s->at + 2));
+        s->at = s->text.len;
     }
-    return s->at > start;
+    return true;
 }
+
+void eb_scan_skip_space(eb_scanner *s, bool newlines) {
+    for (; s->at < s->text.len; s->at++) {
+        while (skip_comment(s))
+            continue;
+        char class = s->at < s->text.len ? class_of(s->text.at[s->at]) : 'b';
+        if (class != 's' && (class != 'n' || !newlines))
+            return;
+    }
+}
+
+/* ---- words and numbers ---- */
 
 /* A register's number from "r10", or -1. A leading zero makes a symbol. */
 static int register_of(eb_str word) {
@@ -71,63 +97,64 @@ static int register_of(eb_str word) {
     return number;
 }
 
-static eb_str take_word(eb_scanner *s) {
-    size_t start = s->at;
-    while (s->at < s->text.len && is_word(s->text.at[s->at]))
-        s->at++;
-    return (eb_str){s->text.at + start, s->at - start};
-}
-
 static void scan_word(eb_scanner *s, eb_token *token) {
-    token->text = take_word(s);
+    const char *from = s->text.at + s->at, *at = from, *end = s->text.at + s->text.len;
+    uint32_t hash = EB_HASH_START;
+    for (; at < end && is_word(*at); at++)
+        hash = EB_HASH_STEP(hash, *at);
+    s->at = (size_t)(at - s->text.at);
+    token->text = (eb_str){from, (size_t)(at - from)};
+    token->hash = EB_HASH_END(hash);
     int number = register_of(token->text);
     token->kind = EB_TOKEN_WORD;
     if (number >= 0) {
-        token->kind = token->text.at[0] == 'r' ? EB_TOKEN_REG64 : EB_TOKEN_REG32;
+        token->kind = from[0] == 'r' ? EB_TOKEN_REG64 : EB_TOKEN_REG32;
         token->value = (uint64_t)number;
     }
 }
 
-static int digit_value(char c) {
+static unsigned digit_value(char c) {
     if (is_digit(c))
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : 99;
+        return (unsigned)(c - '0');
+    c = (char)(c | 32);
+    return c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10 : 99;
+}
+
+/* How a number is written: its base, and how many characters announce it. */
+static unsigned base_of(eb_str t, size_t *prefix) {
+    *prefix = 0;
+    if (t.len < 2 || t.at[0] != '0')
+        return 10;
+    char mark = (char)(t.at[1] | 32);
+    *prefix = t.len > 2 && (mark == 'x' || mark == 'b') ? 2 : 1;
+    return *prefix == 1 ? 8 : mark == 'x' ? 16 : 2;
 }
 
 static void scan_number(eb_scanner *s, eb_token *token) {
-    size_t start = s->at;
-    token->text = take_word(s);
-    eb_str t = token->text;
-    unsigned base = 10;
-    size_t i = 0;
+    size_t start = s->at, prefix;
+    while (s->at < s->text.len && is_word(s->text.at[s->at]))
+        s->at++;
+    eb_str t = token->text = (eb_str){s->text.at + start, s->at - start};
+    char last = t.at[t.len - 1];
+    unsigned base = base_of(t, &prefix);
     bool overflow = false;
     token->kind = EB_TOKEN_NUMBER;
-    char last = t.at[t.len - 1];
-    if (t.len > 2 && t.at[0] == '0' && (t.at[1] | 32) == 'x') {
-        base = 16;
-        i = 2;
-    } else if (t.len > 2 && t.at[0] == '0' && (t.at[1] | 32) == 'b') {
-        base = 2;
-        i = 2;
-    } else if (last == 'f' || last == 'b') {
+    if (base < 16 && prefix < 2 && (last == 'f' || last == 'b')) {
         token->kind = EB_TOKEN_LOCAL;
         token->back = last == 'b';
         t.len--;
-    } else if (t.len > 1 && t.at[0] == '0') {
-        base = 8;
-        i = 1;
+        base = 10;
+        prefix = 0;
     }
-    for (; i < t.len; i++) {
-        unsigned digit = (unsigned)digit_value(t.at[i]);
+    for (size_t i = prefix; i < t.len; i++) {
+        unsigned digit = digit_value(t.at[i]);
         if (digit >= base) {
             eb_diag_add(s->ctx, EB_DIAG_BAD_NUMBER, loc_of(s, start), loc_of(s, s->at),
                         (int)token->text.len, token->text.at);
             token->kind = EB_TOKEN_BAD;
             return;
         }
-        overflow |= token->value > (UINT64_MAX - digit) / base;
+        overflow |= token->value > UINT64_MAX / 16 && token->value > (UINT64_MAX - digit) / base;
         token->value = token->value * base + digit;
     }
     if (overflow) {
@@ -137,12 +164,20 @@ static void scan_number(eb_scanner *s, eb_token *token) {
     }
 }
 
-static void scan_string(eb_scanner *s, eb_token *token) {
-    size_t start = s->at++;
-    while (s->at < s->text.len && peek(s, 0) != '"' && peek(s, 0) != '\n')
+/* ---- strings, characters, marks ---- */
+
+/* Behind the string at hand, or at the end of its line. */
+static void skip_string(eb_scanner *s) {
+    for (s->at++; s->at < s->text.len && peek(s, 0) != '"' && peek(s, 0) != '\n';)
         s->at += peek(s, 0) == '\\' && s->at + 1 < s->text.len && peek(s, 1) != '\n' ? 2 : 1;
+}
+
+static void scan_string(eb_scanner *s, eb_token *token) {
+    size_t start = s->at;
+    skip_string(s);
     token->kind = EB_TOKEN_STRING;
     token->text = (eb_str){s->text.at + start + 1, s->at - start - 1};
+    token->hash = eb_str_hash(token->text);
     if (peek(s, 0) == '"') {
         s->at++;
         return;
@@ -163,59 +198,121 @@ static bool scan_char(eb_scanner *s, eb_token *token) {
     return true;
 }
 
-static size_t punct_length(const eb_scanner *s) {
-    static const char *const longer[] = {"<<=", ">>=", "+=", "-=", "*=", "/=", "%=", "&=", "|=",
-                                         "^=",  "==",  "!=", "<=", ">=", "<<", ">>", "&&", "||"};
-    for (size_t i = 0; i < sizeof longer / sizeof *longer; i++) {
-        size_t n = strlen(longer[i]);
-        if (s->text.len - s->at >= n && memcmp(s->text.at + s->at, longer[i], n) == 0)
-            return n;
-    }
-    return 1;
+static const char *const marks[] = {
+#define MARK(id, text) text,
+    EB_MARKS(MARK)
+#undef MARK
+};
+
+eb_str eb_mark_text(uint8_t punct) {
+    static const char singles[] =
+        "!\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_"
+        "`abcdefghijklmnopqrstuvwxyz{|}~";
+    if (punct > EB_MARK_FIRST && punct < EB_MARK_END)
+        return eb_str_from(marks[punct - EB_MARK_FIRST - 1]);
+    return (eb_str){&singles[punct < 127 && punct > 32 ? punct - 33 : 0], 1};
 }
 
-static void scan_punct(eb_scanner *s, eb_token *token) {
-    static const char known[] = "()[]{},:+-*/%&|^~!=<>@?";
-    char c = peek(s, 0);
+static void scan_mark(eb_scanner *s, eb_token *token) {
+    char c = peek(s, 0), next = peek(s, 1);
     token->kind = EB_TOKEN_PUNCT;
-    if (!c || !strchr(known, c)) {
-        eb_diag_add(s->ctx, EB_DIAG_BAD_BYTE, loc_of(s, s->at), loc_of(s, s->at + 1), (uint8_t)c);
-        token->kind = EB_TOKEN_BAD;
-        s->binary |= c == 0;
-    }
-    size_t n = token->kind == EB_TOKEN_BAD ? 1 : punct_length(s);
-    token->text = (eb_str){s->text.at + s->at, n};
-    s->at += n;
-}
-
-eb_token eb_scan(eb_scanner *s) {
-    bool spaced = skip_space(s);
-    size_t start = s->at;
-    eb_token token = {.spaced = spaced, .text = {s->text.at + start, 0}};
-    if (start < s->text.len) {
-        char c = peek(s, 0);
-        if (c == '\n' || c == ';') {
-            token.kind = EB_TOKEN_NEWLINE;
-            s->at++;
-        } else if (c == '%' && s->dialect == EBPF_DIALECT_UBPF && is_word_start(peek(s, 1))) {
-            s->at++;
-            scan_word(s, &token);
-            if (token.kind == EB_TOKEN_WORD) {
-                eb_diag_add(s->ctx, EB_DIAG_BAD_REGISTER, loc_of(s, start), loc_of(s, s->at),
-                            (int)token.text.len, token.text.at);
-                token.kind = EB_TOKEN_BAD;
+    token->punct = (uint8_t)c;
+    token->text = (eb_str){s->text.at + s->at, 1};
+    if (next == '=' || (next == c && (c == '<' || c == '>' || c == '&' || c == '|'))) {
+        for (uint8_t i = 0; i < sizeof marks / sizeof *marks; i++) {
+            const char *mark = marks[i];
+            if (mark[0] == c && mark[1] == next && (!mark[2] || mark[2] == peek(s, 2))) {
+                token->punct = (uint8_t)(EB_MARK_FIRST + 1 + i);
+                token->text.len = mark[2] ? 3 : 2;
+                break;
             }
-        } else if (is_word_start(c)) {
-            scan_word(s, &token);
-        } else if (is_digit(c)) {
-            scan_number(s, &token);
-        } else if (c == '"') {
-            scan_string(s, &token);
-        } else if (c != '\'' || !scan_char(s, &token)) {
-            scan_punct(s, &token);
         }
     }
-    token.lo = loc_of(s, start);
-    token.hi = loc_of(s, s->at);
-    return token;
+    s->at += token->text.len;
+}
+
+static void scan_bad(eb_scanner *s, eb_token *token) {
+    char c = peek(s, 0);
+    eb_diag_add(s->ctx, EB_DIAG_BAD_BYTE, loc_of(s, s->at), loc_of(s, s->at + 1), (uint8_t)c);
+    token->kind = EB_TOKEN_BAD;
+    token->text = (eb_str){s->text.at + s->at, 1};
+    s->binary |= c == 0;
+    s->at++;
+}
+
+/* %r1 in ubpf's dialect. */
+static void scan_percent(eb_scanner *s, eb_token *token) {
+    size_t start = s->at;
+    if (s->dialect != EBPF_DIALECT_UBPF || class_of(peek(s, 1)) != 'w') {
+        scan_mark(s, token);
+        return;
+    }
+    s->at++;
+    scan_word(s, token);
+    if (token->kind == EB_TOKEN_WORD) {
+        eb_diag_add(s->ctx, EB_DIAG_BAD_REGISTER, loc_of(s, start), loc_of(s, s->at),
+                    (int)token->text.len, token->text.at);
+        token->kind = EB_TOKEN_BAD;
+    }
+}
+
+/* ---- the whole ---- */
+
+void eb_scan_into(eb_scanner *s, eb_token *token) {
+    size_t from = s->at;
+    while (s->at < s->text.len && class_of(s->text.at[s->at]) == 's')
+        s->at++;
+    if (s->at < s->text.len && (s->text.at[s->at] == '#' || s->text.at[s->at] == '/'))
+        eb_scan_skip_space(s, false);
+    *token = (eb_token){.spaced = s->at > from, .text = {s->text.at + s->at, 0}};
+    from = s->at;
+    if (from < s->text.len) {
+        switch (class_of(s->text.at[from])) {
+        case 'n':
+            token->kind = EB_TOKEN_NEWLINE;
+            s->at++;
+            break;
+        case 'w':
+            scan_word(s, token);
+            break;
+        case 'd':
+            scan_number(s, token);
+            break;
+        case '"':
+            scan_string(s, token);
+            break;
+        case '\'':
+            if (!scan_char(s, token))
+                scan_bad(s, token);
+            break;
+        case '%':
+            scan_percent(s, token);
+            break;
+        case 'p':
+        case '/':
+            scan_mark(s, token);
+            break;
+        default:
+            scan_bad(s, token);
+            break;
+        }
+    }
+    token->lo = loc_of(s, from);
+    token->hi = loc_of(s, s->at);
+}
+
+eb_str eb_scan_raw(eb_scanner *s) {
+    eb_scan_skip_space(s, false);
+    size_t start = s->at, end = start;
+    while (s->at < s->text.len && class_of(s->text.at[s->at]) != 'n') {
+        if (skip_comment(s))
+            continue;
+        bool space = class_of(s->text.at[s->at]) == 's';
+        if (s->text.at[s->at] == '"')
+            skip_string(s);
+        if (s->at < s->text.len && s->text.at[s->at] != '\n')
+            s->at++;
+        end = space ? end : s->at;
+    }
+    return (eb_str){s->text.at + start, end - start};
 }

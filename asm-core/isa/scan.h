@@ -14,14 +14,45 @@ typedef enum eb_token_kind {
     EB_TOKEN_NUMBER, /* value */
     EB_TOKEN_LOCAL,  /* 1f, 1b: value is the number, `back` tells which */
     EB_TOKEN_STRING, /* text is between the quotes, escapes untouched */
-    EB_TOKEN_PUNCT,
-    EB_TOKEN_BAD /* a diagnostic has been given */
+    EB_TOKEN_PUNCT,  /* punct is its code */
+    EB_TOKEN_BAD     /* a diagnostic has been given */
 } eb_token_kind;
 
+/* The code of a mark of one character is that character; longer ones follow behind ASCII. */
+#define EB_MARKS(MARK)                                                                             \
+    MARK(SHL_SET, "<<=")                                                                           \
+    MARK(SHR_SET, ">>=")                                                                           \
+    MARK(ADD_SET, "+=")                                                                            \
+    MARK(SUB_SET, "-=")                                                                            \
+    MARK(MUL_SET, "*=")                                                                            \
+    MARK(DIV_SET, "/=")                                                                            \
+    MARK(MOD_SET, "%=")                                                                            \
+    MARK(AND_SET, "&=")                                                                            \
+    MARK(OR_SET, "|=")                                                                             \
+    MARK(XOR_SET, "^=")                                                                            \
+    MARK(EQ, "==")                                                                                 \
+    MARK(NE, "!=")                                                                                 \
+    MARK(LE, "<=")                                                                                 \
+    MARK(GE, ">=")                                                                                 \
+    MARK(SHL, "<<")                                                                                \
+    MARK(SHR, ">>")                                                                                \
+    MARK(AND, "&&")                                                                                \
+    MARK(OR, "||")
+
+enum {
+    EB_MARK_FIRST = 127,
+#define MARK(id, text) EB_MARK_##id,
+    EB_MARKS(MARK)
+#undef MARK
+        EB_MARK_END
+};
+
 typedef struct eb_token {
-    eb_token_kind kind;
+    uint8_t kind; /* eb_token_kind */
+    uint8_t punct;
     bool back;
-    bool spaced; /* white space stands before it */
+    bool spaced;   /* white space stands before it */
+    uint32_t hash; /* of a word, as eb_str_hash has it */
     eb_loc lo, hi;
     eb_str text;
     uint64_t value;
@@ -37,8 +68,23 @@ typedef struct eb_scanner {
 } eb_scanner;
 
 /* The next token. Diagnostics for what is no token go to the context. */
-eb_token eb_scan(eb_scanner *scanner);
+void eb_scan_into(eb_scanner *scanner, eb_token *token);
+
+static inline eb_token eb_scan(eb_scanner *scanner) {
+    eb_token token;
+    eb_scan_into(scanner, &token);
+    return token;
+}
+
+/* The text of a mark, by its code. */
+eb_str eb_mark_text(uint8_t punct);
 /* Go to the end of the line. */
 void eb_scan_skip_line(eb_scanner *scanner);
+/* Go to the end of the statement, a newline or ';' outside of strings and comments, without
+ * judging what stands there. Returns the text up to it, without comments behind it and the white
+ * space around it. */
+eb_str eb_scan_raw(eb_scanner *scanner);
+/* Behind white space and comments (and newlines and ';' as well). */
+void eb_scan_skip_space(eb_scanner *scanner, bool newlines);
 
 #endif

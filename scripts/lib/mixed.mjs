@@ -99,7 +99,9 @@ export function mixedText(count, seed = 1) {
     [1, () => `*(u32 *)(${offset()}) = ${below(1000)}`],
   ];
   const table = kinds.flatMap(([weight, make]) => Array(weight).fill(make));
-  const lines = ['\t.text', '\t.globl\tmixed', 'mixed:'];
+  // A local label: for a global function bpfc would write BTF with these lines, which llvm-mc does
+  // not.
+  const lines = ['\t.text', 'mixed:'];
   for (let at = 0; at < count - 1; at++) {
     if (at % spacing === 0) lines.push(`.LBB0_${at / spacing}:`);
     lines.push(`\t${pick(table)(at)}`);
