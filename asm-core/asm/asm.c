@@ -1,49 +1,33 @@
-/* asm.c - the assembler's frame: statements, labels, sections, output.
+/* asm.c - the assembler's frame: statements, labels, output.
  *
- * One pass over the text turns each statement into tokens and then into bytes; what refers to a
- * label waits as a fixup until the end (resolve.c). A bad statement is reported and skipped, so
- * that one run shows every error. */
+ * One pass over the text turns each statement into tokens (source.c) and then into bytes; what
+ * refers to a label waits as a fixup until the end (resolve.c). A bad statement is reported and
+ * skipped, so that one run shows every error. */
 #include "asm.h"
 
 #include <string.h>
 
-#include "assemble.h"
-
-/* ---- tokens ---- */
-
-/* Read the next statement into as->tokens; false at the end of the text. Where a line has something
- * that is no token, one diagnostic was given: the rest of it is skipped and `clean` is false. */
-static bool read_statement(eb_asm *as, bool *clean) {
-    as->tokens.len = as->at = 0;
-    *clean = true;
-    for (;;) {
-        eb_token *token = EB_PUSH(&as->ctx->arena, &as->tokens);
-        eb_scan_into(&as->scanner, token);
-        if (token->kind == EB_TOKEN_BAD) {
-            eb_scan_skip_line(&as->scanner);
-            *clean = false;
-            return true;
-        }
-        if (token->kind <= EB_TOKEN_NEWLINE) {
-            if (as->tokens.len > 1)
-                return true;
-            if (token->kind == EB_TOKEN_END)
-                return false;
-            as->tokens.len = 0;
-        }
-    }
-}
-
-bool eb_asm_accept(eb_asm *as, char punct) {
-    if (!eb_asm_is(as, punct))
-        return false;
-    as->at++;
-    return true;
-}
-
 void eb_asm_expected(eb_asm *as, const char *what) {
     const eb_token *token = eb_asm_peek(as);
     eb_diag_add(as->ctx, EB_DIAG_EXPECTED, token->lo, token->hi, what);
+}
+
+bool eb_asm_ended(eb_asm *as) {
+    if (eb_asm_at_end(as))
+        return true;
+    eb_asm_expected(as, "the end of the line");
+    return false;
+}
+
+const eb_token *eb_asm_name(eb_asm *as, const char *what) {
+    const eb_token *token = eb_asm_peek(as);
+    if (token->kind == EB_TOKEN_WORD || token->kind == EB_TOKEN_STRING ||
+        token->kind == EB_TOKEN_REG64 || token->kind == EB_TOKEN_REG32) {
+        as->at++;
+        return token;
+    }
+    eb_asm_expected(as, what);
+    return NULL;
 }
 
 unsigned eb_tolerance(eb_str name) {
@@ -72,21 +56,23 @@ eb_section *eb_asm_section(eb_asm *as) {
 }
 
 void eb_asm_select(eb_asm *as, eb_str name, uint32_t type, uint64_t flags, bool implied) {
-    uint32_t found = eb_object_find_section(as->obj, name);
-    if (!found) {
-        found = eb_object_add_section(as->obj, name, type, flags);
-        as->obj->sections.at[found].align = flags & EB_SHF_EXECINSTR ? EBPF_SLOT : 1;
-        while (as->implied.len <= found)
+    bool is_new;
+    uint32_t *found = eb_map_enter(&as->section_names, name, &is_new);
+    if (is_new) {
+        *found = eb_object_add_section(as->obj, name, type, flags);
+        as->obj->sections.at[*found].align = flags & EB_SHF_EXECINSTR ? EBPF_SLOT : 1;
+        while (as->implied.len <= *found)
             *EB_PUSH(&as->ctx->arena, &as->implied) = implied;
     }
-    as->section = found;
+    as->previous = as->section;
+    as->section = *found;
 }
 
 uint8_t *eb_asm_emit(eb_asm *as, uint64_t size) {
     enum { MOST = 64 << 20 };
     eb_section *section = eb_asm_section(as);
     const eb_token *first = &as->tokens.at[0];
-    if (size > MOST) {
+    if (size > MOST || section->bytes.len > UINT32_MAX - MOST) {
         eb_diag_add(as->ctx, EB_DIAG_SIZE_LIMIT, first->lo, first->hi, (unsigned)MOST);
         return NULL;
     }
@@ -101,6 +87,17 @@ uint8_t *eb_asm_emit(eb_asm *as, uint64_t size) {
         while (section->locs.len < section->bytes.len / EBPF_SLOT)
             *EB_PUSH(&as->ctx->arena, &section->locs) = first->lo;
     return at;
+}
+
+void eb_asm_fill(eb_asm *as, uint64_t size, int fill) {
+    eb_section *section = eb_asm_section(as);
+    if (section->type == EB_SHT_NOBITS && fill == 0 && size <= UINT32_MAX) {
+        section->size += size;
+        return;
+    }
+    uint8_t *at = eb_asm_emit(as, size);
+    if (at && size)
+        memset(at, fill, (size_t)size);
 }
 
 /* ---- labels ---- */
@@ -129,12 +126,21 @@ uint32_t eb_asm_label_at(eb_asm *as, const eb_token *token) {
     return enter_label(as, token->text, hash, token->lo, token->hi);
 }
 
+uint32_t eb_asm_keep(eb_asm *as, const eb_expr *expr) {
+    *EB_PUSH(&as->ctx->arena, &as->exprs) = *expr;
+    return as->exprs.len;
+}
+
+void eb_asm_defined_twice(eb_asm *as, const eb_label *label, eb_loc lo, eb_loc hi) {
+    eb_diag *diag = eb_diag_add(as->ctx, EB_DIAG_DUPLICATE_SYMBOL, lo, hi, (int)label->name.len,
+                                label->name.at);
+    eb_diag_note(as->ctx, diag, label->loc, label->end, "it is defined here first");
+}
+
 void eb_asm_place(eb_asm *as, uint32_t number, eb_loc lo, eb_loc hi) {
     eb_label *label = &as->labels.at[number];
-    if (label->defined) {
-        eb_diag *diag = eb_diag_add(as->ctx, EB_DIAG_DUPLICATE_SYMBOL, lo, hi, (int)label->name.len,
-                                    label->name.at);
-        eb_diag_note(as->ctx, diag, label->loc, label->end, "it is defined here first");
+    if (label->defined || label->alias) {
+        eb_asm_defined_twice(as, label, lo, hi);
         return;
     }
     label->defined = true;
@@ -180,41 +186,77 @@ static void take_labels(eb_asm *as) {
 
 /* ---- the whole text ---- */
 
+static bool is_assignment(const eb_asm *as) {
+    const eb_token *token = eb_asm_peek(as);
+    return (token->kind == EB_TOKEN_WORD || token->kind == EB_TOKEN_STRING) &&
+           token[1].kind == EB_TOKEN_PUNCT &&
+           (token[1].punct == '=' || token[1].punct == EB_MARK_EQ);
+}
+
 static void statement(eb_asm *as) {
     take_labels(as);
     if (eb_asm_at_end(as))
         return;
-    const eb_token *token = eb_asm_peek(as);
-    if (token->kind == EB_TOKEN_WORD && token->text.at[0] == '.' && token->text.len > 1)
+    if (as->directive)
         eb_asm_directive(as);
+    else if (as->macro)
+        eb_asm_use_macro(as);
+    else if (is_assignment(as))
+        eb_run_set(as, eb_asm_peek(as)[1].punct == EB_MARK_EQ);
+    else if (eb_asm_peek(as)->kind == EB_TOKEN_WORD && eb_asm_peek(as)->text.at[0] == '.')
+        eb_asm_unknown_directive(as);
     else
         eb_asm_insn(as);
 }
 
-int eb_assemble(ebpf_ctx *ctx, eb_str name, eb_str text, enum ebpf_dialect dialect, bool big,
-                ebpf_object **out) {
-    eb_asm as = {.ctx = ctx, .dialect = dialect, .obj = eb_object_new(ctx, big)};
-    uint32_t errors = ctx->errors;
+eb_asm *eb_asm_new(ebpf_ctx *ctx, eb_str name, enum ebpf_dialect dialect, bool big) {
+    eb_asm *as = eb_alloc(&ctx->arena, sizeof *as);
+    as->ctx = ctx;
+    as->dialect = dialect;
+    as->obj = eb_object_new(ctx, big);
+    as->obj->name = eb_str_copy(&ctx->arena, name);
+    as->trie = eb_trie_of(ctx, dialect);
+    as->errors = ctx->errors;
+    as->names.arena = as->locals.arena = as->type_names.arena = as->map_names.arena =
+        as->section_names.arena = as->macro_names.arena = as->directives.arena = &ctx->arena;
+    eb_asm_directives(as);
+    eb_asm_select(as, EB_STR(".text"), EB_SHT_PROGBITS, EB_SHF_ALLOC | EB_SHF_EXECINSTR, false);
+    return as;
+}
+
+void eb_asm_text(eb_asm *as, eb_str name, eb_str text) {
     bool clean;
-    as.obj->name = eb_str_copy(&ctx->arena, name);
-    as.scanner = (eb_scanner){
-        .ctx = ctx, .dialect = dialect, .text = text, .first = eb_source_add(ctx, name, text)};
-    as.trie = eb_trie_of(ctx, dialect);
-    as.names.arena = as.locals.arena = as.type_names.arena = as.map_names.arena = &ctx->arena;
-    eb_asm_select(&as, EB_STR(".text"), EB_SHT_PROGBITS, EB_SHF_ALLOC | EB_SHF_EXECINSTR, false);
-    while (read_statement(&as, &clean)) {
+    as->frames.len = as->conditions.len = as->repeats = as->open_conditions = 0;
+    as->in_macro = false;
+    as->scanner = (eb_scanner){.ctx = as->ctx,
+                               .dialect = as->dialect,
+                               .text = text,
+                               .first = eb_source_add(as->ctx, name, text)};
+    while (eb_asm_read(as, &clean)) {
         if (clean)
-            statement(&as);
-        if (ctx->dropped || as.scanner.binary)
+            statement(as);
+        if (as->ctx->dropped || as->scanner.binary)
             break; /* no text, or more errors than anybody reads */
     }
-    if (as.open_struct) {
-        const eb_type *type = &as.types.at[as.open_struct - 1];
-        eb_diag_add(ctx, EB_DIAG_EXPECTED, type->loc, type->loc + 1, ".ends for this .struct");
+    if (as->open_struct) {
+        const eb_type *type = &as->types.at[as->open_struct - 1];
+        eb_diag_add(as->ctx, EB_DIAG_EXPECTED, type->loc, type->loc + 1, ".ends for this .struct");
+        as->open_struct = 0;
     }
-    if (ctx->errors == errors)
-        eb_asm_resolve(&as);
-    if (ctx->errors == errors && eb_object_index(as.obj) == 0)
-        *out = as.obj;
-    return ctx->errors == errors ? EBPF_OK : EBPF_E_INPUT;
+}
+
+int eb_asm_finish(eb_asm *as, ebpf_object **out) {
+    ebpf_ctx *ctx = as->ctx;
+    if (ctx->errors == as->errors)
+        eb_asm_resolve(as);
+    if (ctx->errors == as->errors && eb_object_index(as->obj) == 0)
+        *out = as->obj;
+    return ctx->errors == as->errors ? EBPF_OK : EBPF_E_INPUT;
+}
+
+int eb_assemble(ebpf_ctx *ctx, eb_str name, eb_str text, enum ebpf_dialect dialect, bool big,
+                ebpf_object **out) {
+    eb_asm *as = eb_asm_new(ctx, name, dialect, big);
+    eb_asm_text(as, name, text);
+    return eb_asm_finish(as, out);
 }

@@ -228,17 +228,21 @@ bool eb_asm_expr(eb_asm *as, eb_expr *expr) {
     return parse_binary(&p, 1, expr);
 }
 
-bool eb_asm_constant(eb_asm *as, int64_t *value) {
-    parser p = {.as = as};
-    eb_expr expr;
-    uint32_t start = as->at;
-    if (!parse_binary(&p, 1, &expr)) {
-        if (!p.failed) {
-            as->at = start;
-            eb_asm_expected(as, "a number");
-        }
-        return false;
+bool eb_asm_expr_of(eb_asm *as, eb_expr *expr, const char *what) {
+    uint32_t start = as->at, errors = as->ctx->errors;
+    if (eb_asm_expr(as, expr))
+        return true;
+    if (as->ctx->errors == errors) {
+        as->at = start;
+        eb_asm_expected(as, what);
     }
+    return false;
+}
+
+bool eb_asm_constant(eb_asm *as, int64_t *value) {
+    eb_expr expr;
+    if (!eb_asm_expr_of(as, &expr, "a number"))
+        return false;
     if (!eb_asm_settle(as, &expr)) {
         eb_diag_add(as->ctx, EB_DIAG_NOT_CONSTANT, expr.lo, expr.hi);
         return false;

@@ -6,15 +6,16 @@
 #include "asm.h"
 
 typedef struct operand {
-    eb_expr expr; /* or a register */
+    eb_expr expr; /* of a register only where it stands */
     uint8_t reg;
 } operand;
 
 typedef struct walk {
     eb_asm *as;
-    operand operands[EB_OPERANDS_MOST];
-    unsigned count;
+    const eb_trie *trie;
     uint32_t far_at, far_node; /* the furthest place and the node that waits there */
+    unsigned count;
+    operand operands[EB_OPERANDS_MOST];
 } walk;
 
 static bool take_reg(walk *w, const eb_token *token, operand *out) {
@@ -24,7 +25,8 @@ static bool take_reg(walk *w, const eb_token *token, operand *out) {
         out->reg = 0;
     }
     out->reg = (uint8_t)(token->value & 15);
-    out->expr = (eb_expr){.lo = token->lo, .hi = token->hi};
+    out->expr.lo = token->lo;
+    out->expr.hi = token->hi;
     w->as->at++;
     return true;
 }
@@ -35,25 +37,37 @@ static bool take(walk *w, const eb_node *child, operand *out) {
     const eb_token *token = eb_asm_peek(as);
     switch (child->take) {
     case EB_TAKE_REG64:
-        return token->kind == EB_TOKEN_REG64 && take_reg(w, token, out);
     case EB_TAKE_REG32:
-        return token->kind == EB_TOKEN_REG32 && take_reg(w, token, out);
+        return take_reg(w, token, out);
     case EB_TAKE_OFFSET:
         if (!eb_asm_is(as, '+') && !eb_asm_is(as, '-')) {
             out->expr = (eb_expr){.lo = token->lo, .hi = token->lo};
             return true;
         }
         return eb_asm_expr(as, &out->expr);
-    case EB_TAKE_EXPR:
-        return eb_asm_expr(as, &out->expr);
     default:
-        return false;
+        return eb_asm_expr(as, &out->expr);
     }
+}
+
+/* Whether a token of this kind can start such an operand. */
+static bool fits(uint8_t take, uint8_t kind) {
+    return take == EB_TAKE_REG64   ? kind == EB_TOKEN_REG64
+           : take == EB_TAKE_REG32 ? kind == EB_TOKEN_REG32
+           : take == EB_TAKE_EXPR  ? kind > EB_TOKEN_REG32 || kind == EB_TOKEN_WORD
+                                   : true;
+}
+
+/* The first node from `c` on, along the operands of one parent, that fits; 0 for none. */
+static uint32_t fitting(const walk *w, uint32_t c, uint8_t kind) {
+    while (c && !fits(w->trie->nodes.at[c].take, kind))
+        c = w->trie->nodes.at[c].operand_sibling;
+    return c;
 }
 
 /* Step to a child, which takes the literal or operand at hand; false when it cannot. */
 static bool step(walk *w, uint32_t number) {
-    const eb_node *child = &w->as->trie->nodes.at[number];
+    const eb_node *child = &w->trie->nodes.at[number];
     uint32_t at = w->as->at;
     if (child->take == EB_TAKE_LITERAL) {
         w->as->at++;
@@ -73,16 +87,17 @@ static bool step(walk *w, uint32_t number) {
 /* The leaf that the rest of the statement leads to from `node`, or NULL. Most nodes let it continue
  * in one way only, so this loops; where there are more it calls itself for all but the last. */
 static const eb_node *walk_from(walk *w, uint32_t node) {
-    const eb_trie *trie = w->as->trie;
+    const eb_node *nodes = w->trie->nodes.at;
     uint32_t errors = w->as->ctx->errors;
     for (;;) {
-        const eb_node *here = &trie->nodes.at[node];
         if (eb_asm_at_end(w->as))
-            return here->op ? here : NULL;
-        uint32_t next = eb_trie_literal(trie, node, eb_asm_peek(w->as)), other = here->operand;
+            return nodes[node].op ? &nodes[node] : NULL;
+        const eb_token *token = eb_asm_peek(w->as);
+        uint32_t next = eb_trie_literal(w->trie, node, token);
+        uint32_t other = fitting(w, nodes[node].operand, token->kind);
         if (!next) {
             next = other;
-            other = next ? trie->nodes.at[next].operand_sibling : 0;
+            other = next ? fitting(w, nodes[next].operand_sibling, token->kind) : 0;
         }
         while (other) {
             uint32_t at = w->as->at;
@@ -93,7 +108,7 @@ static const eb_node *walk_from(walk *w, uint32_t node) {
             w->as->at = at;
             w->count = count;
             next = other;
-            other = trie->nodes.at[next].operand_sibling;
+            other = fitting(w, nodes[next].operand_sibling, token->kind);
         }
         if (!next || !step(w, next) || w->as->ctx->errors != errors)
             return NULL;
@@ -128,7 +143,7 @@ static eb_str nearest_literal(const eb_trie *trie, uint32_t node, eb_str text) {
 
 static void put_expected(eb_buf *out, const walk *w) {
     enum { MOST = 8 };
-    const eb_trie *trie = w->as->trie;
+    const eb_trie *trie = w->trie;
     const eb_node *node = &trie->nodes.at[w->far_node];
     unsigned listed = 0;
     if (node->op)
@@ -153,7 +168,7 @@ static void report(walk *w) {
     eb_str near = {0};
     eb_diag *diag;
     if (token->kind == EB_TOKEN_WORD)
-        near = nearest_literal(as->trie, w->far_node, token->text);
+        near = nearest_literal(w->trie, w->far_node, token->text);
     if (w->far_node == 0 && token->kind == EB_TOKEN_WORD) {
         diag = eb_diag_add(as->ctx, EB_DIAG_UNKNOWN_MNEMONIC, token->lo, token->hi,
                            (int)token->text.len, token->text.at);
@@ -272,7 +287,7 @@ static void emit(build *b) {
         section->flags |= EB_SHF_ALLOC | EB_SHF_EXECINSTR; /* it said nothing, and holds code */
         section->align = EBPF_SLOT;
     }
-    uint64_t offset = section->size;
+    uint32_t offset = (uint32_t)section->size; /* of bytes: below 4 GiB, see eb_asm_emit */
     const eb_insn_row *row = &eb_insn_rows[b->op];
     b->insn.code = row->code;
     if (b->op == EB_OP_CALL_LOCAL_ONLY)
@@ -292,7 +307,11 @@ static void emit(build *b) {
 }
 
 void eb_asm_insn(eb_asm *as) {
-    walk w = {.as = as, .far_at = as->at};
+    walk w; /* its operands are filled as they are met */
+    w.as = as;
+    w.trie = as->trie;
+    w.far_at = as->at;
+    w.far_node = w.count = 0;
     uint32_t errors = as->ctx->errors;
     const eb_node *leaf = walk_from(&w, 0);
     if (!leaf) {

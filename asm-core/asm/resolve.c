@@ -19,15 +19,15 @@ static uint32_t symbol_of(eb_asm *as, uint32_t number) {
     eb_label *label = &as->labels.at[number];
     if (label->symbol)
         return label->symbol;
-    eb_str name = label->renamed ? label->rename : label->name;
+    eb_str name = label->rename ? as->renames.at[label->rename - 1] : label->name;
     label->symbol = eb_object_add_symbol(as->obj, name, label->section, label->value);
     eb_symbol *symbol = &as->obj->symbols.at[label->symbol];
     symbol->bind = label->bind == EB_STB_LOCAL && !label->defined ? EB_STB_GLOBAL : label->bind;
     symbol->type = label->type;
     symbol->visibility = label->visibility;
     symbol->loc = label->loc;
-    if (label->has_size) {
-        eb_expr size = label->size;
+    if (label->size) {
+        eb_expr size = as->exprs.at[label->size - 1];
         if (!eb_asm_settle(as, &size))
             eb_diag_add(as->ctx, EB_DIAG_NOT_CONSTANT, size.lo, size.hi);
         symbol->size = (uint64_t)size.value;
@@ -56,10 +56,51 @@ static void size_functions(eb_asm *as) {
         const eb_label *label = &as->labels.at[as->placed.at[i]];
         if (label->type != EB_STT_FUNC || !label->symbol)
             continue;
-        if (!label->has_size)
+        if (!label->size)
             as->obj->symbols.at[label->symbol].size = next[label->section] - label->value;
         next[label->section] = label->value;
     }
+}
+
+/* What .set made another name of: the place or number that it comes to. */
+static bool finish_alias(eb_asm *as, eb_label *label, unsigned depth) {
+    enum { DEPTH_MOST = 64 };
+    if (!label->alias || label->defined)
+        return true;
+    eb_expr e = as->exprs.at[label->alias - 1];
+    uint32_t sides[] = {e.plus, e.minus};
+    bool known = depth < DEPTH_MOST;
+    for (unsigned i = 0; i < 2 && known; i++)
+        known = !sides[i] || finish_alias(as, &as->labels.at[sides[i] - 1], depth + 1);
+    eb_label *target = e.plus && !e.minus ? &as->labels.at[e.plus - 1] : NULL;
+    if (known && eb_asm_settle(as, &e)) {
+        label->section = EB_SHN_ABS;
+        label->value = (uint64_t)e.value;
+    } else if (known && target && target->defined && target->section != EB_SHN_COMMON) {
+        label->section = target->section;
+        label->value = target->value + (uint64_t)e.value;
+        label->type = label->type ? label->type : target->type;
+        label->size = label->size ? label->size : target->size;
+    } else {
+        return false;
+    }
+    return label->defined = true;
+}
+
+static void finish_aliases(eb_asm *as) {
+    for (uint32_t i = 0; i < as->labels.len; i++) {
+        eb_label *label = &as->labels.at[i];
+        if (!finish_alias(as, label, 0))
+            eb_diag_add(as->ctx, EB_DIAG_BAD_ALIAS, label->loc, label->end, (int)label->name.len,
+                        label->name.at);
+    }
+}
+
+/* A group names its signature, which the label has done so far. */
+static void finish_groups(eb_asm *as) {
+    for (uint32_t i = 1; i < as->obj->sections.len; i++)
+        if (as->obj->sections.at[i].type == EB_SHT_GROUP)
+            as->obj->sections.at[i].info = symbol_of(as, as->obj->sections.at[i].info);
 }
 
 static void make_symbols(eb_asm *as) {
@@ -81,10 +122,8 @@ static void undefined(eb_asm *as, const eb_fixup *fixup, const eb_label *label) 
     const char *split = memchr(label->name.at, 1, label->name.len);
     eb_loc lo = fixup->expr.lo, hi = fixup->expr.hi;
     if (split) {
-        const char *where =
-            eb_place_of(as->ctx, hi - 1).source->text.at[hi - 1 - as->scanner.first] == 'f'
-                ? "after"
-                : "before";
+        const eb_source *source = eb_place_of(as->ctx, hi - 1).source;
+        const char *where = source->text.at[hi - 1 - source->first] == 'f' ? "after" : "before";
         unsigned number = 0;
         for (const char *c = label->name.at; c < split; c++)
             number = number * 10 + (unsigned)(*c - '0');
@@ -147,7 +186,10 @@ static void relocate(eb_asm *as, const eb_fixup *fixup, uint32_t type, uint32_t 
 /* The symbol to relocate against; what a section symbol leaves out is added to `addend`. */
 static uint32_t target_symbol(eb_asm *as, uint32_t number, int64_t *addend) {
     const eb_label *label = &as->labels.at[number];
-    if (is_global(label))
+    /* Linkers move what mergeable sections hold, so only its start may be named by the section. */
+    bool merged = *addend && label->section < as->obj->sections.len &&
+                  (as->obj->sections.at[label->section].flags & EB_SHF_MERGE);
+    if (is_global(label) || merged)
         return symbol_of(as, number);
     *addend = (int64_t)((uint64_t)*addend + label->value);
     return section_symbol(as, label->section);
@@ -196,16 +238,14 @@ static void resolve_imm64(eb_asm *as, const eb_fixup *fixup, uint32_t number, ui
     relocate(as, fixup, EB_R_BPF_64_64, symbol);
 }
 
-/* As LLVM: a loader leaves alone what only BTF needs to know, which is where code is (through a
- * temporary label) and where variables are. */
-static uint32_t data_reloc(const eb_asm *as, const eb_fixup *fixup, const eb_label *label) {
-    if (fixup->size == 8)
-        return EB_R_BPF_64_ABS64;
+/* Of 4 bytes of data: what names code by a temporary label, or data by name, describes them to the
+ * linker only, as .BTF and .BTF.ext do (LLVM's BPFELFObjectWriter). */
+static uint32_t data32_type(const eb_asm *as, const eb_label *label) {
     if (!label->defined || label->section >= as->obj->sections.len)
         return EB_R_BPF_64_ABS32;
     uint64_t flags = as->obj->sections.at[label->section].flags;
-    uint64_t kind = label->temporary ? EB_SHF_EXECINSTR : EB_SHF_WRITE;
-    return (flags & EB_SHF_ALLOC) && (flags & kind) ? EB_R_BPF_64_NODYLD32 : EB_R_BPF_64_ABS32;
+    uint64_t wanted = EB_SHF_ALLOC | (label->temporary ? EB_SHF_EXECINSTR : EB_SHF_WRITE);
+    return (flags & wanted) == wanted ? EB_R_BPF_64_NODYLD32 : EB_R_BPF_64_ABS32;
 }
 
 static void resolve_data(eb_asm *as, const eb_fixup *fixup, uint32_t number, uint8_t *at) {
@@ -214,13 +254,14 @@ static void resolve_data(eb_asm *as, const eb_fixup *fixup, uint32_t number, uin
         eb_diag_add(as->ctx, EB_DIAG_NOT_CONSTANT, fixup->expr.lo, fixup->expr.hi);
         return;
     }
-    uint32_t type = data_reloc(as, fixup, &as->labels.at[number]);
     uint32_t symbol = target_symbol(as, number, &addend);
-    if (fixup->size == 8)
+    bool wide = fixup->size == 8;
+    if (wide)
         eb_set64(at, as->obj->big, (uint64_t)addend);
     else
         eb_set32(at, as->obj->big, (uint32_t)(uint64_t)addend);
-    relocate(as, fixup, type, symbol);
+    relocate(as, fixup,
+             wide ? (uint32_t)EB_R_BPF_64_ABS64 : data32_type(as, &as->labels.at[number]), symbol);
 }
 
 /* .reloc names its symbol itself, also a local one; what is temporary stands for its section. */
@@ -235,7 +276,7 @@ static void resolve_reloc(eb_asm *as, const eb_fixup *fixup) {
         symbol = label->temporary ? section_symbol(as, label->section)
                                   : symbol_of(as, fixup->expr.plus - 1);
     }
-    relocate(as, fixup, fixup->size, symbol);
+    relocate(as, fixup, (uint32_t)fixup->expr.value, symbol);
 }
 
 static void put_constant(const eb_asm *as, const eb_fixup *fixup, uint8_t *at) {
@@ -291,7 +332,9 @@ static void place_exit(eb_asm *as) {
 
 void eb_asm_resolve(eb_asm *as) {
     place_exit(as);
+    finish_aliases(as);
     make_symbols(as);
+    finish_groups(as);
     size_functions(as);
     for (uint32_t i = 0; i < as->fixups.len; i++)
         resolve(as, &as->fixups.at[i]);

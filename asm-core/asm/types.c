@@ -96,7 +96,8 @@ static int64_t take_type(eb_asm *as) {
     return type - as->types.at;
 }
 
-void eb_asm_struct(eb_asm *as) {
+void eb_run_struct(eb_asm *as, int unused) {
+    (void)unused;
     const eb_token *token = eb_asm_peek(as);
     if (token->kind != EB_TOKEN_WORD) {
         eb_asm_expected(as, "a name for the type");
@@ -123,7 +124,8 @@ void eb_asm_struct(eb_asm *as) {
 
 /* Fields wait as (type, count, name) in the members of a record that .ends completes: its member
  * types must be in BTF before it is. */
-void eb_asm_field(eb_asm *as) {
+void eb_run_field(eb_asm *as, int unused) {
+    (void)unused;
     enum { SIZE_MOST = 1 << 20 };
     const eb_token *name = eb_asm_peek(as);
     int64_t count = 1;
@@ -183,7 +185,8 @@ static uint32_t index_type(eb_asm *as) {
     return found ? found : eb_btf_add_int(btf, name, 4, 0);
 }
 
-void eb_asm_ends(eb_asm *as) {
+void eb_run_ends(eb_asm *as, int unused) {
+    (void)unused;
     if (!as->open_struct || !eb_asm_at_end(as)) {
         eb_asm_expected(as, as->open_struct ? "the end of the line" : ".struct before .ends");
         return;
@@ -362,15 +365,14 @@ static bool declare(eb_asm *as, const eb_token *name) {
 
 /* The entry in .maps: zero bytes, one pointer per setting, under a global symbol. */
 static void place_map(eb_asm *as, const eb_token *name, uint32_t record) {
-    uint32_t before = as->section, size = eb_btf_size(as->btf, record);
+    uint32_t before = as->section, previous = as->previous;
+    uint32_t size = eb_btf_size(as->btf, record);
     eb_asm_select(as, EB_STR(".maps"), EB_SHT_PROGBITS, EB_SHF_ALLOC | EB_SHF_WRITE, false);
     eb_asm_section(as)->align = 8;
     uint32_t number = eb_asm_label(as, name->text, name->lo, name->hi);
     eb_label *label = &as->labels.at[number];
-    if (label->defined) {
-        eb_diag *diag = eb_diag_add(as->ctx, EB_DIAG_DUPLICATE_SYMBOL, name->lo, name->hi,
-                                    (int)name->text.len, name->text.at);
-        eb_diag_note(as->ctx, diag, label->loc, label->end, "it is defined here first");
+    if (label->defined || label->alias) {
+        eb_asm_defined_twice(as, label, name->lo, name->hi);
     } else {
         *label = (eb_label){.name = name->text,
                             .loc = name->lo,
@@ -381,16 +383,17 @@ static void place_map(eb_asm *as, const eb_token *name, uint32_t record) {
                             .type = EB_STT_OBJECT,
                             .defined = true,
                             .bound = true,
-                            .has_size = true,
-                            .size = {.value = size}};
+                            .size = eb_asm_keep(as, &(eb_expr){.value = size})};
         eb_asm_emit(as, size);
         *EB_PUSH(&as->ctx->arena, &as->maps) =
             eb_btf_add_var(as->btf, name->text, record, EB_BTF_GLOBAL);
     }
     as->section = before;
+    as->previous = previous;
 }
 
-void eb_asm_map(eb_asm *as) {
+void eb_run_map(eb_asm *as, int unused) {
+    (void)unused;
     map_decl decl = {0};
     const eb_token *name = eb_asm_peek(as);
     if (name->kind != EB_TOKEN_WORD) {

@@ -26,6 +26,27 @@ eb_loc eb_source_add(ebpf_ctx *ctx, eb_str name, eb_str text) {
     return first;
 }
 
+void eb_source_from(ebpf_ctx *ctx, eb_loc lo, eb_loc hi) {
+    eb_source *last = &ctx->sources.at[ctx->sources.len - 1];
+    last->from = lo;
+    last->from_end = hi;
+}
+
+/* The text that holds `loc`, or NULL. */
+static eb_source *source_of(const ebpf_ctx *ctx, eb_loc loc) {
+    uint32_t lo = 0, hi = ctx->sources.len;
+    if (loc == 0 || hi == 0)
+        return NULL;
+    while (hi - lo > 1) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        if (ctx->sources.at[mid].first > loc)
+            hi = mid;
+        else
+            lo = mid;
+    }
+    return &ctx->sources.at[lo];
+}
+
 static void find_lines(ebpf_ctx *ctx, eb_source *source) {
     *EB_PUSH(&ctx->arena, &source->lines) = 0;
     for (uint32_t i = 0; i < source->text.len; i++)
@@ -34,12 +55,9 @@ static void find_lines(ebpf_ctx *ctx, eb_source *source) {
 }
 
 eb_place eb_place_of(ebpf_ctx *ctx, eb_loc loc) {
-    uint32_t n = ctx->sources.len;
-    if (loc == 0 || n == 0)
+    eb_source *source = source_of(ctx, loc);
+    if (!source)
         return (eb_place){0};
-    while (n > 1 && ctx->sources.at[n - 1].first > loc)
-        n--;
-    eb_source *source = &ctx->sources.at[n - 1];
     if (!source->lines.len)
         find_lines(ctx, source);
     uint32_t offset = loc - source->first, lo = 0, hi = source->lines.len;
@@ -75,6 +93,17 @@ static eb_diag *add(ebpf_ctx *ctx, eb_diag_code code, va_list args) {
     return diag;
 }
 
+/* Where the text of the diagnostic comes from, and where that does, up to the one given. */
+static void note_origins(ebpf_ctx *ctx, eb_diag *diag) {
+    enum { MOST = 8 };
+    const eb_source *source = source_of(ctx, diag->lo);
+    for (unsigned i = 0; i < MOST && source && source->from; i++) {
+        eb_diag_note(ctx, diag, source->from, source->from_end, "in %.*s, used here",
+                     (int)source->name.len, source->name.at);
+        source = source_of(ctx, source->from);
+    }
+}
+
 eb_diag *eb_diag_add(ebpf_ctx *ctx, eb_diag_code code, eb_loc lo, eb_loc hi, ...) {
     va_list args;
     va_start(args, hi);
@@ -82,6 +111,7 @@ eb_diag *eb_diag_add(ebpf_ctx *ctx, eb_diag_code code, eb_loc lo, eb_loc hi, ...
     va_end(args);
     diag->lo = lo;
     diag->hi = hi;
+    note_origins(ctx, diag);
     return diag;
 }
 

@@ -15,6 +15,7 @@ typedef struct eb_source {
     eb_str name;
     eb_str text;
     eb_loc first;           /* the location of its first byte; its end has one too */
+    eb_loc from, from_end;  /* what asked for this text, in another one; 0 for none */
     EB_VEC(uint32_t) lines; /* offsets where lines start; filled on the first question */
 } eb_source;
 
@@ -62,6 +63,8 @@ enum { EB_DIAG_MOST = 100 };
 /* Enter a source text, which must outlive the context's use of it; returns the location of its
  * first byte. Fails with EBPF_E_LIMIT when all texts together pass 2^32 - 2 bytes. */
 eb_loc eb_source_add(ebpf_ctx *ctx, eb_str name, eb_str text);
+/* The text that was entered last comes from there: diagnostics in it lead back by notes. */
+void eb_source_from(ebpf_ctx *ctx, eb_loc lo, eb_loc hi);
 eb_place eb_place_of(ebpf_ctx *ctx, eb_loc loc);
 
 /* Collect a diagnostic; the arguments fill the message of its row. Returned so that notes can be

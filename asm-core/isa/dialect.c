@@ -187,10 +187,9 @@ static uint64_t *edge_slot(const eb_trie *trie, uint64_t key) {
     return &trie->edges[i];
 }
 
-uint32_t eb_trie_literal(const eb_trie *trie, uint32_t node, const eb_token *token) {
-    if (!trie->nodes.at[node].literals)
-        return 0;
-    uint32_t literal = literal_of(trie, token);
+uint32_t eb_trie_edge(const eb_trie *trie, uint32_t node, const eb_token *token) {
+    uint32_t literal =
+        token->kind == EB_TOKEN_PUNCT ? token->punct : literal_of(trie, token);
     return literal ? *edge_slot(trie, edge_key(node, literal)) & 0xffff : 0;
 }
 
@@ -223,13 +222,20 @@ static uint32_t add_node(builder *b, uint32_t parent, eb_take take, uint32_t lit
     return child;
 }
 
+static eb_token_kind kind_of(uint32_t literal) {
+    return literal >= EB_WORD_FIRST      ? EB_TOKEN_WORD
+           : literal >= EB_LITERAL_REG32 ? EB_TOKEN_REG32
+           : literal >= EB_LITERAL_REG64 ? EB_TOKEN_REG64
+                                         : EB_TOKEN_PUNCT;
+}
+
 static uint32_t enter_literal(builder *b, uint32_t node, uint32_t literal) {
     if (b->trie->nodes.len > b->trie->mask / 2)
         grow_edges(b);
     uint64_t key = edge_key(node, literal), *slot = edge_slot(b->trie, key);
     if (!*slot) {
         *slot = key | add_node(b, node, EB_TAKE_LITERAL, literal);
-        b->trie->nodes.at[node].literals++;
+        b->trie->nodes.at[node].literals |= (uint16_t)(1u << kind_of(literal));
     }
     return *slot & 0xffff;
 }

@@ -25,7 +25,7 @@ typedef struct eb_node {
     uint16_t literal;
     uint16_t child, sibling;           /* node numbers; 0 is none (the root is nobody's child) */
     uint16_t operand, operand_sibling; /* the children that are no literals, once more */
-    uint16_t literals;                 /* how many literal children it has */
+    uint16_t literals;                 /* the kinds of its literal children: 1 << eb_token_kind */
     uint16_t op;                       /* 1 + the operation that ends here, or 0 */
     const char *fields;                /* of the operands on the way to here, when op is set */
 } eb_node;
@@ -39,8 +39,12 @@ typedef struct eb_trie {
 
 /* The tree of a dialect, built from dialect.def on first use. */
 const eb_trie *eb_trie_of(ebpf_ctx *ctx, enum ebpf_dialect dialect);
+uint32_t eb_trie_edge(const eb_trie *trie, uint32_t node, const eb_token *token);
 /* The child of `node` that takes the literal at `token`, or 0. */
-uint32_t eb_trie_literal(const eb_trie *trie, uint32_t node, const eb_token *token);
+static inline uint32_t eb_trie_literal(const eb_trie *trie, uint32_t node, const eb_token *token) {
+    bool may = trie->nodes.at[node].literals >> token->kind & 1;
+    return may ? eb_trie_edge(trie, node, token) : 0;
+}
 /* What a literal looks like. */
 eb_str eb_trie_text(const eb_trie *trie, uint16_t literal);
 

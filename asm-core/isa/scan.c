@@ -4,21 +4,24 @@
 
 #include <string.h>
 
-/* What a byte starts: s space, n end of a statement, w word, d number, p mark, and those that are
- * looked at closer; b nothing. */
-static const char classes[] = "bbbbbbbbbsnsssbb"
-                              "bbbbbbbbbbbbbbbb"
-                              "sp\"#w%p'pppppp" /* space to - */
-                              "w/"
-                              "ddddddddddpnpppp"
-                              "pwwwwwwwwwwwwwww"
-                              "wwwwwwwwwwwpbppw"
-                              "bwwwwwwwwwwwwwww"
-                              "wwwwwwwwwwwppppb";
-_Static_assert(sizeof classes == 129, "one class for each ASCII character");
+/* What a byte starts: S white space, N the end of a statement, W a word, D a number, P a mark, and
+ * those that are looked at closer; B, which is 0, nothing. */
+enum { B, S, N, W, D, P, HASH, SLASH, PERCENT, QUOTE, TICK };
+static const uint8_t classes[256] = {
+    /* clang-format off */
+    B, B, B, B, B, B, B, B, B, S, N, S, S, S, B, B,
+    B, B, B, B, B, B, B, B, B, B, B, B, B, B, B, B,
+    S, P, QUOTE, HASH, W, PERCENT, P, TICK, P, P, P, P, P, P, W, SLASH,
+    D, D, D, D, D, D, D, D, D, D, P, N, P, P, P, P,
+    P, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W,
+    W, W, W, W, W, W, W, W, W, W, W, P, B, P, P, W,
+    B, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W,
+    W, W, W, W, W, W, W, W, W, W, W, P, P, P, P, B,
+    /* clang-format on */
+};
 
-static char class_of(char c) {
-    return (uint8_t)c < 128 ? classes[(uint8_t)c] : 'b';
+static uint8_t class_of(char c) {
+    return classes[(uint8_t)c];
 }
 
 static bool is_digit(char c) {
@@ -26,8 +29,8 @@ static bool is_digit(char c) {
 }
 
 static bool is_word(char c) {
-    char class = class_of(c);
-    return class == 'w' || class == 'd';
+    uint8_t class = class_of(c);
+    return class == W || class == D;
 }
 
 static char peek(const eb_scanner *s, size_t ahead) {
@@ -74,43 +77,45 @@ void eb_scan_skip_space(eb_scanner *s, bool newlines) {
     for (; s->at < s->text.len; s->at++) {
         while (skip_comment(s))
             continue;
-        char class = s->at < s->text.len ? class_of(s->text.at[s->at]) : 'b';
-        if (class != 's' && (class != 'n' || !newlines))
+        uint8_t class = s->at < s->text.len ? class_of(s->text.at[s->at]) : B;
+        if (class != S && (class != N || !newlines))
             return;
     }
 }
 
 /* ---- words and numbers ---- */
 
-/* A register's number from "r10", or -1. A leading zero makes a symbol. */
-static int register_of(eb_str word) {
-    if (word.len < 2 || word.len > 4 || (word.at[0] != 'r' && word.at[0] != 'w'))
-        return -1;
-    if (word.at[1] == '0' && word.len > 2)
-        return -1;
-    int number = 0;
-    for (size_t i = 1; i < word.len; i++) {
-        if (!is_digit(word.at[i]))
-            return -1;
-        number = number * 10 + (word.at[i] - '0');
+/* r0 to r99 and w0 to w99; a leading zero makes a symbol. False when the word is no register. */
+static bool scan_register(eb_scanner *s, eb_token *token) {
+    const char *at = s->text.at + s->at;
+    size_t left = s->text.len - s->at, length = 2;
+    if ((at[0] != 'r' && at[0] != 'w') || left < 2 || !is_digit(at[1]))
+        return false;
+    uint64_t value = (uint64_t)(at[1] - '0');
+    if (left > 2 && value && is_digit(at[2])) {
+        value = value * 10 + (uint64_t)(at[2] - '0');
+        length = 3;
     }
-    return number;
+    if (left > length && is_word(at[length]))
+        return false;
+    token->kind = at[0] == 'r' ? EB_TOKEN_REG64 : EB_TOKEN_REG32;
+    token->value = value;
+    token->text.len = length;
+    s->at += length;
+    return true;
 }
 
 static void scan_word(eb_scanner *s, eb_token *token) {
     const char *from = s->text.at + s->at, *at = from, *end = s->text.at + s->text.len;
     uint32_t hash = EB_HASH_START;
+    if (scan_register(s, token))
+        return;
     for (; at < end && is_word(*at); at++)
         hash = EB_HASH_STEP(hash, *at);
-    s->at = (size_t)(at - s->text.at);
-    token->text = (eb_str){from, (size_t)(at - from)};
-    token->hash = EB_HASH_END(hash);
-    int number = register_of(token->text);
     token->kind = EB_TOKEN_WORD;
-    if (number >= 0) {
-        token->kind = from[0] == 'r' ? EB_TOKEN_REG64 : EB_TOKEN_REG32;
-        token->value = (uint64_t)number;
-    }
+    token->hash = EB_HASH_END(hash);
+    token->text.len = (size_t)(at - from);
+    s->at += token->text.len;
 }
 
 static unsigned digit_value(char c) {
@@ -128,6 +133,23 @@ static unsigned base_of(eb_str t, size_t *prefix) {
     char mark = (char)(t.at[1] | 32);
     *prefix = t.len > 2 && (mark == 'x' || mark == 'b') ? 2 : 1;
     return *prefix == 1 ? 8 : mark == 'x' ? 16 : 2;
+}
+
+/* A plain decimal number, as nearly all are; false when this is none. */
+static bool scan_decimal(eb_scanner *s, eb_token *token) {
+    enum { DIGITS_MOST = 18 };
+    const char *from = s->text.at + s->at, *at = from, *end = s->text.at + s->text.len;
+    uint64_t value = 0;
+    for (; at < end && is_digit(*at); at++)
+        value = value * 10 + (uint64_t)(*at - '0');
+    size_t length = (size_t)(at - from);
+    if ((at < end && is_word(*at)) || length > DIGITS_MOST || (*from == '0' && length > 1))
+        return false;
+    token->kind = EB_TOKEN_NUMBER;
+    token->value = value;
+    token->text.len = length;
+    s->at += length;
+    return true;
 }
 
 static void scan_number(eb_scanner *s, eb_token *token) {
@@ -214,10 +236,10 @@ eb_str eb_mark_text(uint8_t punct) {
 }
 
 static void scan_mark(eb_scanner *s, eb_token *token) {
-    char c = peek(s, 0), next = peek(s, 1);
+    char c = s->text.at[s->at], next = peek(s, 1);
     token->kind = EB_TOKEN_PUNCT;
     token->punct = (uint8_t)c;
-    token->text = (eb_str){s->text.at + s->at, 1};
+    token->text.len = 1;
     if (next == '=' || (next == c && (c == '<' || c == '>' || c == '&' || c == '|'))) {
         for (uint8_t i = 0; i < sizeof marks / sizeof *marks; i++) {
             const char *mark = marks[i];
@@ -243,11 +265,11 @@ static void scan_bad(eb_scanner *s, eb_token *token) {
 /* %r1 in ubpf's dialect. */
 static void scan_percent(eb_scanner *s, eb_token *token) {
     size_t start = s->at;
-    if (s->dialect != EBPF_DIALECT_UBPF || class_of(peek(s, 1)) != 'w') {
+    if (s->dialect != EBPF_DIALECT_UBPF || class_of(peek(s, 1)) != W) {
         scan_mark(s, token);
         return;
     }
-    s->at++;
+    token->text.at = s->text.at + ++s->at;
     scan_word(s, token);
     if (token->kind == EB_TOKEN_WORD) {
         eb_diag_add(s->ctx, EB_DIAG_BAD_REGISTER, loc_of(s, start), loc_of(s, s->at),
@@ -259,55 +281,58 @@ static void scan_percent(eb_scanner *s, eb_token *token) {
 /* ---- the whole ---- */
 
 void eb_scan_into(eb_scanner *s, eb_token *token) {
-    size_t from = s->at;
-    while (s->at < s->text.len && class_of(s->text.at[s->at]) == 's')
-        s->at++;
-    if (s->at < s->text.len && (s->text.at[s->at] == '#' || s->text.at[s->at] == '/'))
+    const char *text = s->text.at;
+    size_t start = s->at, at = start, end = s->text.len;
+    while (at < end && class_of(text[at]) == S)
+        at++;
+    s->at = at;
+    if (at < end && (text[at] == '#' || text[at] == '/')) {
         eb_scan_skip_space(s, false);
-    *token = (eb_token){.spaced = s->at > from, .text = {s->text.at + s->at, 0}};
-    from = s->at;
-    if (from < s->text.len) {
-        switch (class_of(s->text.at[from])) {
-        case 'n':
+        at = s->at;
+    }
+    *token = (eb_token){.spaced = at > start, .lo = loc_of(s, at), .text.at = text + at};
+    switch (at < end ? class_of(text[at]) : (uint8_t)N) {
+    case N: /* also the end of the text: then END, which is 0 */
+        if (at < end) {
             token->kind = EB_TOKEN_NEWLINE;
             s->at++;
-            break;
-        case 'w':
-            scan_word(s, token);
-            break;
-        case 'd':
-            scan_number(s, token);
-            break;
-        case '"':
-            scan_string(s, token);
-            break;
-        case '\'':
-            if (!scan_char(s, token))
-                scan_bad(s, token);
-            break;
-        case '%':
-            scan_percent(s, token);
-            break;
-        case 'p':
-        case '/':
-            scan_mark(s, token);
-            break;
-        default:
-            scan_bad(s, token);
-            break;
         }
+        break;
+    case W:
+        scan_word(s, token);
+        break;
+    case D:
+        if (!scan_decimal(s, token))
+            scan_number(s, token);
+        break;
+    case P:
+    case SLASH:
+        scan_mark(s, token);
+        break;
+    case PERCENT:
+        scan_percent(s, token);
+        break;
+    case QUOTE:
+        scan_string(s, token);
+        break;
+    case TICK:
+        if (!scan_char(s, token))
+            scan_bad(s, token);
+        break;
+    default:
+        scan_bad(s, token);
+        break;
     }
-    token->lo = loc_of(s, from);
     token->hi = loc_of(s, s->at);
 }
 
 eb_str eb_scan_raw(eb_scanner *s) {
     eb_scan_skip_space(s, false);
     size_t start = s->at, end = start;
-    while (s->at < s->text.len && class_of(s->text.at[s->at]) != 'n') {
+    while (s->at < s->text.len && class_of(s->text.at[s->at]) != N) {
         if (skip_comment(s))
             continue;
-        bool space = class_of(s->text.at[s->at]) == 's';
+        bool space = class_of(s->text.at[s->at]) == S;
         if (s->text.at[s->at] == '"')
             skip_string(s);
         if (s->at < s->text.len && s->text.at[s->at] != '\n')
@@ -315,4 +340,18 @@ eb_str eb_scan_raw(eb_scanner *s) {
         end = space ? end : s->at;
     }
     return (eb_str){s->text.at + start, end - start};
+}
+
+eb_str eb_scan_keyword(eb_scanner *s) {
+    for (;;) {
+        size_t from = s->at;
+        while (s->at < s->text.len && is_word(s->text.at[s->at]))
+            s->at++;
+        eb_str word = {s->text.at + from, s->at - from};
+        eb_scan_skip_space(s, false);
+        if (!word.len || peek(s, 0) != ':')
+            return word;
+        s->at++;
+        eb_scan_skip_space(s, true);
+    }
 }

@@ -84,6 +84,9 @@ void eb_scan_skip_line(eb_scanner *scanner);
  * judging what stands there. Returns the text up to it, without comments behind it and the white
  * space around it. */
 eb_str eb_scan_raw(eb_scanner *scanner);
+/* The word that the statement at hand starts with, behind its labels; empty when it starts with
+ * something else. */
+eb_str eb_scan_keyword(eb_scanner *scanner);
 /* Behind white space and comments (and newlines and ';' as well). */
 void eb_scan_skip_space(eb_scanner *scanner, bool newlines);
 
