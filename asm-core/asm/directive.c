@@ -89,7 +89,7 @@ static const eb_directive_row directives[] = {
     {".irp", eb_run_irp, 0, true},
     {".irpc", eb_run_irp, 1, true},
     {".endr", eb_run_stray_end, 0, true},
-    {".file", eb_run_file, 0, false},
+    {".file", eb_run_file, 0, true},
     {".loc", eb_run_loc, 0, false},
     {".map", eb_run_map, 0, false},
     {".struct", eb_run_struct, 0, false},

@@ -228,35 +228,41 @@ void eb_run_reloc(eb_asm *as, int unused) {
 
 /* ---- files and lines ---- */
 
-/* .file "name" says what the object was made from; .file 1 "folder" "name" gives .loc a number,
- * and .file "folder" "name" md5 0x... and source "..." may follow. */
+/* .file "name" says what the object was made from; .file 1 "folder" "name" gives .loc a number.
+ * What may follow (md5, source) is of no use here, so it is read as text. */
 void eb_run_file(eb_asm *as, int unused) {
     enum { FILES_MOST = 1 << 16 };
-    int64_t number = -1;
+    const eb_token *first = &as->tokens.at[0];
+    size_t behind = (size_t)(as->raw.at - first->text.at);
+    eb_scanner s = {.ctx = as->ctx, .text = as->raw, .first = first->lo + (eb_loc)behind};
+    eb_token number = eb_scan(&s), name = number;
     (void)unused;
-    const eb_token *token = eb_asm_peek(as);
-    if (token->kind == EB_TOKEN_NUMBER && (!eb_asm_constant(as, &number)))
-        return;
-    const eb_token *name = eb_asm_peek(as);
-    if (name->kind != EB_TOKEN_STRING || number >= FILES_MOST) {
-        eb_asm_expected(as,
-                        number >= FILES_MOST ? "a number below 65536" : "a file name in quotes");
+    if (number.kind == EB_TOKEN_NUMBER)
+        name = eb_scan(&s);
+    bool numbered = number.kind == EB_TOKEN_NUMBER;
+    if (name.kind != EB_TOKEN_STRING || (numbered && number.value >= FILES_MOST)) {
+        if (name.kind != EB_TOKEN_BAD)
+            eb_diag_add(as->ctx, EB_DIAG_EXPECTED, name.lo, name.hi,
+                        "a file's name in quotes, perhaps behind a number below 65536");
         return;
     }
-    eb_str path = name->text;
-    if (number >= 0 && name[1].kind == EB_TOKEN_STRING)
-        path = name[1].text.len && name[1].text.at[0] == '/'
-                   ? name[1].text
-                   : eb_str_fmt(&as->ctx->arena, "%.*s/%.*s", (int)name->text.len, name->text.at,
-                                (int)name[1].text.len, name[1].text.at);
-    if (number < 0) {
-        uint32_t symbol = eb_object_add_symbol(as->obj, path, EB_SHN_ABS, 0);
+    if (!numbered) {
+        uint32_t symbol = eb_object_add_symbol(as->obj, name.text, EB_SHN_ABS, 0);
         as->obj->symbols.at[symbol].type = EB_STT_FILE;
         return;
     }
-    while (as->files.len <= number)
+    eb_str path = name.text;
+    eb_scan_skip_space(&s, false);
+    if (s.at < s.text.len && s.text.at[s.at] == '"') {
+        eb_str in_folder = eb_scan(&s).text;
+        path = in_folder.len && in_folder.at[0] == '/'
+                   ? in_folder
+                   : eb_str_fmt(&as->ctx->arena, "%.*s/%.*s", (int)path.len, path.at,
+                                (int)in_folder.len, in_folder.at);
+    }
+    while (as->files.len <= number.value)
         (void)EB_PUSH(&as->ctx->arena, &as->files);
-    as->files.at[number] = path;
+    as->files.at[number.value] = path;
 }
 
 /* .loc file line [column] ...: from here on. */
