@@ -61,8 +61,17 @@ void eb_run_ascii(eb_asm *as, int nul) {
         while (eb_asm_peek(as)->kind == EB_TOKEN_STRING) /* "a" "b" is one */
             if (!eb_asm_unescape(as, &as->tokens.at[as->at++], &text))
                 return;
-        uint8_t *at = eb_asm_emit(as, text.len + (unsigned)nul);
-        if (at && text.len)
+        if (nul)
+            eb_buf_byte(&text, 0);
+        bool zero = true;
+        for (size_t i = 0; i < text.len; i++)
+            zero &= !text.at[i];
+        if (zero) {
+            eb_asm_fill(as, text.len, 0);
+            continue;
+        }
+        uint8_t *at = eb_asm_emit(as, text.len);
+        if (at)
             memcpy(at, text.at, text.len);
     } while (eb_asm_accept(as, ','));
     eb_asm_ended(as);
@@ -90,6 +99,10 @@ static void put_value(eb_asm *as, const eb_expr *expr, unsigned size) {
     bool constant = !expr->plus && !expr->minus;
     if (constant && !in_range(as, expr, size))
         return;
+    if (constant && !expr->value) {
+        eb_asm_fill(as, size, 0); /* also where there are no bytes */
+        return;
+    }
     uint64_t offset = eb_asm_section(as)->size;
     uint8_t *at = eb_asm_emit(as, size);
     if (at && constant)

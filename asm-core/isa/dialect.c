@@ -21,11 +21,14 @@ static const char *const templates[EBPF_DIALECT_COUNT][EB_FORM_COUNT] = {
     },
 };
 
+/* Of all operations of a form, or of one alone: then `op` is its number + 1. */
 static const struct alias {
     eb_form form;
+    unsigned op;
     const char *text[EBPF_DIALECT_COUNT];
 } aliases[] = {
-#define ALIAS(form, llvm, ubpf) {EB_FORM_##form, {llvm, ubpf}},
+#define ALIAS(form, llvm, ubpf)        {EB_FORM_##form, 0, {llvm, ubpf}},
+#define ALIAS_OF(form, id, llvm, ubpf) {EB_FORM_##form, EB_OP_##form##_##id + 1, {llvm, ubpf}},
 #include "dialect.def"
 };
 
@@ -188,8 +191,7 @@ static uint64_t *edge_slot(const eb_trie *trie, uint64_t key) {
 }
 
 uint32_t eb_trie_edge(const eb_trie *trie, uint32_t node, const eb_token *token) {
-    uint32_t literal =
-        token->kind == EB_TOKEN_PUNCT ? token->punct : literal_of(trie, token);
+    uint32_t literal = token->kind == EB_TOKEN_PUNCT ? token->punct : literal_of(trie, token);
     return literal ? *edge_slot(trie, edge_key(node, literal)) & 0xffff : 0;
 }
 
@@ -383,7 +385,8 @@ const eb_trie *eb_trie_of(ebpf_ctx *ctx, enum ebpf_dialect dialect) {
     }
     for (unsigned op = 0; op < EB_OP_COUNT; op++)
         for (unsigned i = 0; i < ALIASES; i++)
-            if (aliases[i].form == eb_insn_rows[op].form && aliases[i].text[dialect][0])
+            if (aliases[i].form == eb_insn_rows[op].form && aliases[i].text[dialect][0] &&
+                (!aliases[i].op || aliases[i].op == op + 1))
                 enter_template(&b, op, &shapes[EB_FORM_COUNT + i], aliases[i].text[dialect]);
     return isa->tries[dialect] = b.trie;
 }
