@@ -73,7 +73,7 @@ typedef struct ebpf_vm_inputs {
 /* What a program has asked to happen to the world, since its start; 0 where it has not. */
 typedef struct ebpf_vm_effects {
     /*  0 */ uint64_t override_value; /* override_return: the function's result instead */
-    /*  8 */ uint64_t redirect_key;   /* redirect_map: where in the map; redirect: the interface */
+    /*  8 */ uint64_t redirect_key;   /* redirect_map: where in the map; others: the interface */
     /* 16 */ uint64_t redirect_flags;
     /* 24 */ uint32_t redirect_map; /* 1 + the map, or 0 */
     /* 28 */ uint32_t signal;       /* send_signal, send_signal_thread */
@@ -87,23 +87,26 @@ enum ebpf_fault {
     EBPF_FAULT_UNMAPPED = 2,  /* an address that belongs to no region */
     EBPF_FAULT_BOUNDS = 3,    /* an access that leaves its region, or one value of a map */
     EBPF_FAULT_READ_ONLY = 4, /* a write to memory that programs may only read */
-    EBPF_FAULT_ALIGN = 5,    /* an atomic operation on an address that is no multiple of its size */
-    EBPF_FAULT_FREED = 6,    /* an access to a deleted map value or the stack of an ended call */
-    EBPF_FAULT_INSN = 7,     /* not an instruction, or one that this VM has not */
-    EBPF_FAULT_JUMP = 8,     /* control leaves the section or enters an instruction's middle */
-    EBPF_FAULT_HELPER = 9,   /* a helper that does not exist, or whose arguments are none */
-    EBPF_FAULT_DEPTH = 10,   /* more calls inside each other than frames */
-    EBPF_FAULT_REGISTER = 11 /* a register that does not exist, or a write to r10 */
+    EBPF_FAULT_ALIGN = 5,  /* an atomic operation on an address that is no multiple of its size */
+    EBPF_FAULT_FREED = 6,  /* an access to a deleted map value or the stack of an ended call */
+    EBPF_FAULT_INSN = 7,   /* not an instruction, or one that this VM has not */
+    EBPF_FAULT_JUMP = 8,   /* control leaves the section or enters an instruction's middle */
+    EBPF_FAULT_HELPER = 9, /* a helper that does not exist, or whose arguments are none */
+    EBPF_FAULT_DEPTH = 10, /* more calls inside each other than frames */
+    EBPF_FAULT_REGISTER = 11, /* a register that does not exist, or a write to r10 */
+    EBPF_FAULT_CONTEXT = 12   /* a field of the context that is not there or not accessed so */
 };
 
 enum ebpf_region {
     EBPF_REGION_NONE = 0,
     EBPF_REGION_CONTEXT = 1,
     EBPF_REGION_STACK = 2,
-    EBPF_REGION_MAP = 3,   /* values of a map */
-    EBPF_REGION_DATA = 4,  /* .data, .rodata, .bss and their like */
-    EBPF_REGION_CODE = 5,  /* addresses of functions; neither readable nor writable */
-    EBPF_REGION_HANDLE = 6 /* addresses of maps themselves; neither readable nor writable */
+    EBPF_REGION_MAP = 3,    /* values of a map */
+    EBPF_REGION_DATA = 4,   /* .data, .rodata, .bss and their like */
+    EBPF_REGION_CODE = 5,   /* addresses of functions; neither readable nor writable */
+    EBPF_REGION_HANDLE = 6, /* addresses of maps themselves; neither readable nor writable */
+    EBPF_REGION_PACKET = 7, /* metadata and bytes of the packet */
+    EBPF_REGION_BUFFER = 8  /* memory that the host has placed: ebpf_vm_buffer */
 };
 
 typedef struct ebpf_vm_fault {
@@ -168,6 +171,24 @@ EBPF_API int ebpf_vm_program_name(const ebpf_vm *vm, uint32_t program, ebpf_byte
  * or else the start of the first section with code. */
 EBPF_API int ebpf_vm_program_find(const ebpf_vm *vm, const char *name, uint32_t size);
 
+/* Its type and attach type, enum bpf_prog_type and bpf_attach_type, 0 for none: what the section's
+ * name says, or what was set. */
+EBPF_API int ebpf_vm_program_type(const ebpf_vm *vm, uint32_t program, uint32_t *type,
+                                  uint32_t *attach);
+EBPF_API int ebpf_vm_set_program_type(ebpf_vm *vm, uint32_t program, uint32_t type,
+                                      uint32_t attach);
+/* A program type by its name in libbpf ("xdp", "sched_cls"), or else by what its section could be
+ * called ("tc", "fentry/name"), whose attach type it gives, too; EBPF_E_ARG without. */
+EBPF_API int ebpf_program_type_find(const char *name, uint32_t size, uint32_t *type,
+                                    uint32_t *attach);
+/* The context of that type of program as JSON: { name, size, fields: [{ name, offset, size, count,
+ * read, write }] }, where an array has several elements and size 0 is as much as the host passes.
+ * `arm64` chooses its registers instead of x86-64's. */
+EBPF_API int ebpf_vm_layout(ebpf_ctx *ctx, uint32_t type, uint32_t attach, uint32_t arm64,
+                            ebpf_bytes *json);
+/* What a result means to the kernel ("XDP_PASS"), or NULL. */
+EBPF_API const char *ebpf_return_name(uint32_t type, uint64_t value);
+
 /* ---- running ---- */
 
 enum ebpf_vm_start_flags {
@@ -180,11 +201,38 @@ enum ebpf_vm_start_flags {
  * Maps, data sections, printk and inputs keep their contents; state.executed is 0 again, and
  * state.budget stays what the host made it (0 in a new VM: set it before running). */
 EBPF_API int ebpf_vm_start(ebpf_vm *vm, uint32_t program, void *mem, uint32_t size, uint32_t flags);
+/* The same for what programs of this type run on, which their section's name (or
+ * ebpf_vm_set_program_type) tells: r1 points to the context, r2 is 0. Context and packet are what
+ * BPF_PROG_TEST_RUN takes as ctx_in and data_in, and follow its rules:
+ *  - `ctx` is the struct that programs see (ebpf_vm_layout describes it) in the object's byte
+ * order, or nothing: struct xdp_md, struct __sk_buff, struct pt_regs of x86-64 or arm64 (its size
+ * tells), the record of a tracepoint, 64-bit words for raw tracepoints and traced functions, any
+ * memory for syscall programs and those without a type. Fields of struct __sk_buff that follow from
+ * the packet are computed; hash, VLAN tag and the like may be given, which the kernel refuses.
+ *  - `packet` is an Ethernet frame for xdp and socket buffers; programs other than tc see it from
+ *    its network header on. Metadata of xdp's stands in front of it, data of struct xdp_md is its
+ *    size and data_end the size of both.
+ * Both are copied; programs access them as the kernel allows (EBPF_FAULT_CONTEXT). EBPF_E_INPUT
+ * with a diagnostic for what BPF_PROG_TEST_RUN refuses. */
+EBPF_API int ebpf_vm_start_typed(ebpf_vm *vm, uint32_t program, const void *ctx, uint32_t ctx_size,
+                                 const void *packet, uint32_t packet_size);
 /* Run until there is a reason to stop, which is returned (and kept in the state). Never more than
  * state.budget instructions. EBPF_E_ARG when nothing was started or the program has ended. */
 EBPF_API int ebpf_vm_run(ebpf_vm *vm);
 /* One instruction: EBPF_STOP_BUDGET when there are more, whatever state.budget is. */
 EBPF_API int ebpf_vm_step(ebpf_vm *vm);
+
+/* After a typed run: the context as it is now, with data and data_end of struct xdp_md as
+ * BPF_PROG_TEST_RUN counts them, and the packet (metadata in front of it). Programs that do not see
+ * the Ethernet header lose it: there are zeroes in its place, as in the kernel. */
+EBPF_API int ebpf_vm_context(ebpf_vm *vm, ebpf_bytes *out);
+EBPF_API int ebpf_vm_packet(ebpf_vm *vm, ebpf_bytes *out);
+
+/* Place `size` zeroed bytes in the program's address space, from (region << 32) on, where the host
+ * fills them through ebpf_vm_memory: what pointers in contexts lead to. `*region` is 0 for a new
+ * buffer, or that of one to be made anew, whose bytes are lost. Programs only read it, unless
+ * `writable`. Not between start and end of a run, but when it has stopped. */
+EBPF_API int ebpf_vm_buffer(ebpf_vm *vm, uint32_t *region, uint32_t size, uint32_t writable);
 
 /* These stay where they are as long as the VM. */
 EBPF_API ebpf_vm_state *ebpf_vm_state_of(ebpf_vm *vm);

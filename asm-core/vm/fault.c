@@ -14,6 +14,7 @@ static const eb_diag_code codes[] = {
     [EBPF_FAULT_HELPER] = EB_DIAG_FAULT_HELPER,
     [EBPF_FAULT_DEPTH] = EB_DIAG_FAULT_DEPTH,
     [EBPF_FAULT_REGISTER] = EB_DIAG_FAULT_REGISTER,
+    [EBPF_FAULT_CONTEXT] = EB_DIAG_FAULT_CONTEXT,
 };
 
 bool eb_vm_refuse(ebpf_vm *vm, enum ebpf_fault reason, uint64_t address, const char *format, ...) {
@@ -44,6 +45,13 @@ static eb_str region_noun(ebpf_vm *vm, const eb_region_info *info) {
     case EBPF_REGION_DATA:
         return eb_str_fmt(arena, "section '%.*s' (%u bytes)", (int)info->name.len, info->name.at,
                           info->size);
+    case EBPF_REGION_PACKET:
+        if (vm->packet.data > vm->packet.meta)
+            return eb_str_fmt(arena, "the packet (%u bytes, the first %u are metadata)", info->size,
+                              vm->packet.data - vm->packet.meta);
+        return eb_str_fmt(arena, "the packet (%u bytes)", info->size);
+    case EBPF_REGION_BUFFER:
+        return eb_str_fmt(arena, "a buffer of the host (%u bytes)", info->size);
     case EBPF_REGION_CODE:
         return EB_STR("code, which programs can only call");
     case EBPF_REGION_HANDLE:
@@ -116,6 +124,11 @@ static eb_str access_text(ebpf_vm *vm) {
             eb_buf_str(&out, EB_STR("this is the stack of a call that has ended"));
         else if (vm->maps[vm->infos[region].index].kind->reach)
             eb_buf_fmt(&out, "the program does not hold %.*s there", (int)noun.len, noun.at);
+        else if (fault->region == EBPF_REGION_PACKET)
+            eb_buf_fmt(&out,
+                       "this pointer to the packet is older than the last %s, which ends the "
+                       "life of all: read data and data_end again",
+                       ebpf_helper_name(vm->packet.moved_by));
         else
             eb_buf_fmt(&out, "this is %.*s that has been deleted", (int)noun.len, noun.at);
         break;

@@ -99,37 +99,3 @@ bool eb_help_probe_write_user(ebpf_vm *vm, uint64_t *r) {
     r[0] = eb_vm_failure(EBPF_EFAULT);
     return true;
 }
-
-/* ---- checksums ---- */
-
-static uint64_t sum_words(uint64_t sum, const uint8_t *at, uint32_t size, bool invert) {
-    for (uint32_t i = 0; i < size; i += 4) {
-        uint32_t word = eb_get32(at + i, false);
-        sum += invert ? ~word : word;
-        sum = (sum & UINT32_MAX) + (sum >> 32);
-    }
-    return sum;
-}
-
-/* The Internet checksum's change when r2 bytes at r1 become r4 bytes at r3, on top of r5; folded
- * to 16 bits, as kernels since 6.13 have it. */
-bool eb_help_csum_diff(ebpf_vm *vm, uint64_t *r) {
-    uint32_t from_size = (uint32_t)r[2], to_size = (uint32_t)r[4];
-    const uint8_t *from = from_size ? eb_vm_reach(vm, r[1], from_size, false) : NULL;
-    if (from_size && !from)
-        return false;
-    const uint8_t *to = to_size ? eb_vm_reach(vm, r[3], to_size, false) : NULL;
-    if (to_size && !to)
-        return false;
-    r[0] = eb_vm_failure(EBPF_EINVAL);
-    if ((from_size | to_size) % 4)
-        return true;
-    uint64_t sum = (uint32_t)r[5];
-    sum = sum_words(sum, from, from_size, true);
-    sum = sum_words(sum, to, to_size, false);
-    sum = (sum & UINT32_MAX) + (sum >> 32);
-    for (int i = 0; i < 4; i++)
-        sum = (sum & 0xffff) + (sum >> 16);
-    r[0] = sum;
-    return true;
-}

@@ -99,7 +99,7 @@ static void make_regions(loader *l) {
         count += is_data(&obj->sections.at[i]);
     vm->regions = eb_alloc_array(&vm->ctx->arena, count, sizeof *vm->regions);
     vm->infos = eb_alloc_array(&vm->ctx->arena, count, sizeof *vm->infos);
-    vm->region_count = count;
+    vm->region_count = vm->region_room = count;
     vm->stack = eb_alloc(&vm->ctx->arena, EBPF_VM_FRAMES * EBPF_VM_FRAME_SIZE);
     set_region(vm, EB_REGION_CONTEXT, EBPF_REGION_CONTEXT, 0, EB_STR("context"), NULL, 0);
     for (uint32_t i = 0; i < EBPF_VM_FRAMES; i++)
@@ -117,6 +117,8 @@ static void make_regions(loader *l) {
     set_region(vm, EB_REGION_SCRATCH, EBPF_REGION_DATA, UINT32_MAX, EB_STR("scratch"), vm->scratch,
                scratch);
     vm->regions[EB_REGION_SCRATCH].read = scratch;
+    for (uint32_t i = EB_REGION_PACKET; i <= EB_REGION_PACKET_LAST; i++)
+        set_region(vm, i, EBPF_REGION_PACKET, i - EB_REGION_PACKET, EB_STR("packet"), NULL, 0);
     uint32_t id = EB_REGION_FIRST;
     for (uint32_t i = 0; i < obj->sections.len; i++) {
         if (!is_data(&obj->sections.at[i]))
@@ -221,11 +223,6 @@ static const char *const pseudo_texts[] = {
 /* Why a valid operation cannot run here, or NULL. */
 static const char *unsupported(eb_op op, const ebpf_insn *insn) {
     switch (eb_insn_rows[op].form) {
-    case EB_FORM_LDABS:
-    case EB_FORM_LDIND:
-    case EB_FORM_LDIND_K:
-        return "loads from packets by these old instructions need a socket buffer, which this VM "
-               "has not";
     case EB_FORM_CAST_SPACE:
         return "address spaces belong to arenas, which this VM has not";
     case EB_FORM_CALL_KFUNC:
@@ -539,9 +536,11 @@ static void add_program(ebpf_vm *vm, uint32_t section, uint64_t offset, eb_str n
     if (!code || offset % EBPF_SLOT || offset / EBPF_SLOT >= code->slots)
         return;
     uint32_t op = vm->slot_op[code->first + offset / EBPF_SLOT];
+    eb_str section_name = vm->obj->sections.at[section].name;
+    eb_sec_kind kind = eb_sec_kind_of(section_name);
     if (op != EB_NO_OP)
         *EB_PUSH(&vm->ctx->arena, &vm->programs) =
-            (eb_vm_program){name, vm->obj->sections.at[section].name, op, entry};
+            (eb_vm_program){name, section_name, op, kind.prog, kind.attach, entry};
 }
 
 static void find_programs(ebpf_vm *vm) {

@@ -138,7 +138,7 @@ int LOOP(ebpf_vm *vm, uint64_t most) {
     const uint64_t region_count = vm->region_count;
     uint64_t callee;
     uint32_t to;
-    int stop;
+    int stop, found;
     if (most > INT64_MAX)
         most = INT64_MAX;
 #if FAST
@@ -350,6 +350,26 @@ dispatch:
         goto fault;
     goto call_function;
 
+#define PACKET_LOAD(id, bytes)                                                                     \
+    OP(LDABS, id) : found = eb_packet_load(vm, (int32_t)(uint32_t)pc->imm, bytes);                 \
+    goto packet_loaded;                                                                            \
+    OP(LDIND, id)                                                                                  \
+        : OP(LDIND_K, id)                                                                          \
+        : found = eb_packet_load(vm, (int32_t)((uint32_t)pc->imm + (uint32_t)SRC), bytes);         \
+    goto packet_loaded;
+    PACKET_LOAD(W, 4)
+    PACKET_LOAD(H, 2)
+    PACKET_LOAD(B, 1)
+#undef PACKET_LOAD
+packet_loaded:
+    if (found < 0)
+        goto fault;
+    if (found == 0)
+        NEXT();
+    r[0] = 0; /* the packet ends before: the function does, too */
+    goto leave;
+
+leave:
     OP(EXIT, ONLY) : if (vm->depth == 0) {
         stop = EBPF_STOP_EXIT;
         goto stop_behind;
@@ -362,8 +382,7 @@ dispatch:
     JUMP(ops + to);
 
     /* The loader has made these into operations that fault. */
-    OP(LDABS, W) : OP(LDABS, H) : OP(LDABS, B) : OP(LDIND, W) : OP(LDIND, H) : OP(LDIND, B)
-        : OP(LDIND_K, W) : OP(LDIND_K, H) : OP(LDIND_K, B) : OP(CAST_SPACE, ONLY)
+    OP(CAST_SPACE, ONLY)
         : OP(CALL_KFUNC, ONLY) : OP(LDDW_PSEUDO, ONLY)
 #if THREADED
         : bad

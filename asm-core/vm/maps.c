@@ -265,17 +265,10 @@ int eb_vmap_new(ebpf_vm *vm, eb_vmap *map, const eb_map_def *def) {
 
 int eb_vmap_add(ebpf_vm *vm, const eb_map_def *def) {
     eb_arena *arena = &vm->ctx->arena;
-    uint32_t map = vm->map_count, region = vm->region_count;
+    uint32_t map = vm->map_count, region = eb_vm_add_region(vm, (eb_region_info){0});
     eb_vmap *maps = eb_alloc_array(arena, map + 1, sizeof *maps);
     memcpy(maps, vm->maps, map * sizeof *maps);
-    eb_region *regions = eb_alloc_array(arena, region + 1, sizeof *regions);
-    memcpy(regions, vm->regions, region * sizeof *regions);
-    eb_region_info *infos = eb_alloc_array(arena, region + 1, sizeof *infos);
-    memcpy(infos, vm->infos, region * sizeof *infos);
     vm->maps = maps;
-    vm->regions = regions;
-    vm->infos = infos;
-    vm->region_count++;
     vm->maps[map].index = map;
     vm->maps[map].region = region;
     if (eb_vmap_new(vm, &vm->maps[map], def) < 0) {

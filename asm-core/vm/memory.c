@@ -76,6 +76,8 @@ uint8_t *eb_vm_reach(ebpf_vm *vm, uint64_t address, uint32_t size, bool write) {
         const eb_region *region = &vm->regions[id];
         if (end <= (write ? region->write : region->read))
             return region->base + (uint32_t)address;
+        if (id == EB_REGION_CONTEXT && vm->context.layout && end <= vm->infos[id].size)
+            return eb_context_reach(vm, address, size, write);
         if (vm->infos[id].kind == EBPF_REGION_MAP && vm->infos[id].size > (uint32_t)address)
             return reach_map(vm, (uint32_t)id, address, size, write);
     }
@@ -88,6 +90,8 @@ uint8_t *eb_vm_reach(ebpf_vm *vm, uint64_t address, uint32_t size, bool write) {
     if (region >= vm->region_count)
         return refuse(vm, EBPF_FAULT_UNMAPPED, 0, address, size, write);
     const eb_region_info *info = &vm->infos[region];
+    if (info->kind == EBPF_REGION_PACKET && vm->packet.region && region != vm->packet.region)
+        return refuse(vm, EBPF_FAULT_FREED, region, address, size, write);
     if (info->kind == EBPF_REGION_STACK && info->index > vm->depth)
         return refuse(vm, region == id ? EBPF_FAULT_FREED : EBPF_FAULT_BOUNDS, region, address,
                       size, write);
@@ -101,6 +105,23 @@ uint8_t *eb_vm_reach_atomic(ebpf_vm *vm, uint64_t address, uint32_t size) {
     if (at && address % size)
         return refuse(vm, EBPF_FAULT_ALIGN, (uint32_t)(address >> 32), address, size, true);
     return at;
+}
+
+uint32_t eb_vm_add_region(ebpf_vm *vm, eb_region_info info) {
+    uint32_t count = vm->region_count;
+    if (count == vm->region_room) {
+        uint32_t room = count + count / 2 + 8;
+        eb_region *regions = eb_alloc_array(&vm->ctx->arena, room, sizeof *regions);
+        eb_region_info *infos = eb_alloc_array(&vm->ctx->arena, room, sizeof *infos);
+        memcpy(regions, vm->regions, count * sizeof *regions);
+        memcpy(infos, vm->infos, count * sizeof *infos);
+        vm->regions = regions;
+        vm->infos = infos;
+        vm->region_room = room;
+    }
+    vm->regions[count] = (eb_region){0};
+    vm->infos[count] = info;
+    return vm->region_count++;
 }
 
 static void set_frame(ebpf_vm *vm, uint32_t depth, uint32_t size) {

@@ -77,6 +77,61 @@ int ebpf_vm_program_find(const ebpf_vm *vm, const char *name, uint32_t size) {
     return EBPF_E_ARG;
 }
 
+int ebpf_vm_program_type(const ebpf_vm *vm, uint32_t program, uint32_t *type, uint32_t *attach) {
+    if (program >= vm->programs.len)
+        return EBPF_E_ARG;
+    *type = vm->programs.at[program].type;
+    *attach = vm->programs.at[program].attach;
+    return EBPF_OK;
+}
+
+int ebpf_vm_set_program_type(ebpf_vm *vm, uint32_t program, uint32_t type, uint32_t attach) {
+    if (program >= vm->programs.len)
+        return EBPF_E_ARG;
+    vm->programs.at[program].type = type;
+    vm->programs.at[program].attach = attach;
+    return EBPF_OK;
+}
+
+int ebpf_program_type_find(const char *name, uint32_t size, uint32_t *type, uint32_t *attach) {
+    static const struct {
+        const char *name;
+        uint32_t type;
+    } types[] = {
+#define PROG(id, number, name, kernel) {name, number},
+#include "prog.def"
+    };
+    *attach = 0;
+    for (unsigned i = 0; i < sizeof types / sizeof *types; i++) {
+        *type = types[i].type;
+        if (eb_str_is((eb_str){name, size}, types[i].name))
+            return EBPF_OK;
+    }
+    eb_sec_kind kind = eb_sec_kind_of((eb_str){name, size});
+    *type = kind.prog;
+    *attach = kind.attach;
+    return kind.prog ? EBPF_OK : EBPF_E_ARG;
+}
+
+typedef struct eb_layout_of {
+    uint32_t type, attach, arm64;
+    ebpf_bytes *json;
+} eb_layout_of;
+
+static int describe(ebpf_ctx *ctx, void *args) {
+    const eb_layout_of *in = args;
+    eb_json json = {.buf.arena = &ctx->arena};
+    eb_context_json(eb_context_layout(in->type, in->arm64 != 0),
+                    eb_context_group(in->type, in->attach), &json);
+    *in->json = (ebpf_bytes){json.buf.at, json.buf.len};
+    return EBPF_OK;
+}
+
+int ebpf_vm_layout(ebpf_ctx *ctx, uint32_t type, uint32_t attach, uint32_t arm64,
+                   ebpf_bytes *json) {
+    return eb_guard(ctx, describe, &(eb_layout_of){type, attach, arm64, json});
+}
+
 /* ---- running ---- */
 
 static void show(ebpf_vm *vm) {
@@ -90,6 +145,7 @@ void eb_vm_begin(ebpf_vm *vm, uint32_t op, void *mem, uint32_t size, uint32_t fl
     memset(vm->stack, 0, EBPF_VM_FRAMES * EBPF_VM_FRAME_SIZE);
     memset(vm->state.reg, 0, sizeof vm->state.reg);
     eb_vm_frame_open(vm, 0);
+    eb_context_clear(vm);
     vm->regions[EB_REGION_CONTEXT] = (eb_region){mem, size, flags & EBPF_VM_READ_ONLY ? 0 : size};
     vm->infos[EB_REGION_CONTEXT].size = size;
     vm->state.reg[1] = size ? eb_vm_address(EB_REGION_CONTEXT, 0) : 0;
@@ -99,6 +155,7 @@ void eb_vm_begin(ebpf_vm *vm, uint32_t op, void *mem, uint32_t size, uint32_t fl
     vm->state.helper = 0;
     vm->may_goto = MAY_GOTO_LOOPS;
     vm->effects = (ebpf_vm_effects){0};
+    vm->attach_type = 0;
     vm->pc = op;
     vm->helper = 0;
     vm->go = EB_GO_ON;
@@ -116,6 +173,80 @@ int ebpf_vm_start(ebpf_vm *vm, uint32_t program, void *mem, uint32_t size, uint3
         return EBPF_E_ARG;
     eb_vm_begin(vm, vm->programs.at[program].op, mem, size, flags);
     return EBPF_OK;
+}
+
+typedef struct eb_start {
+    ebpf_vm *vm;
+    uint32_t program, ctx_size, packet_size;
+    const uint8_t *ctx, *packet;
+} eb_start;
+
+static int take(ebpf_ctx *ctx, void *args) {
+    const eb_start *in = args;
+    const eb_vm_program *program = &in->vm->programs.at[in->program];
+    (void)ctx;
+    return eb_context_take(in->vm, program->type, program->attach, in->ctx, in->ctx_size,
+                           in->packet, in->packet_size);
+}
+
+int ebpf_vm_start_typed(ebpf_vm *vm, uint32_t program, const void *ctx, uint32_t ctx_size,
+                        const void *packet, uint32_t packet_size) {
+    if (program >= vm->programs.len || (ctx_size && !ctx) || (packet_size && !packet))
+        return EBPF_E_ARG;
+    eb_vm_begin(vm, vm->programs.at[program].op, NULL, 0, 0);
+    vm->attach_type = vm->programs.at[program].attach;
+    int status =
+        eb_guard(vm->ctx, take, &(eb_start){vm, program, ctx_size, packet_size, ctx, packet});
+    vm->running = status == EBPF_OK;
+    return status;
+}
+
+int ebpf_vm_context(ebpf_vm *vm, ebpf_bytes *out) {
+    eb_context_finish(vm);
+    *out = (ebpf_bytes){vm->context.bytes, vm->context.size};
+    return EBPF_OK;
+}
+
+int ebpf_vm_packet(ebpf_vm *vm, ebpf_bytes *out) {
+    *out = (ebpf_bytes){NULL, 0};
+    if (vm->packet.region)
+        *out = eb_packet_out(vm);
+    return EBPF_OK;
+}
+
+typedef struct eb_place_buffer {
+    ebpf_vm *vm;
+    uint32_t region, size, writable;
+} eb_place_buffer;
+
+static int place(ebpf_ctx *ctx, void *args) {
+    eb_place_buffer *in = args;
+    ebpf_vm *vm = in->vm;
+    if (!in->region)
+        in->region = eb_vm_add_region(
+            vm, (eb_region_info){.name = EB_STR("buffer"), .kind = EBPF_REGION_BUFFER});
+    eb_region *region = &vm->regions[in->region];
+    eb_region_info *info = &vm->infos[in->region];
+    if (in->size > info->index) {
+        region->base = eb_alloc(&ctx->arena, in->size);
+        info->index = in->size; /* the bytes that it has room for */
+    } else if (in->size) {
+        memset(region->base, 0, in->size);
+    }
+    info->size = region->read = in->size;
+    region->write = in->writable ? in->size : 0;
+    return EBPF_OK;
+}
+
+int ebpf_vm_buffer(ebpf_vm *vm, uint32_t *region, uint32_t size, uint32_t writable) {
+    uint32_t id = *region;
+    if (size > INT32_MAX ||
+        (id && (id >= vm->region_count || vm->infos[id].kind != EBPF_REGION_BUFFER)))
+        return EBPF_E_ARG;
+    eb_place_buffer in = {vm, id, size, writable};
+    int status = eb_guard(vm->ctx, place, &in);
+    *region = in.region;
+    return status;
 }
 
 static int go(ebpf_ctx *ctx, void *args) {

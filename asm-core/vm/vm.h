@@ -9,6 +9,7 @@
 #ifndef EB_VM_H
 #define EB_VM_H
 
+#include "context.h"
 #include "ebpf_vm.h"
 #include "insn.h"
 #include "object.h"
@@ -20,7 +21,9 @@ enum {
     EB_REGION_CODE = EB_REGION_STACK + EBPF_VM_FRAMES,
     EB_REGION_HANDLES,
     EB_REGION_SCRATCH, /* keys and the like that callbacks get, a piece per frame */
-    EB_REGION_FIRST    /* data sections, then maps */
+    EB_REGION_PACKET,  /* two, of which one is alive */
+    EB_REGION_PACKET_LAST = EB_REGION_PACKET + 1,
+    EB_REGION_FIRST /* data sections, then maps, then what is added later */
 };
 
 /* Numbers of helpers, then of kernel functions that the VM has, then of those that the object calls
@@ -77,6 +80,7 @@ typedef struct eb_vm_program {
     eb_str name;
     eb_str section_name;
     uint32_t op;
+    uint32_t type, attach;
     bool entry;
 } eb_vm_program;
 
@@ -120,7 +124,7 @@ struct ebpf_vm {
     bool big;
     bool running;   /* started and not ended */
     uint32_t depth; /* calls inside the first function */
-    uint32_t region_count;
+    uint32_t region_count, region_room;
     eb_region *regions;
     eb_region_info *infos;
 
@@ -151,7 +155,10 @@ struct ebpf_vm {
         uint32_t read, write;
         uint8_t *host;
     } window;
-    uint64_t wide; /* the pointer that a 32-bit field of the context stands for; 0 without */
+    eb_context context;
+    eb_packet packet;
+    uint32_t attach_type; /* of the program that runs */
+    uint64_t wide;        /* the pointer that a 32-bit field of the context stands for; 0 without */
 
     eb_helper **helpers; /* by number; eb_help_host: the host's */
     uint32_t helper_count;
@@ -199,6 +206,8 @@ int eb_vm_run_exact(ebpf_vm *vm, uint64_t most);
 uint8_t *eb_vm_reach(ebpf_vm *vm, uint64_t address, uint32_t size, bool write);
 /* The same for an atomic operation, whose address is a multiple of its size. */
 uint8_t *eb_vm_reach_atomic(ebpf_vm *vm, uint64_t address, uint32_t size);
+/* A new region behind all others, with nothing to access in it; for a VM that does not run. */
+uint32_t eb_vm_add_region(ebpf_vm *vm, eb_region_info info);
 /* Enter or leave a function: vm->depth, the frame's memory and r10. */
 void eb_vm_frame_open(ebpf_vm *vm, uint32_t depth);
 void eb_vm_frame_close(ebpf_vm *vm);
