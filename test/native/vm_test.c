@@ -792,6 +792,11 @@ static void test_array(void **state) {
     assert_int_equal(put(&m, 3, 1, EBPF_ANY), -EBPF_E2BIG);
     assert_int_equal(put(&m, 2, 1, EBPF_NOEXIST), -EBPF_EEXIST);
     assert_int_equal(put(&m, 2, 5, EBPF_EXIST), 0);
+    enum { LOCK = 4 }; /* that there is nothing to lock is found after all else, as in the kernel */
+    assert_int_equal(put(&m, 3, 1, LOCK), -EBPF_E2BIG);
+    assert_int_equal(put(&m, 2, 1, LOCK | EBPF_NOEXIST), -EBPF_EEXIST);
+    assert_int_equal(put(&m, 2, 1, LOCK), -EBPF_EINVAL);
+    assert_int_equal(put(&m, 3, 1, LOCK | 3), -EBPF_EINVAL);
     assert_int_equal(get(&m, 2), 5);
     assert_int_equal(get(&m, 1), 0);
     assert_int_equal(del(&m, 2), -EBPF_EINVAL);
