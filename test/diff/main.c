@@ -1,6 +1,7 @@
 /* main.c - diff_random: programs from a generator, loaded and run in the kernel by
  * BPF_PROG_TEST_RUN and in the VM, in its fast loop and by single steps: results, memory and maps
- * must be the same. The first program that differs is cut down and shown; the exit status is 1.
+ * must be the same. The first program that differs is cut down and shown (with
+ * --keep-going the first three); the exit status is 1.
  *
  *   diff_random [--seed N] [--count N] [--random] [--keep-going] [--json] [--emit FILE] [--list]
  *
@@ -23,7 +24,7 @@ typedef struct options {
     const char *emit;
 } options;
 
-enum { DEFAULT_COUNT = 1000, TEXT_ROOM = 4096 };
+enum { DEFAULT_COUNT = 1000, TEXT_ROOM = 4096, MOST_SHRUNK = 3 };
 
 static double cpu_seconds(void) {
     struct timespec now;
@@ -65,10 +66,12 @@ static void print_program(const program *p) {
     print_listing(p);
 }
 
-static void show_difference(program *p, const char *text) {
+static void show_difference(program *p, const char *text, bool cut) {
     char after[TEXT_ROOM] = "";
     bool fault;
     printf("DIFFERENT: seed %llu\n%s", (unsigned long long)p->seed, text);
+    if (!cut)
+        return;
     uint32_t tried = shrink(p);
     if (!tried || !differs(p, &fault, after, sizeof after))
         printf("it does not show again\n");
@@ -98,7 +101,7 @@ static bool try_program(program *p, report *r, FILE *emit) {
         same = false;
     } else if (!same) {
         r->different++;
-        show_difference(p, text);
+        show_difference(p, text, r->different <= MOST_SHRUNK);
     }
     report_program(r, p, &ran);
     if (emit && same)
