@@ -150,6 +150,7 @@ enum ebpf_errno {
     EBPF_EINVAL = 22,
     EBPF_ENOSPC = 28,
     EBPF_ERANGE = 34,
+    EBPF_EDEADLK = 35,
     EBPF_EOPNOTSUPP = 95,
     EBPF_ENOTSUPP = 524 /* the kernel's own */
 };

@@ -282,9 +282,13 @@ bool eb_help_timer_cancel(ebpf_vm *vm, uint64_t *r) {
     uint8_t *memory;
     if (!timer_at(vm, r[1], &timer, &memory))
         return false;
-    r[0] = timer ? timer->armed : eb_vm_failure(EBPF_EINVAL);
-    if (timer)
-        timer->armed = false;
+    if (!timer || timer->address == vm->firing) { /* a callback cannot wait for its own end */
+        r[0] = eb_vm_failure(timer ? EBPF_EDEADLK : EBPF_EINVAL);
+        return true;
+    }
+    r[0] = timer->armed;
+    timer->armed = false;
+    timer->callback = 0;
     return true;
 }
 
@@ -313,6 +317,7 @@ int ebpf_vm_timer_start(ebpf_vm *vm) {
     if (vm->inputs.clock_ns < timer->deadline)
         vm->inputs.clock_ns = timer->deadline;
     eb_vm_begin(vm, (uint32_t)(timer->callback - 1), NULL, 0, 0);
+    vm->firing = timer->address;
     map_arguments(vm, timer->map, timer->entry, vm->state.reg);
     return 0;
 }

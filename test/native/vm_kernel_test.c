@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/bpf.h>
 #include <stdbool.h>
@@ -747,6 +748,425 @@ static void test_redirect_map(void **state) {
     close_both(&b);
 }
 
+/* ---- programs in C: what the assembler's maps cannot say ---- */
+
+#define C_START                                                                                    \
+    "typedef unsigned int u32; typedef unsigned long long u64;\n"                                  \
+    "#define SEC(name) __attribute__((section(name), used))\n"                                     \
+    "#define __uint(name, val) int (*name)[val]\n#define __type(name, val) typeof(val) *name\n"    \
+    "#define __array(name, val) typeof(val) *name[]\n"                                             \
+    "#define __ksym __attribute__((section(\".ksyms\")))\n#define NULL ((void *)0)\n"              \
+    "static void *(*lookup)(void *, const void *) = (void *)1;\n"                                  \
+    "static long (*update)(void *, const void *, const void *, u64) = (void *)2;\n"                \
+    "static long (*drop)(void *, const void *) = (void *)3;\n"                                     \
+    "static long (*tail_call)(void *, void *, u32) = (void *)12;\n"                                \
+    "static long (*perf_output)(void *, void *, u64, void *, u64) = (void *)25;\n"                 \
+    "static long (*ring_output)(void *, void *, u64, u64) = (void *)130;\n"                        \
+    "static void *(*ring_reserve)(void *, u64, u64) = (void *)131;\n"                              \
+    "static void (*ring_submit)(void *, u64) = (void *)132;\n"                                     \
+    "static void (*ring_discard)(void *, u64) = (void *)133;\n"                                    \
+    "char licence[] SEC(\"license\") = \"GPL\";\nu64 results[64];\n"
+
+static bool compile(const char *source, char *path, size_t size) {
+    snprintf(path, size, "/tmp/vm_kernel_test.%d.o", (int)getpid());
+    char command[256];
+    snprintf(command, sizeof command,
+             "clang-19 -target bpf -mcpu=v3 -O2 -g -Wno-unused -Wno-pointer-bool-conversion -x c "
+             "-c - -o %s",
+             path);
+    FILE *pipe = popen(command, "w");
+    assert_non_null(pipe);
+    fputs(source, pipe);
+    return pclose(pipe) == 0;
+}
+
+#define NEEDS_CLANG()                                                                              \
+    do {                                                                                           \
+        NEEDS_BPF();                                                                               \
+        if (system("command -v clang-19 >/dev/null")) {                                            \
+            printf("SKIP %s: clang-19 is not installed\n", __func__);                              \
+            skip();                                                                                \
+        }                                                                                          \
+    } while (0)
+
+static both open_c(const char *source) {
+    both b = {.ctx = ebpf_ctx_new(0)};
+    char path[128];
+    static uint8_t bytes[1 << 20];
+    if (!compile(source, path, sizeof path))
+        fail_msg("clang-19 does not take the program");
+    FILE *file = fopen(path, "rb");
+    assert_non_null(file);
+    size_t size = fread(bytes, 1, sizeof bytes, file);
+    fclose(file);
+    unlink(path);
+    if (ebpf_object_read(b.ctx, "test.o", 6, bytes, size, &b.obj) ||
+        ebpf_vm_new(b.ctx, b.obj, (uint32_t)kb_possible_cpus(), &b.vm))
+        fail_msg("%s", diagnostics(b.ctx));
+    ebpf_bytes elf;
+    assert_int_equal(ebpf_object_write(b.ctx, b.obj, &elf), EBPF_OK);
+    if (kb_object_open(elf.data, elf.size, NULL, &b.object, &b.err) ||
+        kb_object_load(b.object, NULL, &b.err))
+        fail_msg("%s\n%s", b.err.text, b.err.log ? b.err.log : "");
+    return b;
+}
+
+static void check_c(const char *source, const char *program, bool with_packet, int times) {
+    both b = open_c(source);
+    run_both(&b, program, with_packet, times);
+    close_both(&b);
+}
+
+static void test_maps_of_maps(void **state) {
+    (void)state;
+    NEEDS_CLANG();
+    check_c(C_START "struct inner { __uint(type, 2); __uint(max_entries, 4); __type(key, u32);\n"
+                    "  __type(value, u64); } a SEC(\".maps\"), b SEC(\".maps\");\n"
+                    "struct { __uint(type, 12); __uint(max_entries, 5); __type(key, u32);\n"
+                    "  __array(values, struct inner); } outer SEC(\".maps\") =\n"
+                    "  { .values = { [0] = &a, [3] = &b, [4] = &a } };\n"
+                    "struct { __uint(type, 13); __uint(max_entries, 5); __type(key, u32);\n"
+                    "  __array(values, struct inner); } hashed SEC(\".maps\") =\n"
+                    "  { .values = { [1] = &b, [2] = &a } };\n"
+                    "static void add(void *in, u32 which, int at) {\n"
+                    "  u32 key = 2; void *map = lookup(in, &which);\n"
+                    "  u64 *value = map ? lookup(map, &key) : NULL;\n"
+                    "  if (value) { *value += at; results[at] = *value; } else results[at] = 99;\n"
+                    "  u64 five = 5; key = 1;\n"
+                    "  if (map) results[at + 1] = update(map, &key, &five, 0) + drop(map, &key);\n"
+                    "}\n"
+                    "SEC(\"raw_tp/x\") int f(void *ctx) {\n"
+                    "  for (int i = 0; i < 6; i++) { add(&outer, i, 1 + i * 4); }\n"
+                    "  for (int i = 0; i < 4; i++) { add(&hashed, i, 31 + i * 4); }\n"
+                    "  u32 two = 2; u64 *direct = lookup(&a, &two);\n"
+                    "  if (direct) results[60] = *direct;\n"
+                    "  return 0;\n}\n",
+            "f", false, 2);
+}
+
+static void test_program_arrays_from_the_object(void **state) {
+    (void)state;
+    NEEDS_CLANG();
+    check_c(C_START "int g(void *ctx); int h(void *ctx);\n"
+                    "struct { __uint(type, 3); __uint(max_entries, 4); __uint(key_size, 4);\n"
+                    "  __array(values, int(void *)); } jumps SEC(\".maps\") =\n"
+                    "  { .values = { [1] = (void *)&g, [3] = (void *)&h } };\n"
+                    "SEC(\"raw_tp/x\") int f(void *ctx) {\n"
+                    "  results[0]++; tail_call(ctx, &jumps, 0);\n"
+                    "  results[1]++; tail_call(ctx, &jumps, 1); results[2]++; return 1;\n}\n"
+                    "SEC(\"raw_tp/y\") int g(void *ctx) {\n"
+                    "  results[3]++; tail_call(ctx, &jumps, 3); return 2;\n}\n"
+                    "SEC(\"raw_tp/z\") int h(void *ctx) { results[4]++; return 3; }\n",
+            "f", false, 2);
+}
+
+static void test_numeric_iterators(void **state) {
+    (void)state;
+    NEEDS_CLANG();
+    check_c(C_START
+            "struct bpf_iter_num { u64 opaque[1]; } __attribute__((aligned(8)));\n"
+            "extern int bpf_iter_num_new(struct bpf_iter_num *, int, int) __ksym;\n"
+            "extern int *bpf_iter_num_next(struct bpf_iter_num *) __ksym;\n"
+            "extern void bpf_iter_num_destroy(struct bpf_iter_num *) __ksym;\n"
+            "extern void no_such_function(void) __attribute__((weak)) __ksym;\n"
+            "static u64 sum(int from, int to, u64 *made) {\n"
+            "  struct bpf_iter_num it; int *n; u64 all = 0;\n"
+            "  *made = bpf_iter_num_new(&it, from, to);\n"
+            "  while ((n = bpf_iter_num_next(&it))) all = all * 3 + *n;\n"
+            "  bpf_iter_num_destroy(&it); return all;\n}\n"
+            "SEC(\"raw_tp/x\") int f(void *ctx) {\n"
+            "  results[0] = sum(-3, 9, &results[1]); results[2] = sum(5, 5, &results[3]);\n"
+            "  results[4] = sum(6, 5, &results[5]); results[6] = sum(0, 9000000, &results[7]);\n"
+            "  results[8] = sum(0x7ffffffd, 0x7fffffff, &results[9]);\n"
+            "  if (no_such_function) no_such_function(); else results[10] = 7;\n"
+            "  if (bpf_iter_num_new) results[11] = 8;\n"
+            "  return 0;\n}\n",
+            "f", false, 1);
+}
+
+#define C_DYNPTR                                                                                   \
+    "struct bpf_dynptr { u64 opaque[2]; } __attribute__((aligned(8)));\n"                          \
+    "static long (*from_mem)(void *, u32, u64, struct bpf_dynptr *) = (void *)197;\n"              \
+    "static long (*dynptr_read)(void *, u32, struct bpf_dynptr *, u32, u64) = (void *)201;\n"      \
+    "static long (*dynptr_write)(struct bpf_dynptr *, u32, void *, u32, u64) = (void *)202;\n"     \
+    "extern int bpf_dynptr_adjust(const struct bpf_dynptr *, u32, u32) __ksym;\n"                  \
+    "extern _Bool bpf_dynptr_is_null(const struct bpf_dynptr *) __ksym;\n"                         \
+    "extern _Bool bpf_dynptr_is_rdonly(const struct bpf_dynptr *) __ksym;\n"                       \
+    "extern u32 bpf_dynptr_size(const struct bpf_dynptr *) __ksym;\n"                              \
+    "extern int bpf_dynptr_clone(const struct bpf_dynptr *, struct bpf_dynptr *) __ksym;\n"        \
+    "extern void *bpf_dynptr_slice(const struct bpf_dynptr *, u32, void *, u32) __ksym;\n"
+
+static void test_dynptr_functions(void **state) {
+    (void)state;
+    NEEDS_CLANG();
+    check_c(
+        C_START C_DYNPTR
+        "u64 memory[8] = {1, 2, 3, 4, 5, 6, 7, 8};\n"
+        "SEC(\"raw_tp/x\") int f(void *ctx) {\n"
+        "  struct bpf_dynptr p, q; u64 at = 0;\n"
+        "  results[0] = from_mem(memory, 64, 0, &p); results[1] = bpf_dynptr_size(&p);\n"
+        "  results[2] = bpf_dynptr_adjust(&p, 8, 40); results[3] = bpf_dynptr_size(&p);\n"
+        "  results[4] = bpf_dynptr_clone(&p, &q); results[5] = bpf_dynptr_adjust(&q, 33, 40);\n"
+        "  results[6] = bpf_dynptr_adjust(&q, 9, 8); results[7] = bpf_dynptr_adjust(&q, 8, 33);\n"
+        "  results[8] = bpf_dynptr_adjust(&q, 16, 32); results[9] = bpf_dynptr_size(&q);\n"
+        "  results[10] = dynptr_read(&at, 8, &q, 8, 0); results[11] = at;\n"
+        "  results[12] = dynptr_read(&at, 8, &q, 9, 0); results[13] = bpf_dynptr_is_null(&q);\n"
+        "  u64 *s = bpf_dynptr_slice(&p, 16, NULL, 8); results[14] = s ? *s : 77;\n"
+        "  s = bpf_dynptr_slice(&p, 32, NULL, 8); results[15] = s ? *s : 78;\n"
+        "  results[16] = bpf_dynptr_is_rdonly(&p); at = 55;\n"
+        "  results[17] = dynptr_write(&q, 0, &at, 8, 0); results[18] = memory[3];\n"
+        "  return 0;\n}\n",
+        "f", false, 2);
+}
+
+/* ---- what the host reads and writes while programs run ---- */
+
+static uint64_t digest;
+
+static void add_bytes(const void *data, size_t size) {
+    const uint8_t *at = data;
+    digest = digest * 31 + size + 1;
+    for (size_t i = 0; i < size; i++)
+        digest = digest * 31 + at[i];
+}
+
+static int ring_record(void *context, void *data, size_t size) {
+    (void)context;
+    add_bytes(data, size);
+    return 0;
+}
+
+static void perf_record(void *context, int cpu, void *data, uint32_t size) {
+    (void)context, (void)cpu;
+    /* Raw samples are padded so that they and their u32 size end at a multiple of 8. */
+    add_bytes(data, size);
+}
+
+static uint64_t vm_digest(both *b, const char *name, uint32_t padding) {
+    uint32_t cpu;
+    ebpf_bytes record;
+    int map = ebpf_vm_map_find(b->vm, name, (uint32_t)strlen(name));
+    digest = 0;
+    while (ebpf_vm_map_record(b->vm, (uint32_t)map, &cpu, &record) == 0) {
+        uint8_t padded[512] = {0};
+        memcpy(padded, record.data, record.size);
+        size_t size = padding ? (record.size + 4 + 7) / 8 * 8 - 4 : record.size;
+        add_bytes(padded, size);
+    }
+    return digest;
+}
+
+/* Records reach the reader in order, dropped ones do not; reading makes room. */
+static void test_ring_records(void **state) {
+    (void)state;
+    NEEDS_CLANG();
+    both b = open_c(C_START
+                    "struct { __uint(type, 27); __uint(max_entries, 4096); } ring SEC(\".maps\");\n"
+                    "u64 turn;\n"
+                    "SEC(\"raw_tp/x\") int f(void *ctx) {\n"
+                    "  for (int i = 0; i < 12; i++) {\n"
+                    "    u64 *r = ring_reserve(&ring, 200, 0); turn++;\n"
+                    "    if (!r) { results[0]++; continue; }\n"
+                    "    for (int k = 0; k < 25; k++) r[k] = turn * k;\n"
+                    "    if (turn % 3) ring_submit(r, 0); else ring_discard(r, 0);\n"
+                    "  }\n"
+                    "  results[1] = ring_output(&ring, results, 11, 0);\n"
+                    "  results[2] = ring_output(&ring, results, 0, 0);\n"
+                    "  return 0;\n}\n");
+    struct ring_buffer *ring = ring_buffer__new(kernel_map(&b, "ring"), ring_record, NULL, NULL);
+    assert_non_null(ring);
+    for (int i = 0; i < 9; i++) {
+        run_both(&b, "f", false, i % 3 + 1);
+        digest = 0;
+        assert_true(ring_buffer__consume(ring) >= 0);
+        uint64_t want = digest;
+        assert_true(want == vm_digest(&b, "ring", 0));
+    }
+    ring_buffer__free(ring);
+    close_both(&b);
+}
+
+static void test_perf_records(void **state) {
+    (void)state;
+    NEEDS_CLANG();
+    both b =
+        open_c(C_START "struct { __uint(type, 4); __uint(key_size, 4); __uint(value_size, 4); }\n"
+                       "  events SEC(\".maps\");\nu64 data[8] = {3, 1, 4, 1, 5, 9, 2, 6};\n"
+                       "SEC(\"raw_tp/x\") int f(void *ctx) {\n"
+                       "  results[0] = perf_output(ctx, &events, 0xffffffff, data, 8);\n"
+                       "  results[1] = perf_output(ctx, &events, 0xffffffff, data, 13);\n"
+                       "  results[2] = perf_output(ctx, &events, 0xffffffff, data, 64);\n"
+                       "  results[3] = perf_output(ctx, &events, 4000, data, 64);\n"
+                       "  data[0]++; return 0;\n}\n");
+    struct perf_buffer *events =
+        perf_buffer__new(kernel_map(&b, "events"), 8, perf_record, NULL, NULL, NULL);
+    assert_non_null(events);
+    for (int i = 0; i < 3; i++) {
+        run_both(&b, "f", false, 1);
+        digest = 0;
+        assert_true(perf_buffer__consume(events) >= 0);
+        uint64_t want = digest;
+        assert_true(want != 0);
+        assert_true(want == vm_digest(&b, "events", 8));
+    }
+    perf_buffer__free(events);
+    close_both(&b);
+}
+
+static void test_user_ring_buffers(void **state) {
+    (void)state;
+    NEEDS_CLANG();
+    both b = open_c(C_START C_DYNPTR
+                    "struct { __uint(type, 31); __uint(max_entries, 4096); } ring SEC(\".maps\");\n"
+                    "static long (*drain)(void *, void *, void *, u64) = (void *)209;\n"
+                    "static long take(struct bpf_dynptr *p, u64 *sum) {\n"
+                    "  u64 value = 0; long got = dynptr_read(&value, 8, p, 4, 0);\n"
+                    "  results[4] = bpf_dynptr_size(p); results[5]++;\n"
+                    "  *sum = *sum * 31 + value + got; return value == 13;\n}\n"
+                    "SEC(\"raw_tp/x\") int f(void *ctx) {\n"
+                    "  u64 sum = 0; results[0] = drain(&ring, take, &sum, 0); results[1] = sum;\n"
+                    "  results[2] = drain(&ring, take, &sum, 8); return 0;\n}\n");
+    int map = ebpf_vm_map_find(b.vm, "ring", 4);
+    struct user_ring_buffer *ring = user_ring_buffer__new(kernel_map(&b, "ring"), NULL);
+    assert_non_null(ring);
+    seed = 4711;
+    for (int i = 0; i < 400; i++) {
+        uint8_t sample[64];
+        uint32_t size = below(2) ? 12 : below(40);
+        for (uint32_t k = 0; k < sizeof sample; k++)
+            sample[k] = (uint8_t)(k == 4 ? below(20) : 0);
+        void *room = user_ring_buffer__reserve(ring, size);
+        if (room) {
+            memcpy(room, sample, size);
+            user_ring_buffer__submit(ring, room);
+        }
+        int got = ebpf_vm_map_send(b.vm, (uint32_t)map, sample, size);
+        assert_int_equal(got, room ? 0 : -ENOSPC);
+        if (i > 300 || below(4) == 0)
+            run_both(&b, "f", false, 1);
+    }
+    assert_int_equal(ebpf_vm_map_send(b.vm, (uint32_t)map, packet, 5000), -E2BIG);
+    user_ring_buffer__free(ring);
+    close_both(&b);
+}
+
+/* Timers fire in the kernel by themselves, in the VM when the host says so. */
+static void test_timers(void **state) {
+    (void)state;
+    NEEDS_CLANG();
+    both b = open_c(
+        C_START
+        "struct bpf_timer { u64 opaque[2]; } __attribute__((aligned(8)));\n"
+        "struct value { u64 fired; struct bpf_timer timer; u64 after; };\n"
+        "struct { __uint(type, 1); __uint(max_entries, 4); __type(key, u32);\n"
+        "  __type(value, struct value); } timers SEC(\".maps\");\n"
+        "static long (*init)(void *, void *, u64) = (void *)169;\n"
+        "static long (*set_callback)(void *, void *) = (void *)170;\n"
+        "static long (*start)(void *, u64, u64) = (void *)171;\n"
+        "static long (*cancel)(void *) = (void *)172;\n"
+        "static int fire(void *map, u32 *key, struct value *v) {\n"
+        "  results[20 + *key % 4] += ++v->fired;\n"
+        "  if (v->fired < 3) start(&v->timer, 1000, 0); else results[30] = cancel(&v->timer);\n"
+        "  return 0;\n}\n"
+        "SEC(\"tc\") int f(void *ctx) {\n"
+        "  u32 key = 3; struct value fresh = {.after = 9}; struct value *v;\n"
+        "  results[0] = update(&timers, &key, &fresh, 0);\n"
+        "  if (!(v = lookup(&timers, &key))) return 1;\n"
+        "  results[1] = start(&v->timer, 0, 0); results[2] = cancel(&v->timer);\n"
+        "  results[3] = init(&v->timer, &timers, 5); results[4] = init(&v->timer, &timers, 1);\n"
+        "  results[5] = init(&v->timer, &timers, 1); results[6] = start(&v->timer, 0, 0);\n"
+        "  results[7] = set_callback(&v->timer, fire);\n"
+        "  results[8] = start(&v->timer, 1000000000000ull, 0);\n"
+        "  results[9] = start(&v->timer, 5, 8); results[10] = cancel(&v->timer);\n"
+        "  results[11] = cancel(&v->timer); results[12] = start(&v->timer, 1000, 0); "
+        "set_callback(&v->timer, fire); start(&v->timer, 50000000, 0);\n"
+        "  key = 2; update(&timers, &key, &fresh, 0);\n"
+        "  if (!(v = lookup(&timers, &key))) return 2;\n"
+        "  results[13] = init(&v->timer, &timers, 0); set_callback(&v->timer, fire);\n"
+        "  results[14] = start(&v->timer, 1000000000ull, 0);\n"
+        "  results[15] = drop(&timers, &key);\n"
+        "  return 0;\n}\n"
+        "SEC(\"tc\") int nothing(void *ctx) { return 0; }\n");
+    run_both(&b, "f", true, 1);
+    usleep(300000);
+    uint64_t deadline;
+    int fired = 0;
+    while (ebpf_vm_timer_next(b.vm, &deadline) == 0) {
+        assert_int_equal(ebpf_vm_timer_start(b.vm), 0);
+        assert_true(ebpf_vm_inputs_of(b.vm)->clock_ns >= deadline);
+        ebpf_vm_state_of(b.vm)->budget = BUDGET;
+        assert_int_equal(ebpf_vm_run(b.vm), EBPF_STOP_EXIT);
+        fired++;
+    }
+    assert_int_equal(fired, 3);
+    assert_int_equal(ebpf_vm_timer_start(b.vm), -ENOENT);
+    run_both(&b, "nothing", true, 1);
+    close_both(&b);
+}
+
+/* A value's lock and timer are not overwritten by an update, nor shown to the host. */
+static void test_special_fields(void **state) {
+    (void)state;
+    NEEDS_CLANG();
+    both b = open_c(
+        C_START
+        "struct bpf_spin_lock { u32 val; };\n"
+        "struct value { u32 before; struct bpf_spin_lock lock; u64 after; };\n"
+        "struct { __uint(type, 2); __uint(max_entries, 2); __type(key, u32);\n"
+        "  __type(value, struct value); } m SEC(\".maps\");\n"
+        "struct { __uint(type, 1); __uint(max_entries, 2); __type(key, u32);\n"
+        "  __type(value, struct value); } h SEC(\".maps\");\n"
+        "static long (*lock)(void *) = (void *)93; static long (*unlock)(void *) = (void *)94;\n"
+        "static void work(void *map) {\n"
+        "  u32 key = 1; struct value mine = {1, {7}, 2}; struct value *v;\n"
+        "  results[0] += update(map, &key, &mine, 0); results[1] += update(map, &key, &mine, 4);\n"
+        "  if (!(v = lookup(map, &key))) return;\n"
+        "  lock(&v->lock); v->before += 5; v->after *= 3; unlock(&v->lock);\n"
+        "  results[2] += v->before + v->after;\n}\n"
+        "SEC(\"tc\") int f(void *ctx) { work(&m); work(&h); return 0; }\n");
+    run_both(&b, "f", true, 2);
+    const char *const names[] = {"m", "h"};
+    for (uint32_t i = 0; i < 2; i++) {
+        uint32_t key = 1, mine[4] = {9, 9, 9, 9}, theirs[4] = {8, 8, 8, 8};
+        int map = ebpf_vm_map_find(b.vm, names[i], 1);
+        for (int flags = 0; flags < 8; flags += 4) {
+            assert_int_equal(
+                in_kernel(kernel_map(&b, names[i]), UPDATE, &key, mine, (uint64_t)flags),
+                in_vm(b.vm, (uint32_t)map, UPDATE, &key, mine, (uint64_t)flags));
+            in_kernel(kernel_map(&b, names[i]), LOOKUP, &key, theirs, 0);
+            in_vm(b.vm, (uint32_t)map, LOOKUP, &key, mine, 0);
+            assert_memory_equal(mine, theirs, sizeof mine);
+        }
+        run_both(&b, "f", true, 1);
+    }
+    close_both(&b);
+}
+
+static void test_task_storage(void **state) {
+    (void)state;
+    NEEDS_CLANG();
+    both b = open_c(C_START
+                    "struct task_struct;\n"
+                    "struct { __uint(type, 29); __uint(map_flags, 1); __type(key, int);\n"
+                    "  __type(value, u64); } storage SEC(\".maps\");\n"
+                    "static struct task_struct *(*current)(void) = (void *)158;\n"
+                    "static u64 *(*get)(void *, struct task_struct *, u64 *, u64) = (void *)156;\n"
+                    "static long (*forget)(void *, struct task_struct *) = (void *)157;\n"
+                    "SEC(\"raw_tp/x\") int f(void *ctx) {\n"
+                    "  struct task_struct *t = current(); u64 five = 5;\n"
+                    "  u64 *v = get(&storage, t, 0, 0); results[0] = v ? *v : 99;\n"
+                    "  v = get(&storage, t, &five, 1); if (v) results[1] = ++*v;\n"
+                    "  v = get(&storage, t, 0, 1); if (v) results[2] = ++*v;\n"
+                    "  v = get(&storage, t, 0, 2); results[3] = v != 0;\n"
+                    "  if (results[2] > 10) { results[4] = forget(&storage, t); results[5] = "
+                    "forget(&storage, t); }\n"
+                    "  return 0;\n}\n");
+    ebpf_vm_inputs_of(b.vm)->task_low = 0x1000;
+    ebpf_vm_inputs_of(b.vm)->task_high = 0x77;
+    run_both(&b, "f", false, 6);
+    close_both(&b);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_host_operations),
                                        cmocka_unit_test(test_values_after_changes),
@@ -761,6 +1181,16 @@ int main(void) {
                                        cmocka_unit_test(test_text_from_numbers),
                                        cmocka_unit_test(test_checksums),
                                        cmocka_unit_test(test_perf_events_without_reader),
-                                       cmocka_unit_test(test_redirect_map)};
+                                       cmocka_unit_test(test_redirect_map),
+                                       cmocka_unit_test(test_maps_of_maps),
+                                       cmocka_unit_test(test_program_arrays_from_the_object),
+                                       cmocka_unit_test(test_numeric_iterators),
+                                       cmocka_unit_test(test_dynptr_functions),
+                                       cmocka_unit_test(test_ring_records),
+                                       cmocka_unit_test(test_perf_records),
+                                       cmocka_unit_test(test_user_ring_buffers),
+                                       cmocka_unit_test(test_timers),
+                                       cmocka_unit_test(test_special_fields),
+                                       cmocka_unit_test(test_task_storage)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
