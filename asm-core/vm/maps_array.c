@@ -31,13 +31,15 @@ static int update(ebpf_vm *vm, eb_vmap *map, const uint8_t *key, const uint8_t *
                   uint64_t flags, uint32_t cpu) {
     (void)vm;
     uint32_t n = find(map, key);
-    if ((flags & ~(uint64_t)F_LOCK) > EBPF_EXIST)
+    /* A lock that is not there is what the system call looks at first, the helper at last. */
+    bool no_lock = flags & F_LOCK && !map->locked;
+    if ((flags & ~(uint64_t)F_LOCK) > EBPF_EXIST || (no_lock && cpu == EB_ALL_CPUS))
         return -EBPF_EINVAL;
     if (!n)
         return -EBPF_E2BIG;
     if (flags & EBPF_NOEXIST)
         return -EBPF_EEXIST;
-    if (flags & F_LOCK && !map->locked)
+    if (no_lock)
         return -EBPF_EINVAL;
     eb_vmap_set(map, n, value, cpu, false);
     return 0;
