@@ -60,7 +60,10 @@ void eb_asm_select(eb_asm *as, eb_str name, uint32_t type, uint64_t flags, bool 
     uint32_t *found = eb_map_enter(&as->section_names, name, &is_new);
     if (is_new) {
         *found = eb_object_add_section(as->obj, name, type, flags);
-        as->obj->sections.at[*found].align = flags & EB_SHF_EXECINSTR ? EBPF_SLOT : 1;
+        /* clang's text does not say what its objects have: .BTF and .BTF.ext at 4. */
+        as->obj->sections.at[*found].align = flags & EB_SHF_EXECINSTR      ? EBPF_SLOT
+                                             : eb_str_starts(name, ".BTF") ? 4
+                                                                           : 1;
         while (as->implied.len <= *found)
             *EB_PUSH(&as->ctx->arena, &as->implied) = implied;
     }

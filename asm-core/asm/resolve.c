@@ -96,6 +96,18 @@ static void finish_aliases(eb_asm *as) {
     }
 }
 
+/* A section's name, where nothing else is called so, is its start: clang writes .debug_abbrev. */
+static void place_sections(eb_asm *as) {
+    for (uint32_t i = 1; i < as->obj->sections.len; i++) {
+        const uint32_t *number = eb_map_find(&as->names, as->obj->sections.at[i].name);
+        eb_label *label = number ? &as->labels.at[*number] : NULL;
+        if (!label || label->defined || label->alias || label->bound)
+            continue;
+        label->defined = label->temporary = true;
+        label->section = i;
+    }
+}
+
 /* A group names its signature, which the label has done so far. */
 static void finish_groups(eb_asm *as) {
     for (uint32_t i = 1; i < as->obj->sections.len; i++)
@@ -332,6 +344,7 @@ static void place_exit(eb_asm *as) {
 
 void eb_asm_resolve(eb_asm *as) {
     place_exit(as);
+    place_sections(as);
     finish_aliases(as);
     make_symbols(as);
     finish_groups(as);
