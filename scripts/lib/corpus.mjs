@@ -44,6 +44,14 @@ const SAMPLE = [
   'test_xdp_noinline timer user_ringbuf_success verifier_and',
   'verifier_bswap verifier_gotol verifier_ldsx verifier_map_ptr',
   'verifier_movsx verifier_sdiv verifier_spill_fill xdp_synproxy_kern',
+  // BTF to relocate against: values that differ, and what must be refused.
+  'btf__core_reloc_bitfields btf__core_reloc_bitfields___bit_sz_change',
+  'btf__core_reloc_bitfields___err_too_big_bitfield',
+  'btf__core_reloc_enum64val___val3_missing btf__core_reloc_existence',
+  'btf__core_reloc_existence___minimal btf__core_reloc_nesting',
+  'btf__core_reloc_nesting___anon_embed btf__core_reloc_nesting___err_too_deep',
+  'btf__core_reloc_nesting___err_dup_incompat_types',
+  'btf__core_reloc_type_based___diff btf__core_reloc_type_based___fn_wrong_args',
 ].flatMap((line) => line.split(' '));
 
 /** Step: the sources in build/sources/linux. */
