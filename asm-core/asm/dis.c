@@ -11,6 +11,7 @@
 
 #include <string.h>
 
+#include "btf_ext.h"
 #include "core.h"
 #include "dis.h"
 #include "kinds.h"
@@ -376,14 +377,6 @@ static void put_helper_name(dis *d, const ebpf_insn *insn, eb_op op, eb_style *s
 
 /* ---- what .BTF.ext says ---- */
 
-static eb_str trimmed(eb_str text) {
-    while (text.len && (text.at[0] == ' ' || text.at[0] == '\t')) {
-        text.at++;
-        text.len--;
-    }
-    return text;
-}
-
 /* The source lines that start at `offset`; one that goes on is not said again. */
 static void put_lines(dis *d, uint64_t offset) {
     for (; d->next_line < d->section->lines.len; d->next_line++) {
@@ -400,7 +393,7 @@ static void put_lines(dis *d, uint64_t offset) {
             d->file = line->file;
         }
         eb_buf_fmt(d->out, "\t# %u: ", line->line);
-        eb_dis_put_comment(d->out, trimmed(line->text));
+        eb_dis_put_comment(d->out, eb_line_text(line));
         eb_buf_byte(d->out, '\n');
     }
 }

@@ -405,6 +405,10 @@ const eb_line *eb_line_of(const eb_section *section, uint64_t offset) {
     return n ? &section->lines.at[n - 1] : NULL;
 }
 
+eb_str eb_line_text(const eb_line *line) {
+    return trim(line->text);
+}
+
 const eb_core_relo *eb_core_of(const eb_section *section, uint64_t offset) {
     uint32_t n = UP_TO(section->core, offset);
     return n && section->core.at[n - 1].offset == offset ? &section->core.at[n - 1] : NULL;

@@ -18,6 +18,8 @@ void eb_btf_ext_write(ebpf_object *obj, eb_btf *btf, eb_buf *out);
 
 /* The line that the instruction at `offset` bytes comes from, or NULL. */
 const eb_line *eb_line_of(const eb_section *section, uint64_t offset);
+/* Its text without the white space around it. */
+eb_str eb_line_text(const eb_line *line);
 /* The CO-RE relocation of the instruction at `offset`, or NULL; there is one at most. */
 const eb_core_relo *eb_core_of(const eb_section *section, uint64_t offset);
 /* The BTF type of the function that starts at `offset`, or 0. */

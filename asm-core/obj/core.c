@@ -12,9 +12,9 @@
 #include "core_path.h"
 #include "ebpf_insn.h"
 
-/* Comparisons of one request: the largest programs need a few hundred thousand, a second is some
- * ten million. */
-enum { EFFORT = 20000000 };
+/* Comparisons that a request may take, and more for each record. The most that one of the kernel's
+ * selftests takes in all is less than 30,000; a million takes a tenth of a second. */
+enum { EFFORT = 1000000, EFFORT_EACH = 2000 };
 
 typedef struct candidates {
     const eb_core_types *types; /* of the target that they are in */
@@ -56,10 +56,8 @@ static uint32_t pointer_size(const eb_btf *btf) {
 static void add_candidates(core *c, candidates *found, uint32_t kinds, eb_str essential,
                            uint32_t target) {
     const eb_btf *btf = c->targets[target].btf;
-    uint32_t first = target ? btf->first : 1; /* the base of the others was the first target */
     for (uint32_t id = 0; (id = eb_btf_next_flavour(btf, kinds, essential, id)) != 0;)
-        if (id >= first)
-            *EB_PUSH(c->job.arena, &found->ids) = id;
+        *EB_PUSH(c->job.arena, &found->ids) = id;
     found->types = &c->types[target];
     found->target = target;
 }
@@ -391,17 +389,22 @@ static void nothing_found(core *c, const eb_core_path *local, const candidates *
     job->why = (eb_str){(const char *)text.at, text.len};
 }
 
-static eb_core_match disagree(core *c, const eb_core_path *a, const eb_core_path *b,
-                              const answer *x, const answer *y) {
-    eb_str in = c->targets[0].name;
-    if (a->bit_offset != b->bit_offset)
-        return eb_core_because(&c->job, EB_CORE_ERROR,
-                               "types %u and %u of %.*s both have it, at bits %u and %u", a->root,
-                               b->root, (int)in.len, in.at, a->bit_offset, b->bit_offset);
-    return eb_core_because(&c->job, EB_CORE_ERROR,
-                           "types %u and %u of %.*s both have it, with the values %lld and %lld",
-                           a->root, b->root, (int)in.len, in.at, (long long)x->to,
-                           (long long)y->to);
+static eb_str type_text(core *c, const eb_core_path *path) {
+    eb_buf text = {.arena = c->job.arena};
+    eb_btf_spell(path->types->btf, path->root, &text);
+    eb_buf_fmt(&text, " [%u]", path->root);
+    return (eb_str){(const char *)text.at, text.len};
+}
+
+static eb_core_match disagree(core *c, uint32_t target, const eb_core_path *a,
+                              const eb_core_path *b, const answer *x, const answer *y) {
+    eb_str one = type_text(c, a), other = type_text(c, b), in = c->targets[target].name;
+    bool places = a->bit_offset != b->bit_offset;
+    return eb_core_because(
+        &c->job, EB_CORE_ERROR, "%.*s and %.*s of %.*s both have it, %s %lld and %lld",
+        (int)one.len, one.at, (int)other.len, other.at, (int)in.len, in.at,
+        places ? "at bits" : "with the values", (long long)(places ? a->bit_offset : x->to),
+        (long long)(places ? b->bit_offset : y->to));
 }
 
 /* Ask every candidate; those that have it must agree, and are the candidates from now on. */
@@ -419,7 +422,7 @@ static eb_core_match ask(core *c, const eb_core_path *local, candidates *among, 
             return EB_CORE_ERROR;
         if (kept &&
             (here->bit_offset != path->bit_offset || a.poison != out->poison || a.to != out->to))
-            return disagree(c, path, here, out, &a);
+            return disagree(c, among->target, path, here, out, &a);
         if (!kept)
             *out = a;
         among->ids.at[kept++] = among->ids.at[i];
@@ -461,13 +464,15 @@ static void report(core *c, const eb_core_result *result) {
         obj->ctx, EB_DIAG_CORE_RELO, obj->name, (int32_t)(result->relo.offset / EBPF_SLOT),
         eb_core_kind_name(result->relo.kind), (int)what.len, (const char *)what.at,
         (int)result->reason.len, result->reason.at);
-    if (!line)
+    if (!line) {
         eb_diag_note(obj->ctx, diag, 0, 0, "it is in section '%.*s'", (int)section->name.len,
                      section->name.at);
-    else
-        eb_diag_note(obj->ctx, diag, 0, 0, "in section '%.*s', from %.*s:%u:%u: %.*s",
-                     (int)section->name.len, section->name.at, (int)line->file.len, line->file.at,
-                     line->line, line->column, (int)line->text.len, line->text.at);
+        return;
+    }
+    eb_str text = eb_line_text(line);
+    eb_diag_note(obj->ctx, diag, 0, 0, "it is in section '%.*s', from %.*s:%u:%u: %.*s",
+                 (int)section->name.len, section->name.at, (int)line->file.len, line->file.at,
+                 line->line, line->column, (int)text.len, text.at);
 }
 
 static uint32_t slots_at(const ebpf_object *obj, uint32_t section, uint32_t offset) {
@@ -523,6 +528,8 @@ int eb_core_relocate(ebpf_object *obj, const eb_core_target *targets, uint32_t c
               .count = count,
               .local = {obj->btf, 8},
               .job = {.arena = arena, .effort = EFFORT}};
+    for (uint32_t i = 0; i < obj->ext_order.len; i++)
+        c.job.effort += (uint64_t)EFFORT_EACH * obj->sections.at[obj->ext_order.at[i]].core.len;
     int status = EBPF_OK;
     if (!obj->btf || !obj->ext_order.len)
         return EBPF_OK;

@@ -56,7 +56,7 @@ static void put_place(eb_json *json, const ebpf_object *obj, const eb_core_resul
     key_text(json, "file", line ? line->file : (eb_str){0});
     eb_json_key_uint(json, "line", line ? line->line : 0);
     eb_json_key_uint(json, "column", line ? line->column : 0);
-    key_text(json, "source", line ? line->text : (eb_str){0});
+    key_text(json, "source", line ? eb_line_text(line) : (eb_str){0});
 }
 
 static void put_target(eb_json *json, const eb_core_result *r, const eb_core_target *targets) {
@@ -114,15 +114,28 @@ void eb_core_report_json(const ebpf_object *obj, const eb_core_results *results,
 
 /* ---- text ---- */
 
+/* End the line that starts at `start`. Names of a file must not reach a terminal as they are. */
+static void end_line(eb_buf *out, size_t start) {
+    for (size_t i = start; i < out->len; i++)
+        if (out->at[i] < 0x20 || out->at[i] == 0x7f)
+            out->at[i] = '?';
+    eb_buf_byte(out, '\n');
+}
+
 static void put_line(const ebpf_object *obj, const eb_core_result *r, eb_buf *out) {
     const eb_line *line = eb_line_of(&obj->sections.at[r->section], r->relo.offset);
-    if (line)
-        eb_buf_fmt(out, "      %.*s:%u:%u: %.*s\n", (int)line->file.len, line->file.at, line->line,
-                   line->column, (int)line->text.len, line->text.at);
+    size_t start = out->len;
+    if (!line)
+        return;
+    eb_str text = eb_line_text(line);
+    eb_buf_fmt(out, "      %.*s:%u:%u: %.*s", (int)line->file.len, line->file.at, line->line,
+               line->column, (int)text.len, text.at);
+    end_line(out, start);
 }
 
 static void put_record(const ebpf_object *obj, const eb_core_result *r,
                        const eb_core_target *targets, eb_buf *out) {
+    size_t start = out->len;
     eb_str path = spell(obj, &r->relo), name = targets[r->target].name;
     eb_buf_fmt(out, "  %u: %s %.*s: ", r->relo.offset / EBPF_SLOT, eb_core_kind_name(r->relo.kind),
                (int)path.len, path.at);
@@ -135,7 +148,7 @@ static void put_record(const ebpf_object *obj, const eb_core_result *r,
                    r->path.at);
     if (r->reason.len)
         eb_buf_fmt(out, ": %.*s", (int)r->reason.len, r->reason.at);
-    eb_buf_byte(out, '\n');
+    end_line(out, start);
     put_line(obj, r, out);
 }
 
@@ -144,8 +157,11 @@ void eb_core_report_text(const ebpf_object *obj, const eb_core_results *results,
     for (uint32_t i = 0; i < results->len; i++) {
         const eb_core_result *r = &results->at[i];
         eb_str name = obj->sections.at[r->section].name;
-        if (!i || results->at[i - 1].section != r->section)
-            eb_buf_fmt(out, "%.*s:\n", (int)name.len, name.at);
+        size_t start = out->len;
+        if (!i || results->at[i - 1].section != r->section) {
+            eb_buf_fmt(out, "%.*s:", (int)name.len, name.at);
+            end_line(out, start);
+        }
         put_record(obj, r, targets, out);
     }
     eb_buf_fmt(out, "%u relocations: %u resolved, %u poisoned, %u failed\n", results->len,

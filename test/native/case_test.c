@@ -8,6 +8,9 @@
  *   -- diag       expected: the diagnostics; the input must be wrong exactly when this is here,
  *                 unless a run faults
  *   -- info       expected: the object as JSON
+ *   -- target.s   assembly of an object whose BTF is relocated against
+ *   -- core       expected: what became of the CO-RE relocations, which failed when there is --
+ * diag
  *   -- run        lines "prog=NAME mem=HEX", all optional; expected behind each, "=> r0" and the
  *                 memory after it when it was given, or "=> fault"
  * BLESS=1 writes what came out into the expected parts that a case has.
@@ -317,6 +320,22 @@ static void check_object(test_case *c, const ebpf_object *obj) {
     check_runs(c, obj);
 }
 
+/* CO-RE relocations against the BTF of -- target.s; the object is changed, so this comes last. */
+static void check_core(test_case *c, ebpf_object *obj) {
+    part *input = find_part(c, "target.s");
+    ebpf_bytes elf, list;
+    int status;
+    if (!input)
+        return;
+    ebpf_object *target = assemble(c, c->ctx, c->dialect, input->text, &status);
+    assert_non_null(target);
+    assert_int_equal(ebpf_object_write(c->ctx, target, &elf), EBPF_OK);
+    ebpf_core_target against = {"target.o", 8, elf.data, elf.size};
+    status = ebpf_object_relocate(c->ctx, obj, &against, 1, EBPF_CORE_TEXT, &list);
+    assert_int_equal(status, find_part(c, "diag") ? EBPF_E_INPUT : EBPF_OK);
+    expect(c, "core", list.data, list.size);
+}
+
 static void check_case(void **state) {
     test_case *c = *state;
     int status;
@@ -329,6 +348,8 @@ static void check_case(void **state) {
     ebpf_object *obj = assemble(c, c->ctx, c->dialect, input->text, &status);
     if (obj)
         check_object(c, obj);
+    if (obj)
+        check_core(c, obj);
     ebpf_bytes said = diagnostics(c);
     expect(c, "diag", said.data, said.size);
     if (!obj && !find_part(c, "diag"))
