@@ -11,31 +11,6 @@ export {
   type DisassembleOptions,
 } from './asm';
 export {
-  Btf,
-  btfKinds,
-  type BtfArray,
-  type BtfDataSection,
-  type BtfDeclTag,
-  type BtfEnum,
-  type BtfFloat,
-  type BtfFormat,
-  type BtfForward,
-  type BtfFunction,
-  type BtfInt,
-  type BtfKind,
-  type BtfLinkage,
-  type BtfMember,
-  type BtfOptions,
-  type BtfPrototype,
-  type BtfRecord,
-  type BtfReference,
-  type BtfType,
-  type BtfTypeOf,
-  type BtfTypeTag,
-  type BtfVariable,
-  type BtfVoid,
-} from './btf';
-export {
   array,
   bytes,
   chars,
@@ -79,6 +54,14 @@ export {
   type SectionInfo,
   type SymbolInfo,
 } from './object';
+export {
+  relocate,
+  type RelocateOptions,
+  type Relocated,
+  type Relocation,
+  type RelocationKind,
+  type RelocationTarget,
+} from './relocate';
 export {
   DEFAULT_BUDGET,
   Machine,

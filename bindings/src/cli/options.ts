@@ -3,23 +3,19 @@
  * words; a test compares what both commands print as help.
  */
 import { dialectNames, type Dialect } from '../asm';
-import type { BtfFormat } from '../btf';
 import type { Endian } from '../object';
 import { DEFAULT_BUDGET } from '../vm';
 import { EXIT_USAGE, Failure } from './files';
 
-export type VerbName = 'as' | 'dis' | 'sim' | 'info' | 'btf';
+export type VerbName = 'as' | 'dis' | 'sim' | 'info' | 'core';
 
 export const verbHelp: Record<VerbName, string> = {
   as: 'assemble FILE into an object (FILE.o, or -o OUT)',
   dis: 'disassemble an object; the text assembles again',
   sim: 'run a program in the VM; the last word printed is r0',
   info: 'describe an object as JSON',
-  btf: 'show the types of BTF, or of an ELF file that has some',
+  core: 'list CO-RE relocations against BTF; -o writes the relocated object',
 };
-
-/** The word between verb and FILE, where there is one. */
-const actions: Partial<Record<VerbName, string>> = { btf: 'dump' };
 
 export interface Options {
   file: string;
@@ -38,9 +34,7 @@ export interface Options {
   mem?: string;
   ctx?: string;
   budget: bigint;
-  format: BtfFormat;
-  base?: string;
-  root?: string;
+  btf: string[];
   json: boolean;
 }
 
@@ -53,14 +47,16 @@ interface Option {
   store(options: Options, argument: string): boolean;
 }
 
+/** Files after --btf, as in bpfc. */
+const BTFS_MOST = 512;
+
 const endians: readonly Endian[] = ['little', 'big'];
-const formats: readonly BtfFormat[] = ['c', 'raw', 'json'];
 
 const table: readonly Option[] = [
   {
     name: '-o',
     argument: 'OUT',
-    verbs: ['as', 'dis', 'info', 'btf'],
+    verbs: ['as', 'dis', 'info', 'core'],
     help: 'write to OUT (- is standard output)',
     store: (to, word) => set(to, 'out', word),
   },
@@ -155,30 +151,22 @@ const table: readonly Option[] = [
     store: (to, word) => set(to, 'budget', u64(word)),
   },
   {
-    name: '--format',
-    argument: 'F',
-    verbs: ['btf'],
-    help: 'c (a header), raw (a line per type) or json; c when not given',
-    store: (to, word) => set(to, 'format', oneOf(word, formats)),
-  },
-  {
-    name: '--base',
+    name: '--btf',
     argument: 'FILE',
-    verbs: ['btf'],
-    help: "the BTF that split BTF, a module's, stands on",
-    store: (to, word) => set(to, 'base', word),
-  },
-  {
-    name: '--root',
-    argument: 'NAME|ID,...',
-    verbs: ['btf'],
-    help: 'these types only; in C with what they need',
-    store: (to, word) => set(to, 'root', word),
+    verbs: ['core'],
+    help: 'BTF to relocate against, /sys/kernel/btf/vmlinux when not given; again: its modules',
+    store: (to, word) => to.btf.push(word) <= BTFS_MOST,
   },
   {
     name: '--json',
-    verbs: ['as', 'dis', 'sim', 'info', 'btf'],
+    verbs: ['as', 'dis', 'sim', 'info'],
     help: 'diagnostics as JSON on standard output',
+    store: (to) => set(to, 'json', true),
+  },
+  {
+    name: '--json',
+    verbs: ['core'],
+    help: 'the list as JSON',
     store: (to) => set(to, 'json', true),
   },
 ];
@@ -226,9 +214,7 @@ export function verbUsage(verb: VerbName): string {
       return `  ${left.padEnd(18)} ${help}\n`;
     })
     .join('');
-  const action = actions[verb];
-  const words = action === undefined ? verb : `${verb} ${action}`;
-  return `usage: bpf ${words} FILE [OPTION...]\n\n${verbHelp[verb]}\n\n${options}`;
+  return `usage: bpf ${verb} FILE [OPTION...]\n\n${verbHelp[verb]}\n\n${options}`;
 }
 
 function wrong(what: string): Failure {
@@ -259,19 +245,13 @@ export function parse(
     alu32: false,
     prog: '',
     budget: BigInt(DEFAULT_BUDGET),
-    format: 'c',
+    btf: [],
     json: false,
   };
-  let action = actions[verb];
   for (let i = 0; i < words.length; i++) {
     const word = words[i] ?? '';
     if (word === '--help') return 'help';
     if (!word.startsWith('-') || word === '-') {
-      if (action !== undefined) {
-        if (word !== action) throw wrong(`unknown action '${word}'`);
-        action = undefined;
-        continue;
-      }
       if (options.file) throw wrong(`one FILE at a time, not also '${word}'`);
       options.file = word;
       continue;
@@ -288,9 +268,6 @@ export function parse(
         EXIT_USAGE,
       );
     }
-  }
-  if (action !== undefined) {
-    throw wrong(`an action is missing behind '${verb}'`);
   }
   if (!options.file) throw wrong('a FILE is missing');
   return options;

@@ -1,10 +1,10 @@
 /**
- * verbs.ts - as, dis, sim, info, btf; what asm-core/cli/verbs.c does, through wasm.
+ * verbs.ts - as, dis, sim, info, core; what asm-core/cli/verbs.c does, through wasm.
  */
 import { assemble, disassemble } from '../asm';
-import { Btf } from '../btf';
 import { BpfSyntaxError, MachineError, type Report } from '../errors';
 import { BpfObject } from '../object';
+import { relocateAs } from '../relocate';
 import { Machine } from '../vm';
 import {
   EXIT_INPUT,
@@ -24,7 +24,7 @@ export const verbs: Record<VerbName, (options: Options) => number> = {
   dis,
   sim,
   info,
-  btf,
+  core,
 };
 
 /** What diagnostics call the input. */
@@ -101,26 +101,25 @@ function info(options: Options): number {
   });
 }
 
-function btf(options: Options): number {
-  const { file, format, base, root } = options;
+function core(options: Options): number {
+  const { json, out, file } = options;
   const bytes = readFile(file);
+  const names =
+    options.btf.length > 0 ? options.btf : ['/sys/kernel/btf/vmlinux'];
   return reported(options, () => {
-    const below = base === undefined ? undefined : readBtf(base);
-    const types = Btf.from(bytes, { filename: nameOf(options), base: below });
-    const roots = root?.split(',').map((word) => {
-      const id = /^[0-9]+$/.test(word) ? Number(word) : word;
-      const known =
-        typeof id === 'string' ? types.find(id) : id > 0 && id < types.count;
-      if (known) return id;
-      throw new Failure(`${file}: there is no type '${word}'`, EXIT_INPUT);
-    });
-    writeFile(options.out ?? '-', types.dump(format, { roots }));
-    return 0;
+    const filename = nameOf(options);
+    BpfObject.fromElf(bytes, { filename }); // what is wrong with it comes first
+    const targets = names.map((name) => readFile(name));
+    const format = json ? 'json' : 'text';
+    const made = relocateAs(format, bytes, targets, { filename, names });
+    if (made.list && out !== '-') {
+      writeAll(1, `${made.list}${json ? '\n' : ''}`);
+    }
+    if (!json || !made.list) print(made.report, options);
+    if (made.object && out !== undefined) writeFile(out, made.object.toElf());
+    return made.object ? 0 : EXIT_INPUT;
   });
 }
-
-const readBtf = (path: string): Btf =>
-  Btf.from(readFile(path), { filename: path });
 
 function sim(options: Options): number {
   const { mem, ctx, dialect, endian } = options;
