@@ -76,6 +76,41 @@ export interface EngineFunctions {
     out: number,
   ): number;
   ebpf_object_info(ctx: number, object: number, out: number): number;
+  ebpf_btf_read(
+    ctx: number,
+    name: number,
+    nameSize: number,
+    bytes: number,
+    size: number,
+    base: number,
+    out: number,
+  ): number;
+  ebpf_btf_count(btf: number): number;
+  ebpf_btf_first(btf: number): number;
+  ebpf_btf_find(
+    btf: number,
+    kinds: number,
+    name: number,
+    nameSize: number,
+    after: number,
+    out: number,
+  ): number;
+  ebpf_btf_find_enumerator(
+    btf: number,
+    name: number,
+    nameSize: number,
+    out: number,
+  ): number;
+  ebpf_btf_dump(
+    ctx: number,
+    btf: number,
+    format: number,
+    roots: number,
+    rootCount: number,
+    out: number,
+  ): number;
+  ebpf_btf_spell(ctx: number, btf: number, id: number, out: number): number;
+  ebpf_btf_size(btf: number, id: number): number;
   ebpf_object_relocate(
     ctx: number,
     object: number,

@@ -232,13 +232,12 @@ typedef struct btf_args {
     const uint8_t *bytes;
     size_t size;
     const ebpf_btf *btf; /* or the base */
-    uint32_t kinds, id;
+    uint32_t kinds, id, after;
     const uint32_t *roots;
     uint32_t root_count;
     int format;
     ebpf_btf **out;
     ebpf_bytes *text;
-    int64_t found;
 } btf_args;
 
 static int run_btf_read(ebpf_ctx *ctx, void *args) {
@@ -262,33 +261,48 @@ uint32_t ebpf_btf_first(const ebpf_btf *btf) {
     return btf->first;
 }
 
+/* The context that a BTF lives in: where its look-ups make their tables. */
+static ebpf_ctx *home_of(const ebpf_btf *btf) {
+    _Static_assert(offsetof(ebpf_ctx, arena) == 0, "an arena is the start of its context");
+    return (ebpf_ctx *)btf->arena;
+}
+
+/* Look at the base first, so that each makes its tables with its own home guarded. */
+static int look_up(const ebpf_btf *btf, eb_guarded *look, btf_args *args) {
+    int status = btf->base ? look_up(btf->base, look, args) : EBPF_OK;
+    args->btf = btf;
+    return status ? status : eb_guard(home_of(btf), look, args);
+}
+
 static int run_btf_find(ebpf_ctx *ctx, void *args) {
     btf_args *a = args;
     (void)ctx;
-    a->found = eb_btf_next(a->btf, a->kinds, a->name, a->id);
+    a->id = eb_btf_next(a->btf, a->kinds, a->name, a->after);
     return EBPF_OK;
 }
 
-int64_t ebpf_btf_find(ebpf_ctx *ctx, const ebpf_btf *btf, uint32_t kinds, const char *name,
-                      size_t name_size, uint32_t after) {
-    btf_args args = {.name = {name, name_size}, .btf = btf, .kinds = kinds, .id = after};
-    int status = eb_guard(ctx, run_btf_find, &args);
-    return status ? status : args.found;
+int ebpf_btf_find(const ebpf_btf *btf, uint32_t kinds, const char *name, size_t name_size,
+                  uint32_t after, uint32_t *id) {
+    btf_args args = {.name = {name, name_size}, .kinds = kinds, .after = after};
+    int status = look_up(btf, run_btf_find, &args);
+    *id = status ? 0 : args.id;
+    return status;
 }
 
 static int run_btf_enumerator(ebpf_ctx *ctx, void *args) {
     btf_args *a = args;
     uint32_t number;
     (void)ctx;
-    a->found = eb_btf_enumerator(a->btf, a->name, &number);
+    a->id = eb_btf_enumerator(a->btf, a->name, &number);
     return EBPF_OK;
 }
 
-int64_t ebpf_btf_find_enumerator(ebpf_ctx *ctx, const ebpf_btf *btf, const char *name,
-                                 size_t name_size) {
-    btf_args args = {.name = {name, name_size}, .btf = btf};
-    int status = eb_guard(ctx, run_btf_enumerator, &args);
-    return status ? status : args.found;
+int ebpf_btf_find_enumerator(const ebpf_btf *btf, const char *name, size_t name_size,
+                             uint32_t *id) {
+    btf_args args = {.name = {name, name_size}};
+    int status = look_up(btf, run_btf_enumerator, &args);
+    *id = status ? 0 : args.id;
+    return status;
 }
 
 static int run_btf_dump(ebpf_ctx *ctx, void *args) {
@@ -312,9 +326,11 @@ int ebpf_btf_dump(ebpf_ctx *ctx, const ebpf_btf *btf, int format, const uint32_t
     for (uint32_t i = 0; i < root_count; i++)
         if (!roots[i] || roots[i] >= btf->count)
             return EBPF_E_ARG;
+    uint32_t id; /* a look-up for nothing makes the tables while their home is guarded */
+    int status = format == EBPF_BTF_C ? ebpf_btf_find(btf, 0, " ", 1, 0, &id) : EBPF_OK;
     btf_args args = {
         .btf = btf, .format = format, .roots = roots, .root_count = root_count, .text = text};
-    return eb_guard(ctx, run_btf_dump, &args);
+    return status ? status : eb_guard(ctx, run_btf_dump, &args);
 }
 
 static int run_btf_spell(ebpf_ctx *ctx, void *args) {

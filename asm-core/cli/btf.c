@@ -18,23 +18,22 @@ static bool add(roots *to, uint32_t id) {
 }
 
 /* One word of --root: a number, or a name and with it all its namesakes. */
-static bool find(ebpf_ctx *ctx, const ebpf_btf *btf, const char *word, size_t length, roots *to) {
-    uint32_t before = to->count;
+static bool find(const ebpf_btf *btf, const char *word, size_t length, roots *to) {
+    uint32_t before = to->count, found = 0;
     char *end;
     unsigned long id = strtoul(word, &end, 10);
     if (*word >= '0' && *word <= '9' && end == word + length)
         return id && id < ebpf_btf_count(btf) && add(to, (uint32_t)id);
-    for (int64_t found = 0;
-         (found = ebpf_btf_find(ctx, btf, ~0u, word, length, (uint32_t)found)) > 0;)
-        if (!add(to, (uint32_t)found))
+    while (ebpf_btf_find(btf, ~0u, word, length, found, &found) == EBPF_OK && found)
+        if (!add(to, found))
             return false;
     return to->count > before;
 }
 
-static bool find_all(ebpf_ctx *ctx, const ebpf_btf *btf, const options *opt, roots *to) {
+static bool find_all(const ebpf_btf *btf, const options *opt, roots *to) {
     for (const char *word = opt->root; word;) {
         size_t length = strcspn(word, ",");
-        if (!find(ctx, btf, word, length, to)) {
+        if (!find(btf, word, length, to)) {
             fprintf(stderr, "bpfc: %s: there is no type '%.*s'\n", opt->file, (int)length, word);
             return false;
         }
@@ -47,7 +46,7 @@ static int dump(ebpf_ctx *ctx, const options *opt, const ebpf_btf *btf) {
     roots wanted = {0};
     ebpf_bytes text = {0};
     int code = EXIT_INPUT;
-    if (find_all(ctx, btf, opt, &wanted)) {
+    if (find_all(btf, opt, &wanted)) {
         int status = ebpf_btf_dump(ctx, btf, opt->format, wanted.at, wanted.count, &text);
         code = report(ctx, opt, status);
         if (status == EBPF_OK)

@@ -157,14 +157,13 @@ EBPF_API uint32_t ebpf_btf_count(const ebpf_btf *btf);
 /* The id of its first own type: 1, or one past the base's last. */
 EBPF_API uint32_t ebpf_btf_first(const ebpf_btf *btf);
 
-/* The first type behind `after` (0: of all) that has this name and one of the kinds whose bits
- * (1 << number, enum btf_kind of the kernel) are set. 0 when there is none, or a negative status.
- */
-EBPF_API int64_t ebpf_btf_find(ebpf_ctx *ctx, const ebpf_btf *btf, uint32_t kinds, const char *name,
-                               size_t name_size, uint32_t after);
-/* The enum that has an enumerator of this name; 0 or a negative status as above. */
-EBPF_API int64_t ebpf_btf_find_enumerator(ebpf_ctx *ctx, const ebpf_btf *btf, const char *name,
-                                          size_t name_size);
+/* *id: the first type behind `after` (0: of all) that has this name and one of the kinds whose bits
+ * (1 << number, enum btf_kind of the kernel) are set; 0 when there is none. */
+EBPF_API int ebpf_btf_find(const ebpf_btf *btf, uint32_t kinds, const char *name, size_t name_size,
+                           uint32_t after, uint32_t *id);
+/* *id: the enum that has an enumerator of this name; 0 when there is none. */
+EBPF_API int ebpf_btf_find_enumerator(const ebpf_btf *btf, const char *name, size_t name_size,
+                                      uint32_t *id);
 
 enum ebpf_btf_format {
     EBPF_BTF_C = 0,   /* a header that compiles to the same layout; what the roots need, too */
@@ -172,12 +171,13 @@ enum ebpf_btf_format {
     EBPF_BTF_JSON = 2 /* { types: [{ id, kind, name, ... }] }, bpftool's keys */
 };
 
-/* The types `roots`, or all when there are none (but C: without those of the base), as text. */
+/* The types `roots`, or all when there are none (but C: without those of the base), as text that
+ * belongs to `ctx`, which need not be the BTF's. */
 EBPF_API int ebpf_btf_dump(ebpf_ctx *ctx, const ebpf_btf *btf, int format, const uint32_t *roots,
                            uint32_t root_count, ebpf_bytes *text);
 
-/* A type's name as C spells it: "const struct task_struct *". EBPF_E_ARG for an id that is not
- * there. */
+/* A type's name as C spells it: "const struct task_struct *". It belongs to `ctx`. EBPF_E_ARG for
+ * an id that is not there. */
 EBPF_API int ebpf_btf_spell(ebpf_ctx *ctx, const ebpf_btf *btf, uint32_t id, ebpf_bytes *text);
 /* Its size in bytes; 0 for what has none. */
 EBPF_API uint32_t ebpf_btf_size(const ebpf_btf *btf, uint32_t id);

@@ -31,7 +31,8 @@ enum ebpf_stop {
     EBPF_STOP_EXIT = 1,   /* the program returned; its result is reg[0] */
     EBPF_STOP_FAULT = 2,  /* it did something that it must not: ebpf_vm_fault_of, diagnostics */
     EBPF_STOP_BUDGET = 3, /* the budget (or the single step) is used up; run goes on */
-    EBPF_STOP_HELPER = 4  /* the host implements state.helper: read reg[1..5], set reg[0], run on */
+    EBPF_STOP_HELPER = 4, /* the host implements state.helper: read reg[1..5], set reg[0], run on */
+    EBPF_STOP_BREAK = 5   /* before a breakpoint's instruction, or a function has returned */
 };
 
 enum { EBPF_VM_REGS = 11, EBPF_VM_FRAMES = 8, EBPF_VM_FRAME_SIZE = 512, EBPF_VM_MAX_CPUS = 256 };
@@ -163,6 +164,14 @@ enum ebpf_update { EBPF_ANY = 0, EBPF_NOEXIST = 1, EBPF_EXIST = 2 };
  * CPUs that per-CPU maps have values for. EBPF_E_INPUT: a relocation or map that cannot be. */
 EBPF_API int ebpf_vm_new(ebpf_ctx *ctx, const ebpf_object *obj, uint32_t cpus, ebpf_vm **out);
 
+/* The same, with what programs ask of the kernel: lines NAME=VALUE, as a kernel's .config has them,
+ * for variables of .kconfig (y, m, n, numbers, quoted strings), and NAME=ADDRESS for those of
+ * .ksyms. LINUX_KERNEL_VERSION is that of 6.12 otherwise. `externs` must live as long as the VM.
+ * Before, CO-RE relocations are answered by ebpf_object_relocate against the kernel that the VM is
+ * to be; without, programs run on the types that their compiler saw. */
+EBPF_API int ebpf_vm_new_with(ebpf_ctx *ctx, const ebpf_object *obj, uint32_t cpus,
+                              const char *externs, size_t size, ebpf_vm **out);
+
 /* Programs are the object's functions, in its order; behind them the starts of code sections that
  * do not begin with a function, called as the section. */
 EBPF_API uint32_t ebpf_vm_program_count(const ebpf_vm *vm);
@@ -269,6 +278,43 @@ EBPF_API void ebpf_vm_printk_clear(ebpf_vm *vm);
 
 /* The live bytes of the data section so called (".bss"); EBPF_E_ARG without. */
 EBPF_API int ebpf_vm_section(ebpf_vm *vm, const char *name, uint32_t size, ebpf_bytes *out);
+
+/* ---- debugging ----
+ * Places are JSON: { section, insn (its 8-byte slot there), function, offset (in it), file, line,
+ * column, text }, where what is not known is left out. */
+
+EBPF_API int ebpf_vm_where(ebpf_vm *vm, uint32_t section, uint32_t slot, ebpf_bytes *json);
+/* The places of all calls inside each other as an array, the innermost first. */
+EBPF_API int ebpf_vm_frames(ebpf_vm *vm, ebpf_bytes *json);
+/* Set (on = 1) or clear a breakpoint at an instruction; EBPF_E_ARG where none begins. */
+EBPF_API int ebpf_vm_break(ebpf_vm *vm, uint32_t section, uint32_t slot, uint32_t on);
+/* The same at a function's start ("parse"), a source line ("prog.c:17", the path may be cut in
+ * front) or the slot of the first section with code ("12"): how many there are now, or EBPF_E_ARG
+ * when there is no such place. */
+EBPF_API int ebpf_vm_break_at(ebpf_vm *vm, const char *place, uint32_t size, uint32_t on);
+/* Run until the function at hand has returned: EBPF_STOP_BREAK, or as ebpf_vm_run. */
+EBPF_API int ebpf_vm_finish(ebpf_vm *vm);
+
+enum ebpf_vm_watch { EBPF_VM_COVERAGE = 1, EBPF_VM_TRACE = 2 };
+/* From now on count how often each instruction runs, and keep the last `trace_room` of them (at
+ * most 2^20); counts and trace begin anew. Slower by far than to run without. */
+EBPF_API int ebpf_vm_observe(ebpf_vm *vm, uint32_t what, uint32_t trace_room);
+/* { functions: [{ name, insns, run, calls }], instructions: [{ section, insn, count, file, line }]
+ * } of all code; EBPF_E_ARG when it was not counted. */
+EBPF_API int ebpf_vm_coverage(ebpf_vm *vm, ebpf_bytes *json);
+
+enum { EBPF_VM_NO_REG = 255 };
+typedef struct ebpf_vm_trace_entry {
+    /*  0 */ uint64_t number; /* counts from 1 */
+    /*  8 */ uint64_t value;  /* what the register then held */
+    /* 16 */ uint32_t section;
+    /* 20 */ uint32_t slot;
+    /* 24 */ uint32_t reg; /* the register that changed (r0 first), or EBPF_VM_NO_REG */
+    /* 28 */ uint32_t depth;
+    /* 32 */ uint64_t reserved;
+} ebpf_vm_trace_entry; /* 40 bytes */
+/* The entries, the oldest first. */
+EBPF_API int ebpf_vm_trace(ebpf_vm *vm, ebpf_bytes *entries);
 
 /* ---- maps ---- */
 

@@ -1,5 +1,6 @@
 /* fault.c - what went wrong, where, and what to do about it: the fault record's place, its sentence
  * and the diagnostic with the source line when the section knows it. */
+#include "btf_ext.h"
 #include "vm.h"
 
 static const eb_diag_code codes[] = {
@@ -141,8 +142,7 @@ static eb_str access_text(ebpf_vm *vm) {
     return (eb_str){(const char *)out.at, out.len};
 }
 
-/* The section and slot of an operation, and where it was written. */
-static eb_loc place_of(const ebpf_vm *vm, uint32_t op, uint32_t *section, uint32_t *slot) {
+eb_loc eb_vm_place_of(const ebpf_vm *vm, uint32_t op, uint32_t *section, uint32_t *slot) {
     uint32_t global = vm->op_slot[op];
     for (uint32_t i = 0; i < vm->code.len; i++) {
         const eb_vm_code *code = &vm->code.at[i];
@@ -157,7 +157,22 @@ static eb_loc place_of(const ebpf_vm *vm, uint32_t op, uint32_t *section, uint32
 }
 
 void eb_vm_place(const ebpf_vm *vm, uint32_t *section, uint32_t *slot) {
-    place_of(vm, vm->pc, section, slot);
+    eb_vm_place_of(vm, vm->pc, section, slot);
+}
+
+static const eb_line *line_of(const ebpf_vm *vm, uint32_t section, uint32_t slot) {
+    return eb_line_of(&vm->obj->sections.at[section], (uint64_t)slot * EBPF_SLOT);
+}
+
+/* Where the object's line records have it; text that was assembled is shown anyway. */
+static void note_line(ebpf_ctx *ctx, eb_diag *diag, const eb_line *line, eb_loc loc) {
+    if (!line || loc)
+        return;
+    eb_str text = line->text;
+    while (text.len && (*text.at == ' ' || *text.at == '\t'))
+        text = (eb_str){text.at + 1, text.len - 1};
+    eb_diag_note(ctx, diag, 0, 0, "in %.*s:%u: %.*s", (int)line->file.len, line->file.at,
+                 line->line, (int)text.len, text.at);
 }
 
 void eb_vm_fault_report(ebpf_vm *vm) {
@@ -166,21 +181,24 @@ void eb_vm_fault_report(ebpf_vm *vm) {
     if (!vm->fault_text.len)
         vm->fault_text = access_text(vm);
     fault->helper = vm->helper;
-    eb_loc loc = place_of(vm, vm->pc, &fault->section, &fault->slot);
+    eb_loc loc = eb_vm_place_of(vm, vm->pc, &fault->section, &fault->slot);
     eb_place place = eb_place_of(ctx, loc);
-    fault->line = place.line;
-    fault->column = place.column;
+    const eb_line *line = line_of(vm, fault->section, fault->slot);
+    fault->line = line ? line->line : place.line;
+    fault->column = line ? line->column : place.column;
     eb_diag *diag = eb_diag_input(ctx, codes[fault->reason], vm->obj->name, (int32_t)fault->slot,
                                   (int)vm->fault_text.len, vm->fault_text.at);
     diag->lo = loc;
     diag->hi = loc;
+    note_line(ctx, diag, line, loc);
     for (uint32_t depth = vm->depth; depth-- > 0;) {
         uint32_t section = 0, slot = 0;
         const eb_vm_frame *frame = &vm->frames[depth];
         uint32_t ret = frame->ret == EB_NO_OP ? frame->call.ret : frame->ret;
-        eb_loc from = place_of(vm, ret - 1, &section, &slot);
+        eb_loc from = eb_vm_place_of(vm, ret - 1, &section, &slot);
         eb_diag_note(ctx, diag, from, from, "called from instruction %u of section '%.*s'", slot,
                      (int)vm->obj->sections.at[section].name.len,
                      vm->obj->sections.at[section].name.at);
+        note_line(ctx, diag, line_of(vm, section, slot), from);
     }
 }

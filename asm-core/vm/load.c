@@ -6,6 +6,7 @@
  * cannot run (an unknown code, a jump to nowhere, a call to something outside the object) becomes
  * an operation that faults when it is reached, so one bad function does not keep the others from
  * running. Source: RFC 9669; libbpf's bpf_object__relocate for where addends are. */
+#include "core.h"
 #include "vm.h"
 
 #include <string.h>
@@ -225,6 +226,10 @@ static const char *unsupported(eb_op op, const ebpf_insn *insn) {
     switch (eb_insn_rows[op].form) {
     case EB_FORM_CAST_SPACE:
         return "address spaces belong to arenas, which this VM has not";
+    case EB_FORM_CALL:
+        return insn->imm == EB_CORE_POISON ? "the target's BTF lacks what this accesses by CO-RE: "
+                                             "ask whether it exists first"
+                                           : NULL;
     case EB_FORM_CALL_KFUNC:
         return "it calls a kernel function, which this VM has not";
     case EB_FORM_LDDW_PSEUDO:
@@ -375,6 +380,10 @@ static bool symbol_address(loader *l, uint32_t index, int64_t addend, uint64_t *
         *address = eb_vm_address(EB_REGION_HANDLES, UINT32_MAX) - eb_kfunc_find(symbol->name);
         return true; /* it exists, which is all that programs ask */
     }
+    if (symbol->section == EB_SHN_UNDEF && eb_vm_extern_address(l->vm, symbol->name, address)) {
+        *address += (uint64_t)addend;
+        return true;
+    }
     if (symbol->section == EB_SHN_UNDEF && symbol->bind == EB_STB_WEAK)
         return true; /* a weak symbol that nobody defines is 0 */
     if (symbol->section < obj->sections.len && symbol->section != EB_SHN_UNDEF) {
@@ -388,8 +397,11 @@ static bool symbol_address(loader *l, uint32_t index, int64_t addend, uint64_t *
             return true;
         }
     }
-    *why = eb_str_fmt(arena, "'%.*s' is not defined in this object", (int)symbol->name.len,
-                      symbol->name.at);
+    *why =
+        eb_str_fmt(arena,
+                   "'%.*s' is not defined in this object, and the kernel's value or address of "
+                   "it was not given (%.*s=...)",
+                   (int)symbol->name.len, symbol->name.at, (int)symbol->name.len, symbol->name.at);
     return false;
 }
 
@@ -644,6 +656,7 @@ int eb_vm_load(ebpf_vm *vm) {
     make_maps(&l);
     make_helpers(vm);
     find_programs(vm);
+    eb_vm_make_externs(vm);
     relocate(&l);
     fill_maps(&l);
     fuse(l.ops.at, l.ops.len);

@@ -154,7 +154,7 @@ int LOOP(ebpf_vm *vm, uint64_t most) {
     vm->credit = left + (pc - ops);
 #else
     int64_t left = (int64_t)most;
-    const bool big = vm->big;
+    const bool big = vm->big, observed = eb_vm_observed(vm);
 #endif
 
 #if THREADED
@@ -172,6 +172,8 @@ int LOOP(ebpf_vm *vm, uint64_t most) {
 next:
     if (left == 0)
         goto used_up;
+    if (observed && eb_vm_observe(vm, (uint32_t)(pc - ops)))
+        goto broken;
     left--;
 #else
 dispatch:
@@ -448,6 +450,10 @@ give_up:
     left = vm->credit - (pc - ops) + slack;
 out:
 #else
+    goto count;
+broken:
+    stop = EBPF_STOP_BREAK;
+    vm->pc = (uint32_t)(pc - ops);
     goto count;
 used_up:
     stop = EBPF_STOP_BUDGET;

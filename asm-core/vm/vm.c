@@ -24,6 +24,11 @@ static int load(ebpf_ctx *ctx, void *vm) {
 }
 
 int ebpf_vm_new(ebpf_ctx *ctx, const ebpf_object *obj, uint32_t cpus, ebpf_vm **out) {
+    return ebpf_vm_new_with(ctx, obj, cpus, NULL, 0, out);
+}
+
+int ebpf_vm_new_with(ebpf_ctx *ctx, const ebpf_object *obj, uint32_t cpus, const char *externs,
+                     size_t size, ebpf_vm **out) {
     *out = NULL;
     if (cpus > EBPF_VM_MAX_CPUS)
         return EBPF_E_ARG;
@@ -35,6 +40,7 @@ int ebpf_vm_new(ebpf_ctx *ctx, const ebpf_object *obj, uint32_t cpus, ebpf_vm **
     vm->big = obj->big;
     vm->cpus = cpus ? cpus : 1;
     vm->inputs = (ebpf_vm_inputs){.pid = 1, .tgid = 1, .comm = "vm"};
+    vm->externs_given = (eb_str){externs, size};
     vm->printk.arena = &ctx->arena;
     int status = eb_guard(ctx, load, vm);
     if (status == EBPF_OK)
@@ -157,6 +163,8 @@ void eb_vm_begin(ebpf_vm *vm, uint32_t op, void *mem, uint32_t size, uint32_t fl
     vm->effects = (ebpf_vm_effects){0};
     vm->attach_type = 0;
     vm->pc = op;
+    vm->passed = EB_NO_OP;
+    vm->open = NULL;
     vm->helper = 0;
     vm->go = EB_GO_ON;
     vm->runs = vm->runs + 1 < EB_ENTRY_USED ? vm->runs + 1 : 1;
@@ -254,8 +262,9 @@ static int go(ebpf_ctx *ctx, void *args) {
     ebpf_vm *vm = args;
     (void)ctx;
     vm->state.helper = 0;
-    int stop = vm->big ? 0 : eb_vm_run_fast(vm, vm->state.budget);
-    if (!vm->big)
+    bool exact = vm->big || eb_vm_observed(vm);
+    int stop = exact ? 0 : eb_vm_run_fast(vm, vm->state.budget);
+    if (!exact)
         vm->state.budget = vm->left;
     if (!stop) {
         stop = eb_vm_run_exact(vm, vm->state.budget);
@@ -268,7 +277,10 @@ static int go_one(ebpf_ctx *ctx, void *args) {
     ebpf_vm *vm = args;
     (void)ctx;
     vm->state.helper = 0;
-    return eb_vm_run_exact(vm, 1);
+    vm->passed = vm->pc;
+    int stop = eb_vm_run_exact(vm, 1);
+    vm->passed = vm->pc;
+    return stop;
 }
 
 static int report(ebpf_ctx *ctx, void *vm) {
@@ -285,6 +297,8 @@ static int run(ebpf_vm *vm, int (*how)(ebpf_ctx *ctx, void *vm)) {
         stop = eb_guard(vm->ctx, report, vm);
     if (stop < 0 || stop == EBPF_STOP_EXIT || stop == EBPF_STOP_FAULT)
         vm->running = false;
+    if (stop == EBPF_STOP_BREAK)
+        vm->passed = vm->pc;
     if (stop >= 0) {
         vm->state.stop = (uint32_t)stop;
         show(vm);
@@ -294,6 +308,13 @@ static int run(ebpf_vm *vm, int (*how)(ebpf_ctx *ctx, void *vm)) {
 
 int ebpf_vm_run(ebpf_vm *vm) {
     return run(vm, go);
+}
+
+int ebpf_vm_finish(ebpf_vm *vm) {
+    vm->until = vm->depth;
+    int stop = run(vm, go);
+    vm->until = 0;
+    return stop;
 }
 
 int ebpf_vm_step(ebpf_vm *vm) {

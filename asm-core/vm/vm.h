@@ -108,6 +108,11 @@ typedef struct eb_timer {
     bool armed;
 } eb_timer;
 
+typedef struct eb_vm_extern {
+    eb_str name;
+    uint64_t address;
+} eb_vm_extern;
+
 typedef struct eb_vm_frame {
     uint32_t ret; /* the operation to return to; EB_NO_OP: to the helper that waits in `call` */
     uint64_t saved[4];
@@ -161,6 +166,20 @@ struct ebpf_vm {
     uint32_t attach_type; /* of the program that runs */
     uint64_t wide;        /* the pointer that a 32-bit field of the context stands for; 0 without */
 
+    eb_str externs_given; /* the host's lines NAME=VALUE */
+    EB_VEC(eb_vm_extern) externs;
+
+    /* debug.c */
+    bool *breaks; /* per operation, or NULL */
+    uint32_t break_count;
+    uint32_t passed;  /* the operation whose breakpoint does not count, or EB_NO_OP */
+    uint32_t until;   /* stop below this depth */
+    uint32_t watch;   /* enum ebpf_vm_watch */
+    uint64_t *counts; /* per operation */
+    ebpf_vm_trace_entry *trace, *open; /* a ring; the entry of the last instruction */
+    uint32_t trace_room, trace_had;
+    uint64_t traced, before[EBPF_VM_REGS];
+
     eb_helper **helpers; /* by number; eb_help_host: the host's */
     uint32_t helper_count;
     EB_VEC(eb_str) foreign; /* names of kernel functions from EB_KFUNCS_END on */
@@ -202,6 +221,14 @@ void eb_vm_begin(ebpf_vm *vm, uint32_t op, void *mem, uint32_t size, uint32_t fl
 int eb_vm_run_fast(ebpf_vm *vm, uint64_t most);
 int eb_vm_run_exact(ebpf_vm *vm, uint64_t most);
 
+/* extern.c: give .kconfig its region; the address of an undefined symbol, false without. */
+void eb_vm_make_externs(ebpf_vm *vm);
+bool eb_vm_extern_address(ebpf_vm *vm, eb_str name, uint64_t *address);
+
+/* debug.c: whether instructions are looked at; and before each, whether to stop there. */
+bool eb_vm_observed(const ebpf_vm *vm);
+bool eb_vm_observe(ebpf_vm *vm, uint32_t op);
+
 /* memory.c: `size` (not 0) bytes at a program's address, or NULL with vm->fault filled but for the
  * place. */
 uint8_t *eb_vm_reach(ebpf_vm *vm, uint64_t address, uint32_t size, bool write);
@@ -222,6 +249,8 @@ void eb_vm_bad_op(ebpf_vm *vm, const eb_vm_op *op);
 /* fault.c: note a fault that is no access, with a sentence in the arena; returns false. */
 bool eb_vm_refuse(ebpf_vm *vm, enum ebpf_fault reason, uint64_t address, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+/* Section and slot of an operation, and where it was written. */
+eb_loc eb_vm_place_of(const ebpf_vm *vm, uint32_t op, uint32_t *section, uint32_t *slot);
 /* Section and slot of the next operation. */
 void eb_vm_place(const ebpf_vm *vm, uint32_t *section, uint32_t *slot);
 /* Complete vm->fault with the place of vm->pc and add the diagnostic. */

@@ -2,10 +2,11 @@
  * index.ts - `bpf` in Node: the portable part, whose engine is found beside this file and compiled
  * at the first use, and the kernel, for which the addon is loaded at the first use.
  */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setKernelBtf } from './btf';
 import { setLocator } from './engine';
-import { EngineError } from './errors';
+import { EngineError, KernelError } from './errors';
 
 /** dist/bpf.wasm, or what was built last in a clone that has not filled dist. */
 const places = [
@@ -21,6 +22,37 @@ setLocator(() => {
     );
   }
   return new WebAssembly.Module(readFileSync(path));
+});
+
+const kernelBtf = '/sys/kernel/btf';
+
+setKernelBtf({
+  read(name) {
+    const path = `${kernelBtf}/${name}`;
+    if (!/^[\w-]+$/.test(name)) {
+      throw new RangeError(`'${name}' is no name of a kernel module`);
+    }
+    try {
+      return { bytes: readFileSync(path), path };
+    } catch (error) {
+      const { errno = 0, code = '' } = error as NodeJS.ErrnoException;
+      const why =
+        code !== 'ENOENT'
+          ? `${path}: ${String(error)}`
+          : name === 'vmlinux'
+            ? `the kernel has no BTF: there is no ${path} (CONFIG_DEBUG_INFO_BTF makes it, on Linux 5.4 and later)`
+            : `module ${name} is not loaded or has no BTF: there is no ${path}`;
+      throw new KernelError(why, {
+        operation: 'kernel BTF',
+        errno: Math.abs(errno),
+        code,
+      });
+    }
+  },
+  modules: () =>
+    existsSync(kernelBtf)
+      ? readdirSync(kernelBtf).filter((name) => name !== 'vmlinux')
+      : [],
 });
 
 export * from './core';

@@ -99,11 +99,14 @@ static void close_both(both *b) {
     ebpf_ctx_free(b->ctx);
 }
 
+/* The map so called; libbpf puts the object's name in front of ".bss" and the like. */
 static int kernel_map(both *b, const char *name) {
     for (size_t i = 0; i < kb_object_map_count(b->object); i++) {
         struct kb_map_info info;
-        if (kb_object_map_info(b->object, i, &info) == 0 &&
-            strcmp(info.name + (strlen(info.name) - strlen(name)) * (*name == '.'), name) == 0)
+        if (kb_object_map_info(b->object, i, &info))
+            continue;
+        const char *tail = *name == '.' ? strchr(info.name, '.') : info.name;
+        if (tail && strcmp(tail, name) == 0)
             return info.fd;
     }
     fail_msg("the kernel has no map '%s'", name);

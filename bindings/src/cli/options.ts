@@ -3,11 +3,12 @@
  * words; a test compares what both commands print as help.
  */
 import { dialectNames, type Dialect } from '../asm';
+import type { BtfFormat } from '../btf';
 import type { Endian } from '../object';
 import { DEFAULT_BUDGET } from '../vm';
 import { EXIT_USAGE, Failure } from './files';
 
-export type VerbName = 'as' | 'dis' | 'sim' | 'info' | 'core';
+export type VerbName = 'as' | 'dis' | 'sim' | 'info' | 'core' | 'btf';
 
 export const verbHelp: Record<VerbName, string> = {
   as: 'assemble FILE into an object (FILE.o, or -o OUT)',
@@ -15,7 +16,11 @@ export const verbHelp: Record<VerbName, string> = {
   sim: 'run a program in the VM; the last word printed is r0',
   info: 'describe an object as JSON',
   core: 'list CO-RE relocations against BTF; -o writes the relocated object',
+  btf: 'show the types of BTF, or of an ELF file that has some',
 };
+
+/** The word between verb and FILE, where there is one. */
+const actions: Partial<Record<VerbName, string>> = { btf: 'dump' };
 
 export interface Options {
   file: string;
@@ -34,6 +39,9 @@ export interface Options {
   mem?: string;
   ctx?: string;
   budget: bigint;
+  format: BtfFormat;
+  base?: string;
+  root?: string;
   btf: string[];
   json: boolean;
 }
@@ -51,12 +59,13 @@ interface Option {
 const BTFS_MOST = 512;
 
 const endians: readonly Endian[] = ['little', 'big'];
+const formats: readonly BtfFormat[] = ['c', 'raw', 'json'];
 
 const table: readonly Option[] = [
   {
     name: '-o',
     argument: 'OUT',
-    verbs: ['as', 'dis', 'info', 'core'],
+    verbs: ['as', 'dis', 'info', 'btf', 'core'],
     help: 'write to OUT (- is standard output)',
     store: (to, word) => set(to, 'out', word),
   },
@@ -158,8 +167,29 @@ const table: readonly Option[] = [
     store: (to, word) => to.btf.push(word) <= BTFS_MOST,
   },
   {
+    name: '--format',
+    argument: 'F',
+    verbs: ['btf'],
+    help: 'c (a header), raw (a line per type) or json; c when not given',
+    store: (to, word) => set(to, 'format', oneOf(word, formats)),
+  },
+  {
+    name: '--base',
+    argument: 'FILE',
+    verbs: ['btf'],
+    help: "the BTF that split BTF, a module's, stands on",
+    store: (to, word) => set(to, 'base', word),
+  },
+  {
+    name: '--root',
+    argument: 'NAME|ID,...',
+    verbs: ['btf'],
+    help: 'these types only; in C with what they need',
+    store: (to, word) => set(to, 'root', word),
+  },
+  {
     name: '--json',
-    verbs: ['as', 'dis', 'sim', 'info'],
+    verbs: ['as', 'dis', 'sim', 'info', 'btf'],
     help: 'diagnostics as JSON on standard output',
     store: (to) => set(to, 'json', true),
   },
@@ -214,7 +244,9 @@ export function verbUsage(verb: VerbName): string {
       return `  ${left.padEnd(18)} ${help}\n`;
     })
     .join('');
-  return `usage: bpf ${verb} FILE [OPTION...]\n\n${verbHelp[verb]}\n\n${options}`;
+  const action = actions[verb];
+  const words = action === undefined ? verb : `${verb} ${action}`;
+  return `usage: bpf ${words} FILE [OPTION...]\n\n${verbHelp[verb]}\n\n${options}`;
 }
 
 function wrong(what: string): Failure {
@@ -245,13 +277,20 @@ export function parse(
     alu32: false,
     prog: '',
     budget: BigInt(DEFAULT_BUDGET),
+    format: 'c',
     btf: [],
     json: false,
   };
+  let action = actions[verb];
   for (let i = 0; i < words.length; i++) {
     const word = words[i] ?? '';
     if (word === '--help') return 'help';
     if (!word.startsWith('-') || word === '-') {
+      if (action !== undefined) {
+        if (word !== action) throw wrong(`unknown action '${word}'`);
+        action = undefined;
+        continue;
+      }
       if (options.file) throw wrong(`one FILE at a time, not also '${word}'`);
       options.file = word;
       continue;
@@ -268,6 +307,9 @@ export function parse(
         EXIT_USAGE,
       );
     }
+  }
+  if (action !== undefined) {
+    throw wrong(`an action is missing behind '${verb}'`);
   }
   if (!options.file) throw wrong('a FILE is missing');
   return options;

@@ -1,7 +1,8 @@
 /**
- * verbs.ts - as, dis, sim, info, core; what asm-core/cli/verbs.c does, through wasm.
+ * verbs.ts - as, dis, sim, info, btf, core; what asm-core/cli/verbs.c does, through wasm.
  */
 import { assemble, disassemble } from '../asm';
+import { Btf } from '../btf';
 import { BpfSyntaxError, MachineError, type Report } from '../errors';
 import { BpfObject } from '../object';
 import { relocateAs } from '../relocate';
@@ -24,6 +25,7 @@ export const verbs: Record<VerbName, (options: Options) => number> = {
   dis,
   sim,
   info,
+  btf,
   core,
 };
 
@@ -100,6 +102,27 @@ function info(options: Options): number {
     return 0;
   });
 }
+
+function btf(options: Options): number {
+  const { file, format, base, root } = options;
+  const bytes = readFile(file);
+  return reported(options, () => {
+    const below = base === undefined ? undefined : readBtf(base);
+    const types = Btf.from(bytes, { filename: nameOf(options), base: below });
+    const roots = root?.split(',').map((word) => {
+      const id = /^[0-9]+$/.test(word) ? Number(word) : word;
+      const known =
+        typeof id === 'string' ? types.find(id) : id > 0 && id < types.count;
+      if (known) return id;
+      throw new Failure(`${file}: there is no type '${word}'`, EXIT_INPUT);
+    });
+    writeFile(options.out ?? '-', types.dump(format, { roots }));
+    return 0;
+  });
+}
+
+const readBtf = (path: string): Btf =>
+  Btf.from(readFile(path), { filename: path });
 
 function core(options: Options): number {
   const { json, out, file } = options;
