@@ -1,9 +1,11 @@
-/* Any bytes as BTF, or ELF with BTF in it: what the reader accepts is walked, dumped in every
- * format, written and read back the same, stands below split BTF, and is taken as what describes
- * the maps and data of an object. Uses internals, which no entry point reaches with BTF alone. */
+/* Any bytes as BTF, ELF with BTF in it, or "split", a size, a base of that size and what is split
+ * on it: what the reader accepts is walked, dumped in every format, written and read back the same,
+ * stands below split BTF, and is taken as what describes the maps and data of an object. Uses
+ * internals, which no entry point reaches with BTF alone. */
 #include "btf_dump.h"
 #include "fuzz.h"
 #include "guard.h"
+#include "lib/mutate.h"
 
 typedef struct input {
     const uint8_t *data;
@@ -50,7 +52,7 @@ static void walk(const eb_btf *btf, eb_buf *text) {
 }
 
 /* Unchanged it is written as it came; changed, it is the same types still. */
-static void round_trip(ebpf_ctx *ctx, eb_btf *btf, input in) {
+static void round_trip(ebpf_ctx *ctx, eb_btf *btf, const eb_btf *base, input in) {
     eb_buf bytes = {.arena = &ctx->arena}, changed = {.arena = &ctx->arena};
     eb_btf *again;
     eb_btf_write(btf, &bytes);
@@ -58,7 +60,7 @@ static void round_trip(ebpf_ctx *ctx, eb_btf *btf, input in) {
     uint32_t count = btf->count;
     eb_btf_add_int(btf, EB_STR("one more"), 4, 0);
     eb_btf_write(btf, &changed);
-    REQUIRE(eb_btf_read(ctx, EB_STR("again"), changed.at, changed.len, NULL, &again) == 0);
+    REQUIRE(eb_btf_read(ctx, EB_STR("again"), changed.at, changed.len, base, &again) == 0);
     REQUIRE(again->count == count + 1);
     for (uint32_t id = 1; id < count; id++)
         REQUIRE(same_type(again, btf, id));
@@ -77,8 +79,9 @@ static void split(ebpf_ctx *ctx, const eb_btf *base, input in, eb_buf *text) {
 
 static void dump(ebpf_ctx *ctx, const eb_btf *btf, eb_buf *text) {
     text->len = 0;
-    eb_btf_dump_raw(btf, NULL, 0, text);
     eb_btf_dump_json(btf, NULL, 0, text);
+    REQUIRE(is_json((const char *)text->at, text->len));
+    eb_btf_dump_raw(btf, NULL, 0, text);
     uint32_t before = ctx->errors, root = btf->count - 1;
     int status = eb_btf_dump_c(ctx, EB_STR("fuzz"), btf, NULL, 0, text);
     REQUIRE((status != EBPF_OK) == (ctx->errors > before));
@@ -102,20 +105,39 @@ static void describe(ebpf_ctx *ctx, eb_btf *btf, input in) {
     eb_object_info_json(obj, &json);
 }
 
+enum { SPLIT_HEAD = 9 };
+
+/* The size of the base in front of split BTF, or 0. */
+static size_t base_size(const uint8_t *data, size_t size) {
+    if (size < SPLIT_HEAD || memcmp(data, "split", 5) != 0)
+        return 0;
+    size_t base = eb_get32(data + 5, false);
+    return base <= size - SPLIT_HEAD ? base : size - SPLIT_HEAD;
+}
+
 static int run(ebpf_ctx *ctx, void *args) {
     input in = *(const input *)args;
-    eb_btf *btf;
-    if (eb_btf_open(ctx, EB_STR("fuzz"), in.data, in.size, NULL, &btf)) {
+    size_t front = base_size(in.data, in.size);
+    eb_btf *btf, *base = NULL;
+    if (front) {
+        if (eb_btf_read(ctx, EB_STR("base"), in.data + SPLIT_HEAD, front, NULL, &base))
+            return EBPF_E_INPUT;
+        in = (input){in.data + SPLIT_HEAD + front, in.size - SPLIT_HEAD - front};
+    }
+    if (eb_btf_open(ctx, EB_STR("fuzz"), in.data, in.size, base, &btf)) {
         REQUIRE(ctx->errors == 1);
         return EBPF_E_INPUT;
     }
+    plant(eb_btf_kind_of(btf, btf->count - 1) == EB_BTF_RESTRICT, in.data, in.size);
     eb_buf text = {.arena = &ctx->arena};
     in = (input){btf->input, btf->input_size};
     walk(btf, &text);
-    split(ctx, btf, in, &text);
     dump(ctx, btf, &text);
-    describe(ctx, btf, in);
-    round_trip(ctx, btf, in);
+    if (!base) {
+        split(ctx, btf, in, &text);
+        describe(ctx, btf, in);
+    }
+    round_trip(ctx, btf, base, in);
     return EBPF_OK;
 }
 
@@ -126,4 +148,29 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     (void)eb_guard(ctx, run, &(input){data, size});
     ebpf_ctx_free(ctx);
     return 0;
+}
+
+/* Of split BTF the one half or the other. */
+static size_t mutate_split(uint8_t *data, size_t size, size_t most, chance *dice) {
+    size_t base = base_size(data, size), room = most - size, rest = size - SPLIT_HEAD - base;
+    uint8_t *split_at = data + SPLIT_HEAD + base;
+    if (roll(dice, 2))
+        return size - rest + mutate_btf(split_at, rest, rest + room, dice);
+    uint8_t *copy = malloc(base + room);
+    if (copy == NULL)
+        return size;
+    memcpy(copy, data + SPLIT_HEAD, base);
+    size_t made = mutate_btf(copy, base, base + room, dice);
+    memmove(data + SPLIT_HEAD + made, split_at, rest);
+    memcpy(data + SPLIT_HEAD, copy, made);
+    eb_set32(data + 5, false, (uint32_t)made);
+    free(copy);
+    return SPLIT_HEAD + made + rest;
+}
+
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned seed) {
+    chance dice = {seed};
+    return base_size(data, size) ? mutate_split(data, size, most, &dice)
+           : is_elf(data, size)  ? mutate_elf(data, size, most, &dice)
+                                 : mutate_btf(data, size, most, &dice);
 }

@@ -1,0 +1,151 @@
+// The fuzzers: what they run, reach and find, and that they find a bug that is there.
+import {
+  fuzzTargets,
+  measureCoverage,
+  noCoverage,
+  noFuzzers,
+  prepareFuzzers,
+  runFuzzer,
+  twoAtATime,
+} from '../lib/fuzz.mjs';
+import { Log, listFiles } from '../lib/steps.mjs';
+
+const REACHED = 70; // percent of the lines of what a target answers for
+const PLANTED_SECONDS = 60;
+
+/** Which target answers for a source file: the first row that matches. */
+const ANSWERS = [
+  [/^asm-core\/asm\/(dis|objdump)\w*\.c$/, 'disassemble'],
+  [/^asm-core\/(asm|isa|base)\//, 'assemble'],
+  [/^asm-core\/obj\/(btf_ext|core)\w*\.c$/, 'core'],
+  [/^asm-core\/obj\/btf\w*\.c$/, 'btf'],
+  [/^asm-core\/obj\//, 'object'],
+  [/^asm-core\/vm\//, 'vm'],
+];
+const FOLDERS = ['base', 'isa', 'obj', 'asm', 'vm'];
+
+const answerer = (file) =>
+  ANSWERS.find(([pattern]) => pattern.test(file))?.[1] ?? '';
+
+const thousands = (number) => String(number).replace(/\B(?=(\d{3})+$)/g, ',');
+const kilobytes = (bytes) => `${thousands(Math.ceil(bytes / 1024))} KB`;
+const percent = ({ covered, lines }) => (100 * covered) / lines;
+
+/** What a target ran and found. */
+const runRow = (result, seconds) => ({
+  what: `${result.target}: findings in ${seconds} s`,
+  required: '0',
+  measured: result.found ? '1' : '0',
+  ok: !result.found && result.executions > 0,
+  notes: [
+    `${thousands(result.executions)} executions (${thousands(result.perSecond)}/s), ` +
+      `${thousands(result.edges)} edges, ${thousands(result.features)} features, ` +
+      `corpus ${thousands(result.files)} files, ${kilobytes(result.bytes)}`,
+    ...(result.found ? [result.found] : []),
+  ],
+});
+
+/** The lines of all that a target answers for; files that fall short, with what is not called. */
+function coverageRow(target, reached) {
+  const files = [...reached].filter(
+    ([file, { lines }]) => answerer(file) === target && lines > 0,
+  );
+  const sum = { lines: 0, covered: 0 };
+  for (const [, { lines, covered }] of files) {
+    sum.lines += lines;
+    sum.covered += covered;
+  }
+  const share = sum.lines > 0 ? percent(sum) : 0;
+  const short = files.filter(([, counts]) => percent(counts) < REACHED);
+  const name = (file) => file.replace('asm-core/', '');
+  return {
+    what: `${target}: lines reached`,
+    required: `≥ ${REACHED} %`,
+    measured: `${share.toFixed(1)} % of ${thousands(sum.lines)}`,
+    ok: share >= REACHED,
+    notes: [
+      files
+        .map(([file, c]) => `${name(file)} ${percent(c).toFixed(0)} %`)
+        .join(', '),
+      ...short.map(
+        ([file, { unreached }]) =>
+          `not called in ${name(file)}: ${unreached.join(', ') || 'nothing'}`,
+      ),
+    ],
+  };
+}
+
+/** Every source file has a target that answers for it and that has it. */
+function answerRow(coverage) {
+  const files = listFiles(FOLDERS.map((name) => `asm-core/${name}`)).filter(
+    (file) => file.endsWith('.c'),
+  );
+  const without = files.filter((file) => !coverage[answerer(file)]?.has(file));
+  return {
+    what: 'source files that a target answers for',
+    required: 'all',
+    measured: `${files.length - without.length} of ${files.length}`,
+    ok: without.length === 0,
+    notes: without,
+  };
+}
+
+/** The bug on purpose in each of the targets is found, and reported as what it is. */
+const plantedRow = ({ target, found, executions }, seconds) => ({
+  what: `${target}: planted bug`,
+  required: `found in ${seconds} s`,
+  measured: !found
+    ? 'not found'
+    : /heap-buffer-overflow/.test(found)
+      ? 'found'
+      : 'something else found',
+  ok: /heap-buffer-overflow/.test(found),
+  notes: [
+    `after ${thousands(executions)} executions`,
+    ...(found && !/heap-buffer-overflow/.test(found) ? [found] : []),
+  ],
+});
+
+const planted = (targets, seconds) =>
+  twoAtATime(
+    targets.map(
+      (target) => () =>
+        runFuzzer(`planted_${target}`, target, { seconds, fresh: true }),
+    ),
+  );
+
+export default {
+  name: 'fuzz',
+  title: 'Fuzzers: no findings, and what they reach',
+
+  needs: () => noFuzzers() ?? noCoverage(),
+
+  async run({ sample, log }) {
+    const own = new Log('fuzz');
+    const seconds = sample ? 3 : Number(process.env.BPF_FUZZ_SECONDS ?? 600);
+    await prepareFuzzers(own, { thorough: !sample });
+    const targets = fuzzTargets();
+    log(`${targets.join(', ')}: ${seconds} s each, two at a time`);
+    const results = await twoAtATime(
+      targets.map((target) => async () => {
+        const options = { seconds, fresh: sample };
+        const result = await runFuzzer(`fuzz_${target}`, target, options);
+        log(`${target}: ${thousands(result.executions)} executions`);
+        return result;
+      }),
+    );
+    const rows = results.map((result) => runRow(result, seconds));
+    if (sample) {
+      const found = await planted(['object'], 10);
+      rows.push(...found.map((result) => plantedRow(result, 10)));
+      return rows;
+    }
+    const coverage = await measureCoverage(own);
+    rows.push(...targets.map((name) => coverageRow(name, coverage[name])));
+    rows.push(answerRow(coverage));
+    const found = await planted(targets, PLANTED_SECONDS);
+    rows.push(...found.map((result) => plantedRow(result, PLANTED_SECONDS)));
+    own.close();
+    return rows;
+  },
+};
