@@ -226,12 +226,11 @@ static void put_reloc(dis *d, const eb_reloc *reloc) {
         eb_buf_str(d->out, eb_str_from(type));
     else
         eb_buf_fmt(d->out, "%u", reloc->type);
-    if (reloc->symbol) {
-        eb_str name = d->obj->symbols.at[reloc->symbol].type == EB_STT_SECTION
-                          ? symbol_text(d, reloc->symbol, 0)
-                          : d->names.at[reloc->symbol];
+    eb_str name = d->obj->symbols.at[reloc->symbol].type == EB_STT_SECTION
+                      ? symbol_text(d, reloc->symbol, 0)
+                      : d->names.at[reloc->symbol];
+    if (name.len) /* the null symbol and those of files have none that text can say */
         eb_buf_fmt(d->out, ", %.*s", (int)name.len, name.at);
-    }
     eb_buf_byte(d->out, '\n');
 }
 

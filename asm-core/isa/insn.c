@@ -105,11 +105,11 @@ static const char *mismatch(const eb_insn_row *row, uint32_t free, const ebpf_in
     if (insn->dst > ((free & EB_FREE_DST) ? 10 : 0))
         return (free & EB_FREE_DST) ? "there is no such destination register"
                                     : "its destination register must be 0";
-    if (free & EB_FREE_PSEUDO)
-        return insn->src == 0 ? "its source must not be 0" : NULL;
+    if ((free & EB_FREE_PSEUDO) && insn->src == 0)
+        return "its source must not be 0";
     if (!(free & EB_FREE_SRC) && insn->src != row->src)
         return "its source register must be 0";
-    if ((free & EB_FREE_SRC) && insn->src > 10)
+    if ((free & EB_FREE_SRC) && !(free & EB_FREE_PSEUDO) && insn->src > 10)
         return "there is no such source register";
     if (!(free & EB_FREE_OFF) && insn->off != row->off)
         return "its offset means nothing";
