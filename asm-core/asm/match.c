@@ -302,8 +302,10 @@ static void emit(build *b) {
     }
     ebpf_insn_encode(&b->insn, as->obj->big ? EBPF_BIG : EBPF_LITTLE, at);
     if (b->symbolic)
-        *EB_PUSH(&as->ctx->arena, &as->fixups) = (eb_fixup){
-            .kind = b->kind, .section = as->section, .offset = offset, .expr = *b->symbolic};
+        *EB_PUSH(&as->ctx->arena, &as->fixups) = (eb_fixup){.kind = (uint8_t)b->kind,
+                                                            .section = as->section,
+                                                            .offset = offset,
+                                                            .expr = *b->symbolic};
 }
 
 void eb_asm_insn(eb_asm *as) {
