@@ -102,7 +102,7 @@ static eb_str access_text(ebpf_vm *vm) {
     const ebpf_vm_fault *fault = &vm->fault;
     eb_buf out = {.arena = &vm->ctx->arena};
     if (vm->helper)
-        eb_buf_fmt(&out, "%s: ", ebpf_helper_name(vm->helper));
+        eb_buf_fmt(&out, "%s: ", eb_vm_helper_name(vm, vm->helper));
     eb_buf_fmt(&out, "%s of %u bytes at address 0x%llx: ", fault->write ? "write" : "read",
                fault->size, (unsigned long long)fault->address);
     uint32_t region = region_of_fault(vm);

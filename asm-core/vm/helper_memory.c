@@ -16,7 +16,7 @@ bool eb_help_probe_read(ebpf_vm *vm, uint64_t *r) {
     uint8_t *to = size <= READ_MOST ? eb_vm_reach(vm, r[1], size, true) : NULL;
     if (size > READ_MOST)
         return eb_vm_refuse(vm, EBPF_FAULT_HELPER, r[1], "%s: %u bytes are too many",
-                            ebpf_helper_name(vm->helper), size);
+                            eb_vm_helper_name(vm, vm->helper), size);
     if (!to)
         return false;
     const uint8_t *from = eb_vm_reach(vm, r[3], size, false);

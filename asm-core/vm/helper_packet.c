@@ -31,7 +31,7 @@ static eb_packet *packet_of(ebpf_vm *vm, const uint64_t *r, eb_layout_id layout)
         return &vm->packet;
     eb_vm_refuse(vm, EBPF_FAULT_HELPER, r[1],
                  "%s: its first argument, r1 = 0x%llx, is not the context of %s",
-                 ebpf_helper_name(vm->helper), (unsigned long long)r[1],
+                 eb_vm_helper_name(vm, vm->helper), (unsigned long long)r[1],
                  layout == EB_LAYOUT_XDP ? "an xdp program" : "a socket buffer's program");
     return NULL;
 }

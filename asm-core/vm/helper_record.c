@@ -111,24 +111,35 @@ bool eb_help_ringbuf_discard_dynptr(ebpf_vm *vm, uint64_t *r) {
 
 /* ---- perf events ---- */
 
-/* Bytes r4, r5 of them, to the CPU's buffer that r3 names in map r2; r1 is the context. */
+enum { PACKET_SHIFT = 32, PACKET_MOST = 0xfffff };
+
+/* Why the CPU's buffer `index` cannot have a record with `more` bytes of the packet, or 0. */
+static int cannot_write(const ebpf_vm *vm, const eb_vmap *map, uint32_t index, uint64_t more) {
+    const eb_packet *packet = &vm->packet;
+    if (more > (packet->region ? PACKET_MOST : 0))
+        return EBPF_EINVAL;
+    if (more > packet->end - packet->data)
+        return EBPF_EFAULT;
+    if (index >= map->max_entries)
+        return EBPF_E2BIG;
+    if (!map->present[index])
+        return EBPF_ENOENT;
+    return index == eb_vm_cpu(vm) ? 0 : EBPF_EOPNOTSUPP; /* a buffer belongs to one CPU */
+}
+
+/* Bytes r4, r5 of them, to the CPU's buffer that r3 names in map r2; r1 is the context. Programs on
+ * packets say above 32 bits of r3 how many bytes of the packet come behind them. */
 bool eb_help_perf_event_output(ebpf_vm *vm, uint64_t *r) {
     eb_vmap *map = eb_vm_map_argument(vm, r[2], EB_MAP_BIT(PERF_EVENT_ARRAY));
-    uint32_t size = (uint32_t)r[5], cpu = eb_vm_cpu(vm);
+    uint32_t size = (uint32_t)r[5], index = (uint32_t)r[3];
     const uint8_t *data = map && size ? eb_vm_reach(vm, r[4], size, false) : NULL;
     if (!map || (size && !data))
         return false;
-    uint32_t index = (uint32_t)r[3] == UINT32_MAX ? cpu : (uint32_t)r[3];
-    int error = 0;
-    if (r[3] >> 32)
-        error = EBPF_EINVAL;
-    else if (index >= map->max_entries)
-        error = EBPF_E2BIG;
-    else if (!map->present[index])
-        error = EBPF_ENOENT;
-    else if (index != cpu) /* a buffer belongs to one CPU */
-        error = EBPF_EOPNOTSUPP;
-    r[0] =
-        error ? eb_vm_failure(error) : eb_vm_failure(-eb_perf_write(map, cpu, data, size, NULL, 0));
+    uint64_t more = r[3] >> PACKET_SHIFT;
+    int error = cannot_write(vm, map, index == UINT32_MAX ? eb_vm_cpu(vm) : index, more);
+    if (!error)
+        error = -eb_perf_write(map, eb_vm_cpu(vm), data, size,
+                               more ? vm->packet.room + vm->packet.data : NULL, (uint32_t)more);
+    r[0] = eb_vm_failure(error);
     return true;
 }

@@ -269,7 +269,7 @@ static int kernel_program(both *b, const char *name) {
     return -1;
 }
 
-static uint8_t packet[64];
+static uint8_t packet[64] = {2, 1, 1, 1, 1, 1, 4, 2, 2, 2, 2, 2, 8, 0, 0x45, 7, 8, 9};
 
 static sight see_kernel(both *b, const char *program, bool with_packet) {
     sight s = {0};
@@ -290,13 +290,16 @@ static sight see_kernel(both *b, const char *program, bool with_packet) {
     return s;
 }
 
-static sight see_vm(both *b, const char *program) {
+static sight see_vm(both *b, const char *program, bool with_packet) {
     sight s = {0};
     ebpf_vm_state *state = ebpf_vm_state_of(b->vm);
     int index = ebpf_vm_program_find(b->vm, program, (uint32_t)strlen(program));
     assert_true(index >= 0);
     uint8_t context[192] = {0};
-    assert_int_equal(ebpf_vm_start(b->vm, (uint32_t)index, context, sizeof context, 0), EBPF_OK);
+    int status = with_packet
+                     ? ebpf_vm_start_typed(b->vm, (uint32_t)index, NULL, 0, packet, sizeof packet)
+                     : ebpf_vm_start(b->vm, (uint32_t)index, context, sizeof context, 0);
+    assert_int_equal(status, EBPF_OK);
     state->budget = BUDGET;
     int stop = ebpf_vm_run(b->vm);
     if (stop != EBPF_STOP_EXIT)
@@ -311,7 +314,7 @@ static sight see_vm(both *b, const char *program) {
 /* Run it in both a few times, and see the same each time. */
 static void run_both(both *b, const char *program, bool with_packet, int times) {
     for (int i = 0; i < times; i++) {
-        sight want = see_kernel(b, program, with_packet), got = see_vm(b, program);
+        sight want = see_kernel(b, program, with_packet), got = see_vm(b, program, with_packet);
         for (unsigned k = 0; k < RESULTS / 8; k++)
             if (want.results[k] != got.results[k])
                 fail_msg("%s, run %d, result %u: kernel 0x%llx, VM 0x%llx", program, i, k,
@@ -668,7 +671,7 @@ static void check_refused_or_same(const char *text, const char *format) {
     if (kb_object_load(b.object, NULL, &b.err) == 0) {
         run_both(&b, "f", true, 1);
     } else {
-        sight got = see_vm(&b, "f");
+        sight got = see_vm(&b, "f", true);
         if ((int64_t)got.results[0] != -EINVAL || !b.err.log ||
             !strstr(b.err.log, "Invalid format"))
             fail_msg("'%s': the VM says %lld, the kernel %s", format, (long long)got.results[0],
@@ -1016,6 +1019,39 @@ static void test_perf_records(void **state) {
     close_both(&b);
 }
 
+/* Programs on packets add bytes of the packet. */
+static void test_perf_records_of_packets(void **state) {
+    (void)state;
+    NEEDS_CLANG();
+    static const char *const sections[] = {"tc", "xdp"};
+    for (unsigned i = 0; i < 2; i++) {
+        char text[4096];
+        snprintf(text, sizeof text,
+                 C_START
+                 "struct { __uint(type, 4); __uint(key_size, 4); __uint(value_size, 4); }\n"
+                 "  events SEC(\".maps\");\nu64 data[2] = {3, 1};\n"
+                 "SEC(\"%s\") int f(void *ctx) {\n"
+                 "  results[0] = perf_output(ctx, &events, 0x10ffffffffull, data, 11);\n"
+                 "  results[1] = perf_output(ctx, &events, 0x40ffffffffull, data, 16);\n"
+                 "  results[2] = perf_output(ctx, &events, 0x41ffffffffull, data, 16);\n"
+                 "  results[3] = perf_output(ctx, &events, 0x10000010ffffffffull, data, 16);\n"
+                 "  results[4] = perf_output(ctx, &events, 0xffffffffull, data, 3);\n"
+                 "  return 2;\n}\n",
+                 sections[i]);
+        both b = open_c(text);
+        struct perf_buffer *events =
+            perf_buffer__new(kernel_map(&b, "events"), 8, perf_record, NULL, NULL, NULL);
+        assert_non_null(events);
+        run_both(&b, "f", true, 1);
+        digest = 0;
+        assert_true(perf_buffer__consume(events) >= 0);
+        uint64_t want = digest;
+        assert_true(want == vm_digest(&b, "events", 8));
+        perf_buffer__free(events);
+        close_both(&b);
+    }
+}
+
 static void test_user_ring_buffers(void **state) {
     (void)state;
     NEEDS_CLANG();
@@ -1191,6 +1227,7 @@ int main(void) {
                                        cmocka_unit_test(test_dynptr_functions),
                                        cmocka_unit_test(test_ring_records),
                                        cmocka_unit_test(test_perf_records),
+                                       cmocka_unit_test(test_perf_records_of_packets),
                                        cmocka_unit_test(test_user_ring_buffers),
                                        cmocka_unit_test(test_timers),
                                        cmocka_unit_test(test_special_fields),
