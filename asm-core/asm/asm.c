@@ -71,6 +71,23 @@ void eb_asm_select(eb_asm *as, eb_str name, uint32_t type, uint64_t flags, bool 
     as->section = *found;
 }
 
+/* Room for `size` bytes: much of it in a large section while much text is left, since what is
+ * copied on growing is touched twice. */
+static void grow(eb_asm *as, eb_section *section, uint64_t size) {
+    enum { LARGE = 16 << 10, TIMES = 8 };
+    size_t cap = section->bytes.cap, left = (as->scanner.text.len - as->scanner.at) / 2;
+    size_t more = cap < LARGE ? 0 : left < cap * TIMES ? left : cap * TIMES;
+    eb_buf_reserve(&section->bytes, more > size ? more : (size_t)size);
+    if (!more || !(section->flags & EB_SHF_EXECINSTR))
+        return;
+    uint32_t slots = (uint32_t)(section->bytes.cap / EBPF_SLOT);
+    eb_loc *locs = eb_alloc_array(&as->ctx->arena, slots, sizeof *locs);
+    if (section->locs.len)
+        memcpy(locs, section->locs.at, section->locs.len * sizeof *locs);
+    section->locs.at = locs;
+    section->locs.cap = slots;
+}
+
 uint8_t *eb_asm_emit(eb_asm *as, uint64_t size) {
     enum { MOST = 64 << 20 };
     eb_section *section = eb_asm_section(as);
@@ -84,6 +101,8 @@ uint8_t *eb_asm_emit(eb_asm *as, uint64_t size) {
                     section->name.at);
         return NULL;
     }
+    if (size > section->bytes.cap - section->bytes.len)
+        grow(as, section, size);
     uint8_t *at = eb_buf_room(&section->bytes, (size_t)size);
     section->size = section->bytes.len;
     if (section->flags & EB_SHF_EXECINSTR)

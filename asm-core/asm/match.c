@@ -18,36 +18,29 @@ typedef struct walk {
     operand operands[EB_OPERANDS_MOST];
 } walk;
 
-static bool take_reg(walk *w, const eb_token *token, operand *out) {
-    if (token->value > 10) {
-        eb_diag_add(w->as->ctx, EB_DIAG_BAD_REGISTER, token->lo, token->hi, (int)token->text.len,
-                    token->text.at);
-        out->reg = 0;
-    }
-    out->reg = (uint8_t)(token->value & 15);
-    out->expr.lo = token->lo;
-    out->expr.hi = token->hi;
-    w->as->at++;
-    return true;
+static void bad_register(eb_asm *as, const eb_token *token) {
+    eb_diag_add(as->ctx, EB_DIAG_BAD_REGISTER, token->lo, token->hi, (int)token->text.len,
+                token->text.at);
 }
 
-/* Take one operand of the kind that `child` wants. */
+/* Take one operand of the kind that `child` wants, which fits the token at hand. */
 static bool take(walk *w, const eb_node *child, operand *out) {
     eb_asm *as = w->as;
     const eb_token *token = eb_asm_peek(as);
-    switch (child->take) {
-    case EB_TAKE_REG64:
-    case EB_TAKE_REG32:
-        return take_reg(w, token, out);
-    case EB_TAKE_OFFSET:
-        if (!eb_asm_is(as, '+') && !eb_asm_is(as, '-')) {
-            out->expr = (eb_expr){.lo = token->lo, .hi = token->lo};
-            return true;
-        }
-        return eb_asm_expr(as, &out->expr);
-    default:
-        return eb_asm_expr(as, &out->expr);
+    if (child->take == EB_TAKE_REG64 || child->take == EB_TAKE_REG32) {
+        if (token->value > 10)
+            bad_register(as, token);
+        out->reg = (uint8_t)(token->value & 15);
+        out->expr.lo = token->lo;
+        out->expr.hi = token->hi;
+        as->at++;
+        return true;
     }
+    if (child->take == EB_TAKE_OFFSET && !eb_asm_is(as, '+') && !eb_asm_is(as, '-')) {
+        out->expr = (eb_expr){.lo = token->lo, .hi = token->lo};
+        return true;
+    }
+    return eb_asm_expr(as, &out->expr);
 }
 
 /* Whether a token of this kind can start such an operand. */
@@ -90,14 +83,16 @@ static const eb_node *walk_from(walk *w, uint32_t node) {
     const eb_node *nodes = w->trie->nodes.at;
     uint32_t errors = w->as->ctx->errors;
     for (;;) {
-        if (eb_asm_at_end(w->as))
-            return nodes[node].op ? &nodes[node] : NULL;
         const eb_token *token = eb_asm_peek(w->as);
-        uint32_t next = eb_trie_literal(w->trie, node, token);
-        uint32_t other = fitting(w, nodes[node].operand, token->kind);
-        if (!next) {
-            next = other;
-            other = next ? fitting(w, nodes[next].operand_sibling, token->kind) : 0;
+        if (token->kind <= EB_TOKEN_NEWLINE)
+            return nodes[node].op ? &nodes[node] : NULL;
+        uint32_t next = eb_trie_literal(w->trie, node, token), other = nodes[node].operand;
+        if (other) {
+            other = fitting(w, other, token->kind);
+            if (!next) {
+                next = other;
+                other = next ? fitting(w, nodes[next].operand_sibling, token->kind) : 0;
+            }
         }
         while (other) {
             uint32_t at = w->as->at;
@@ -110,7 +105,7 @@ static const eb_node *walk_from(walk *w, uint32_t node) {
             next = other;
             other = fitting(w, nodes[next].operand_sibling, token->kind);
         }
-        if (!next || !step(w, next) || w->as->ctx->errors != errors)
+        if (!next || !step(w, next))
             return NULL;
         node = next;
     }
@@ -316,9 +311,10 @@ void eb_asm_insn(eb_asm *as) {
     w.far_node = w.count = 0;
     uint32_t errors = as->ctx->errors;
     const eb_node *leaf = walk_from(&w, 0);
+    if (as->ctx->errors != errors)
+        return;
     if (!leaf) {
-        if (as->ctx->errors == errors)
-            report(&w);
+        report(&w);
         return;
     }
     const eb_insn_row *row = &eb_insn_rows[leaf->op - 1];

@@ -13,8 +13,7 @@ enum { DEPTH_MOST = 64, SHARE = 16, TEXT_COST = 64 };
 /* The first word of a statement, or one behind a label, may announce text. */
 static bool takes_text(eb_asm *as) {
     const eb_token *token = &as->tokens.at[as->tokens.len - 1];
-    bool first = as->tokens.len == 1 || token[-1].punct == ':';
-    if (!first)
+    if (as->tokens.len > 1 && (token[-1].kind != EB_TOKEN_PUNCT || token[-1].punct != ':'))
         return false;
     if (token->text.at[0] == '.') {
         as->directive = eb_asm_directive_of(as, token);

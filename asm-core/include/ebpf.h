@@ -80,7 +80,8 @@ EBPF_API uint32_t ebpf_error_count(const ebpf_ctx *ctx);
 /* ---- assembler, disassembler ---- */
 
 /* Assemble `text` (called `name` in diagnostics). Instructions before any .section go to ".text".
- */
+ * The text is not copied: it must stay as it is until the context is freed, since names and
+ * diagnostics are parts of it. */
 EBPF_API int ebpf_assemble(ebpf_ctx *ctx, const char *name, size_t name_size, const void *text,
                            size_t size, int dialect, int endian, ebpf_object **out);
 

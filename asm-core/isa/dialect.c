@@ -295,14 +295,18 @@ static bool is_part(const eb_token *token) {
     return !token->spaced && (token->kind == EB_TOKEN_WORD || token->kind == EB_TOKEN_NUMBER);
 }
 
+static bool is_spelling(const eb_token *token) {
+    return token->kind == EB_TOKEN_PUNCT && token->punct == '@';
+}
+
 /* The literal tokens of `text`, which is free of operands, as pieces. */
 static void read_literals(builder *b, shape *s, eb_str text) {
     eb_scanner scanner = {.ctx = b->ctx, .text = text};
     eb_token token = eb_scan(&scanner), next;
     for (; token.kind != EB_TOKEN_END; token = next) {
         next = eb_scan(&scanner);
-        bool spelling = token.kind == EB_TOKEN_PUNCT && token.punct == '@';
-        if (token.kind == EB_TOKEN_WORD && next.punct == '@' && !next.spaced) {
+        bool spelling = is_spelling(&token);
+        if (token.kind == EB_TOKEN_WORD && is_spelling(&next) && !next.spaced) {
             s->before = token.text; /* of the spelling behind it */
             continue;
         }

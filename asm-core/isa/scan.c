@@ -38,7 +38,7 @@ static char peek(const eb_scanner *s, size_t ahead) {
 }
 
 static eb_loc loc_of(const eb_scanner *s, size_t at) {
-    return s->first ? s->first + (eb_loc)at : 0;
+    return s->first + (eb_loc)at;
 }
 
 void eb_scan_skip_line(eb_scanner *s) {
@@ -85,39 +85,6 @@ void eb_scan_skip_space(eb_scanner *s, bool newlines) {
 
 /* ---- words and numbers ---- */
 
-/* r0 to r99 and w0 to w99; a leading zero makes a symbol. False when the word is no register. */
-static bool scan_register(eb_scanner *s, eb_token *token) {
-    const char *at = s->text.at + s->at;
-    size_t left = s->text.len - s->at, length = 2;
-    if ((at[0] != 'r' && at[0] != 'w') || left < 2 || !is_digit(at[1]))
-        return false;
-    uint64_t value = (uint64_t)(at[1] - '0');
-    if (left > 2 && value && is_digit(at[2])) {
-        value = value * 10 + (uint64_t)(at[2] - '0');
-        length = 3;
-    }
-    if (left > length && is_word(at[length]))
-        return false;
-    token->kind = at[0] == 'r' ? EB_TOKEN_REG64 : EB_TOKEN_REG32;
-    token->value = value;
-    token->text.len = length;
-    s->at += length;
-    return true;
-}
-
-static void scan_word(eb_scanner *s, eb_token *token) {
-    const char *from = s->text.at + s->at, *at = from, *end = s->text.at + s->text.len;
-    uint32_t hash = EB_HASH_START;
-    if (scan_register(s, token))
-        return;
-    for (; at < end && is_word(*at); at++)
-        hash = EB_HASH_STEP(hash, *at);
-    token->kind = EB_TOKEN_WORD;
-    token->hash = EB_HASH_END(hash);
-    token->text.len = (size_t)(at - from);
-    s->at += token->text.len;
-}
-
 static unsigned digit_value(char c) {
     if (is_digit(c))
         return (unsigned)(c - '0');
@@ -133,23 +100,6 @@ static unsigned base_of(eb_str t, size_t *prefix) {
     char mark = (char)(t.at[1] | 32);
     *prefix = t.len > 2 && (mark == 'x' || mark == 'b') ? 2 : 1;
     return *prefix == 1 ? 8 : mark == 'x' ? 16 : 2;
-}
-
-/* A plain decimal number, as nearly all are; false when this is none. */
-static bool scan_decimal(eb_scanner *s, eb_token *token) {
-    enum { DIGITS_MOST = 18 };
-    const char *from = s->text.at + s->at, *at = from, *end = s->text.at + s->text.len;
-    uint64_t value = 0;
-    for (; at < end && is_digit(*at); at++)
-        value = value * 10 + (uint64_t)(*at - '0');
-    size_t length = (size_t)(at - from);
-    if ((at < end && is_word(*at)) || length > DIGITS_MOST || (*from == '0' && length > 1))
-        return false;
-    token->kind = EB_TOKEN_NUMBER;
-    token->value = value;
-    token->text.len = length;
-    s->at += length;
-    return true;
 }
 
 static void scan_number(eb_scanner *s, eb_token *token) {
@@ -235,20 +185,21 @@ eb_str eb_mark_text(uint8_t punct) {
     return (eb_str){&singles[punct < 127 && punct > 32 ? punct - 33 : 0], 1};
 }
 
+/* In the order of EB_MARKS: what '=' may stand behind, what may be doubled, and then again. */
 static void scan_mark(eb_scanner *s, eb_token *token) {
-    char c = s->text.at[s->at], next = peek(s, 1);
+    static const char equals[] = "+-*/%&|^=!<>", twice[] = "<>&|";
+    char c = peek(s, 0), next = peek(s, 1);
+    const char *found = strchr(next == '=' ? equals : twice, c);
     token->kind = EB_TOKEN_PUNCT;
     token->punct = (uint8_t)c;
     token->text.len = 1;
-    if (next == '=' || (next == c && (c == '<' || c == '>' || c == '&' || c == '|'))) {
-        for (uint8_t i = 0; i < sizeof marks / sizeof *marks; i++) {
-            const char *mark = marks[i];
-            if (mark[0] == c && mark[1] == next && (!mark[2] || mark[2] == peek(s, 2))) {
-                token->punct = (uint8_t)(EB_MARK_FIRST + 1 + i);
-                token->text.len = mark[2] ? 3 : 2;
-                break;
-            }
-        }
+    if (found && next == '=') {
+        token->punct = (uint8_t)(EB_MARK_ADD_SET + (found - equals));
+        token->text.len = 2;
+    } else if (found && next == c) {
+        bool set = found - twice < 2 && peek(s, 2) == '=';
+        token->punct = (uint8_t)((set ? EB_MARK_SHL_SET : EB_MARK_SHL) + (found - twice));
+        token->text.len = set ? 3 : 2;
     }
     s->at += token->text.len;
 }
@@ -262,67 +213,112 @@ static void scan_bad(eb_scanner *s, eb_token *token) {
     s->at++;
 }
 
-/* %r1 in ubpf's dialect. */
-static void scan_percent(eb_scanner *s, eb_token *token) {
-    size_t start = s->at;
-    if (s->dialect != EBPF_DIALECT_UBPF || class_of(peek(s, 1)) != W) {
-        scan_mark(s, token);
-        return;
-    }
-    token->text.at = s->text.at + ++s->at;
-    scan_word(s, token);
-    if (token->kind == EB_TOKEN_WORD) {
-        eb_diag_add(s->ctx, EB_DIAG_BAD_REGISTER, loc_of(s, start), loc_of(s, s->at),
-                    (int)token->text.len, token->text.at);
-        token->kind = EB_TOKEN_BAD;
-    }
-}
-
 /* ---- the whole ---- */
 
+/* How far a register's name reaches: r0 to r99 and w0 to w99; a leading zero makes a symbol. NULL
+ * when there is none. */
+static const char *register_end(const char *at, const char *end) {
+    if ((*at != 'r' && *at != 'w') || end - at < 2 || !is_digit(at[1]))
+        return NULL;
+    const char *to = at + 2;
+    if (to < end && at[1] != '0' && is_digit(*to))
+        to++;
+    return to < end && is_word(*to) ? NULL : to;
+}
+
+/* %r1 in ubpf's dialect. */
+static void scan_percent(eb_scanner *s, eb_token *token) {
+    eb_token name;
+    size_t start = s->at++;
+    eb_scan_into(s, &name);
+    name.spaced = token->spaced;
+    name.lo = token->lo;
+    *token = name;
+    if (token->kind != EB_TOKEN_WORD)
+        return;
+    eb_diag_add(s->ctx, EB_DIAG_BAD_REGISTER, loc_of(s, start), token->hi, (int)token->text.len,
+                token->text.at);
+    token->kind = EB_TOKEN_BAD;
+}
+
+/* What eb_scan_into does not make by itself. */
+static void scan_rest(eb_scanner *s, eb_token *token, uint8_t class) {
+    *token = (eb_token){
+        .spaced = token->spaced, .lo = loc_of(s, s->at), .text = {s->text.at + s->at, 0}};
+    if (class == D)
+        scan_number(s, token);
+    else if (class == QUOTE)
+        scan_string(s, token);
+    else if (class == PERCENT && s->dialect == EBPF_DIALECT_UBPF && class_of(peek(s, 1)) == W)
+        scan_percent(s, token);
+    else if (class == P || class == SLASH || class == PERCENT)
+        scan_mark(s, token);
+    else if (class != TICK || !scan_char(s, token))
+        scan_bad(s, token);
+    token->hi = loc_of(s, s->at);
+}
+
+/* Most of the assembler's time is spent here, so that the usual tokens are made without a call. */
 void eb_scan_into(eb_scanner *s, eb_token *token) {
-    const char *text = s->text.at;
-    size_t start = s->at, at = start, end = s->text.len;
-    while (at < end && class_of(text[at]) == S)
+    enum { DIGITS_MOST = 18 };
+    const char *base = s->text.at, *end = base + s->text.len, *from = base + s->at, *at = from;
+    while (at < end && class_of(*at) == S)
         at++;
-    s->at = at;
-    if (at < end && (text[at] == '#' || text[at] == '/')) {
+    token->spaced = at > from;
+    if (at < end && (*at == '#' || *at == '/')) {
+        s->at = (size_t)(at - base);
         eb_scan_skip_space(s, false);
-        at = s->at;
+        at = base + s->at;
+        token->spaced |= at > from;
     }
-    *token = (eb_token){.spaced = at > start, .lo = loc_of(s, at), .text.at = text + at};
-    switch (at < end ? class_of(text[at]) : (uint8_t)N) {
-    case N: /* also the end of the text: then END, which is 0 */
-        if (at < end) {
-            token->kind = EB_TOKEN_NEWLINE;
-            s->at++;
+    uint8_t class = at < end ? class_of(*at) : (uint8_t)N;
+    uint64_t value = 0;
+    from = at;
+    switch (class) {
+    case W:
+        if ((at = register_end(from, end))) {
+            token->kind = *from == 'r' ? EB_TOKEN_REG64 : EB_TOKEN_REG32;
+            value = (uint64_t)(from[1] - '0');
+            value = at - from > 2 ? value * 10 + (uint64_t)(from[2] - '0') : value;
+        } else {
+            uint32_t hash = EB_HASH_START;
+            for (at = from; at < end && is_word(*at); at++)
+                hash = EB_HASH_STEP(hash, *at);
+            token->kind = EB_TOKEN_WORD;
+            token->hash = EB_HASH_END(hash);
         }
         break;
-    case W:
-        scan_word(s, token);
-        break;
     case D:
-        if (!scan_decimal(s, token))
-            scan_number(s, token);
+        for (; at < end && is_digit(*at); at++)
+            value = value * 10 + (uint64_t)(*at - '0');
+        if ((at < end && is_word(*at)) || at - from > DIGITS_MOST ||
+            (*from == '0' && at - from > 1))
+            at = NULL; /* another base, a local label, or too large */
+        token->kind = EB_TOKEN_NUMBER;
         break;
     case P:
-    case SLASH:
-        scan_mark(s, token);
+        token->kind = EB_TOKEN_PUNCT;
+        token->punct = (uint8_t)*at++;
+        if (at < end && (*at == '=' || *at == *from))
+            at = NULL; /* perhaps a longer one */
         break;
-    case PERCENT:
-        scan_percent(s, token);
-        break;
-    case QUOTE:
-        scan_string(s, token);
-        break;
-    case TICK:
-        if (!scan_char(s, token))
-            scan_bad(s, token);
+    case N:
+        token->kind = at < end ? EB_TOKEN_NEWLINE : EB_TOKEN_END;
+        at += at < end;
         break;
     default:
-        scan_bad(s, token);
+        at = NULL;
         break;
     }
+    if (!at) {
+        s->at = (size_t)(from - base);
+        scan_rest(s, token, class);
+        return;
+    }
+    token->text = (eb_str){from, (size_t)(at - from)};
+    token->value = value;
+    s->at = (size_t)(at - base);
+    token->lo = loc_of(s, (size_t)(from - base));
     token->hi = loc_of(s, s->at);
 }
 

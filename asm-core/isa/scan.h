@@ -20,8 +20,6 @@ typedef enum eb_token_kind {
 
 /* The code of a mark of one character is that character; longer ones follow behind ASCII. */
 #define EB_MARKS(MARK)                                                                             \
-    MARK(SHL_SET, "<<=")                                                                           \
-    MARK(SHR_SET, ">>=")                                                                           \
     MARK(ADD_SET, "+=")                                                                            \
     MARK(SUB_SET, "-=")                                                                            \
     MARK(MUL_SET, "*=")                                                                            \
@@ -37,7 +35,9 @@ typedef enum eb_token_kind {
     MARK(SHL, "<<")                                                                                \
     MARK(SHR, ">>")                                                                                \
     MARK(AND, "&&")                                                                                \
-    MARK(OR, "||")
+    MARK(OR, "||")                                                                                 \
+    MARK(SHL_SET, "<<=")                                                                           \
+    MARK(SHR_SET, ">>=")
 
 enum {
     EB_MARK_FIRST = 127,
@@ -48,11 +48,11 @@ enum {
 };
 
 typedef struct eb_token {
-    uint8_t kind; /* eb_token_kind */
-    uint8_t punct;
-    bool back;
+    uint8_t kind;  /* eb_token_kind; what the other kinds have is not set */
+    uint8_t punct; /* of PUNCT */
+    bool back;     /* of LOCAL */
     bool spaced;   /* white space stands before it */
-    uint32_t hash; /* of a word, as eb_str_hash has it */
+    uint32_t hash; /* of WORD and STRING, as eb_str_hash has it */
     eb_loc lo, hi;
     eb_str text;
     uint64_t value;
@@ -64,7 +64,7 @@ typedef struct eb_scanner {
     eb_str text;
     size_t at;
     bool binary;  /* a NUL was met: this is no text */
-    eb_loc first; /* location of text[0]; 0 for templates */
+    eb_loc first; /* location of text[0] */
 } eb_scanner;
 
 /* The next token. Diagnostics for what is no token go to the context. */

@@ -378,13 +378,15 @@ static void put_numbers(char *out, size_t room, const char *text) {
 }
 
 static ebpf_object *assemble(ebpf_ctx *ctx, const run_case *c) {
-    char text[2048], body[1536];
+    enum { TEXT_MOST = 2048 };
+    char *text = ebpf_ctx_alloc(ctx, TEXT_MOST),
+         body[1536]; /* the object keeps parts of its text */
     ebpf_object *obj;
     put_numbers(body, sizeof body, c->text);
     int size =
-        snprintf(text, sizeof text, ".section \"%s\",\"ax\",@progbits\n.globl prog\nprog:\n%s\n",
+        snprintf(text, TEXT_MOST, ".section \"%s\",\"ax\",@progbits\n.globl prog\nprog:\n%s\n",
                  c->section, body);
-    assert_in_range(size, 1, sizeof text - 1);
+    assert_in_range(size, 1, TEXT_MOST - 1);
     if (ebpf_assemble(ctx, "case", 4, text, (size_t)size, EBPF_DIALECT_LLVM, EBPF_LITTLE, &obj))
         fail_msg("%s\n%s", c->text, unit_diagnostics(ctx));
     return obj;
