@@ -121,7 +121,14 @@ export interface EngineFunctions {
   ): number;
   ebpf_version(): number;
 
-  ebpf_vm_new(ctx: number, object: number, cpus: number, out: number): number;
+  ebpf_vm_new_with(
+    ctx: number,
+    object: number,
+    cpus: number,
+    externs: number,
+    size: number,
+    out: number,
+  ): number;
   ebpf_vm_program_count(vm: number): number;
   ebpf_vm_program_name(vm: number, program: number, out: number): number;
   ebpf_vm_program_find(vm: number, name: number, size: number): number;
@@ -132,6 +139,62 @@ export interface EngineFunctions {
     size: number,
     flags: number,
   ): number;
+  ebpf_vm_start_typed(
+    vm: number,
+    program: number,
+    ctx: number,
+    ctxSize: number,
+    packet: number,
+    packetSize: number,
+  ): number;
+  ebpf_vm_program_type(
+    vm: number,
+    program: number,
+    type: number,
+    attach: number,
+  ): number;
+  ebpf_vm_set_program_type(
+    vm: number,
+    program: number,
+    type: number,
+    attach: number,
+  ): number;
+  ebpf_program_type_find(
+    name: number,
+    size: number,
+    type: number,
+    attach: number,
+  ): number;
+  ebpf_vm_layout(
+    ctx: number,
+    type: number,
+    attach: number,
+    arm64: number,
+    out: number,
+  ): number;
+  ebpf_return_name(type: number, value: number): number;
+  ebpf_vm_context(vm: number, out: number): number;
+  ebpf_vm_packet(vm: number, out: number): number;
+  ebpf_vm_effects_of(vm: number): number;
+  ebpf_vm_buffer(
+    vm: number,
+    region: number,
+    size: number,
+    writable: number,
+  ): number;
+  ebpf_vm_step(vm: number): number;
+  ebpf_vm_finish(vm: number, depth: number): number;
+  ebpf_vm_frames(vm: number, out: number): number;
+  ebpf_vm_break_at(vm: number, place: number, size: number, on: number): number;
+  ebpf_vm_observe(vm: number, what: number, traceRoom: number): number;
+  ebpf_vm_coverage(vm: number, out: number): number;
+  ebpf_vm_trace(vm: number, out: number): number;
+  ebpf_vm_where(vm: number, section: number, slot: number, out: number): number;
+  ebpf_vm_helper_name(vm: number, id: number): number;
+  ebpf_vm_map_take(vm: number, map: number, key: number, value: number): number;
+  ebpf_vm_map_record(vm: number, map: number, cpu: number, out: number): number;
+  ebpf_vm_map_send(vm: number, map: number, data: number, size: number): number;
+  ebpf_vm_map_new_inner(vm: number, map: number): number;
   ebpf_vm_run(vm: number): number;
   ebpf_vm_state_of(vm: number): number;
   ebpf_vm_inputs_of(vm: number): number;

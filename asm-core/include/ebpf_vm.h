@@ -197,7 +197,7 @@ EBPF_API int ebpf_program_type_find(const char *name, uint32_t size, uint32_t *t
 EBPF_API int ebpf_vm_layout(ebpf_ctx *ctx, uint32_t type, uint32_t attach, uint32_t arm64,
                             ebpf_bytes *json);
 /* What a result means to the kernel ("XDP_PASS"), or NULL. */
-EBPF_API const char *ebpf_return_name(uint32_t type, uint64_t value);
+EBPF_API const char *ebpf_return_name(uint32_t type, uint32_t value);
 
 /* ---- running ---- */
 
@@ -292,8 +292,9 @@ EBPF_API int ebpf_vm_break(ebpf_vm *vm, uint32_t section, uint32_t slot, uint32_
  * front) or the slot of the first section with code ("12"): how many there are now, or EBPF_E_ARG
  * when there is no such place. */
 EBPF_API int ebpf_vm_break_at(ebpf_vm *vm, const char *place, uint32_t size, uint32_t on);
-/* Run until the function at hand has returned: EBPF_STOP_BREAK, or as ebpf_vm_run. */
-EBPF_API int ebpf_vm_finish(ebpf_vm *vm);
+/* Run until fewer than `depth` calls are inside each other (with state.depth: until the function at
+ * hand has returned): EBPF_STOP_BREAK, or as ebpf_vm_run. */
+EBPF_API int ebpf_vm_finish(ebpf_vm *vm, uint32_t depth);
 
 enum ebpf_vm_watch { EBPF_VM_COVERAGE = 1, EBPF_VM_TRACE = 2 };
 /* From now on count how often each instruction runs, and keep the last `trace_room` of them (at

@@ -95,14 +95,14 @@ uint32_t eb_context_group(uint32_t prog_type, uint32_t attach_type) {
     return ALL;
 }
 
-const char *ebpf_return_name(uint32_t prog_type, uint64_t value) {
+const char *ebpf_return_name(uint32_t prog_type, uint32_t value) {
     uint32_t type = prog_type;
     if (type == EB_PROG_SCHED_ACT)
         type = EB_PROG_SCHED_CLS;
     if (type == EB_PROG_LWT_OUT || type == EB_PROG_LWT_XMIT)
         type = EB_PROG_LWT_IN;
     for (unsigned i = 0; i < sizeof returns / sizeof *returns; i++)
-        if (returns[i].prog == type && returns[i].value == (int32_t)(uint32_t)value)
+        if (returns[i].prog == type && returns[i].value == (int32_t)value)
             return returns[i].name;
     return NULL;
 }

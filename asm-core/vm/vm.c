@@ -310,8 +310,8 @@ int ebpf_vm_run(ebpf_vm *vm) {
     return run(vm, go);
 }
 
-int ebpf_vm_finish(ebpf_vm *vm) {
-    vm->until = vm->depth;
+int ebpf_vm_finish(ebpf_vm *vm, uint32_t depth) {
+    vm->until = depth;
     int stop = run(vm, go);
     vm->until = 0;
     return stop;

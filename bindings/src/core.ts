@@ -67,7 +67,7 @@ export {
   type Report,
 } from './errors';
 export { Handle, type Closable } from './handle';
-export { BpfMap, type MapShape, type UpdateMode } from './map';
+export { BpfMap, type MapEvent, type MapShape, type UpdateMode } from './map';
 export {
   BpfObject,
   type Endian,
@@ -90,13 +90,24 @@ export {
 export {
   DEFAULT_BUDGET,
   Machine,
+  type Argument,
   type HostHelper,
   type Inputs,
   type MachineMap,
   type MachineOptions,
   type MachineProgram,
   type RunOptions,
-  type RunResult,
   type SourceText,
 } from './vm';
+export {
+  Breakpoints,
+  Run,
+  type Coverage,
+  type LineCoverage,
+  type Place,
+  type Redirect,
+  type RunResult,
+  type TraceEntry,
+} from './vm_run';
+export type { Arch, FieldInfo, Fields, FieldValue, Layout } from './context';
 export type { WasmSource } from '../../wasm/loader';

@@ -28,7 +28,14 @@ export interface MapShape {
   readonly maxEntries: number;
 }
 
-/** The operations of a backend. Buffers have exactly keySize and valueSize bytes. */
+/** A record that a program has written to a ring buffer or perf event array. */
+export interface MapEvent {
+  /** 0 for ring buffers. */
+  cpu: number;
+  data: Uint8Array;
+}
+
+/** The operations of a backend; keys of queues and the like have 0 bytes. Buffers have exactly keySize and valueSize bytes. */
 export interface MapBackend extends MapShape {
   readonly littleEndian: boolean;
   lookup(key: Uint8Array): Uint8Array | undefined;
@@ -36,6 +43,16 @@ export interface MapBackend extends MapShape {
   remove(key: Uint8Array): boolean;
   /** Entries in it now, where that is known without reading them. */
   count?(): number;
+  /** Look up and delete; of queues and stacks, pop. */
+  take?(key: Uint8Array): Uint8Array | undefined;
+  /** The oldest record that nobody has read. */
+  record?(): MapEvent | undefined;
+  /** A sample for a program that drains a user ring buffer. */
+  send?(data: Uint8Array): void;
+  /** Records that found no room. */
+  lost?(): number;
+  /** The number that maps of maps hold for this map. */
+  readonly id?: number;
   /** All entries, as many as there are while it goes. */
   scan(): Iterable<[Uint8Array, Uint8Array]>;
 }
@@ -104,6 +121,51 @@ export class BpfMap<K, V> implements MapShape, Iterable<[K, V]> {
     return this.#backend.remove(this.#encode(this.#key, key));
   }
 
+  /** The value, which is deleted: of the oldest or newest element in queues and stacks. */
+  take(key: K): V | undefined {
+    const bytes = this.#can('take')(this.#encode(this.#key, key));
+    return bytes && this.#decode(this.#value, bytes);
+  }
+
+  /** Add to a queue, stack or Bloom filter; throws E2BIG when it is full. */
+  push(value: V): this {
+    this.#backend.update(none, this.#encode(this.#value, value), 'any');
+    return this;
+  }
+
+  /** Take the oldest element of a queue, the newest of a stack; undefined when there is none. */
+  pop(): V | undefined {
+    const bytes = this.#can('take')(none);
+    return bytes && this.#decode(this.#value, bytes);
+  }
+
+  /** The element that pop() would take. */
+  peek(): V | undefined {
+    const bytes = this.#backend.lookup(none);
+    return bytes && this.#decode(this.#value, bytes);
+  }
+
+  /** Drain a ring buffer or perf event array: each record once, the oldest first. */
+  *events(): Generator<MapEvent, void> {
+    const next = this.#can('record');
+    for (let event = next(); event; event = next()) yield event;
+  }
+
+  /** A sample for the program that drains this user ring buffer; throws ENOSPC when it is full. */
+  send(data: Uint8Array): void {
+    this.#can('send')(data);
+  }
+
+  /** Records that found no room in this ring buffer or perf event array. */
+  get lost(): number {
+    return this.#can('lost')();
+  }
+
+  /** The number to store in a map of maps, where the backend has one. */
+  get id(): number | undefined {
+    return this.#backend.id;
+  }
+
   /** Delete every entry. */
   clear(): void {
     for (const [key] of this.#backend.scan()) this.#backend.remove(key);
@@ -142,6 +204,17 @@ export class BpfMap<K, V> implements MapShape, Iterable<[K, V]> {
     for (const [key, value] of this) call(value, key, this);
   }
 
+  /** An operation that not every backend has. */
+  #can<N extends 'take' | 'record' | 'send' | 'lost'>(
+    name: N,
+  ): NonNullable<MapBackend[N]> {
+    const operation = this.#backend[name];
+    if (!operation) {
+      throw new TypeError(`map ${this.name}: '${name}' is not to be had here`);
+    }
+    return operation.bind(this.#backend) as NonNullable<MapBackend[N]>;
+  }
+
   #encode<T>(codec: Codec<T>, value: T): Uint8Array {
     const bytes = new Uint8Array(codec.size);
     codec.format(
@@ -158,6 +231,9 @@ export class BpfMap<K, V> implements MapShape, Iterable<[K, V]> {
     return codec.parse(view, 0, this.#backend.littleEndian);
   }
 }
+
+/** The key of maps that have none. */
+const none = new Uint8Array(0);
 
 function checkSize(map: string, what: string, is: number, want: number): void {
   if (is !== want) {

@@ -87,7 +87,8 @@ export interface Outcome {
 /** sizeof(ebpf_core_target) in wasm32: name, its size, bytes, their size. */
 const TARGET_SIZE = 16;
 
-function targetsIn(
+/** @internal The targets in wasm memory, as an array of ebpf_core_target. */
+export function targetsIn(
   context: Context,
   targets: readonly RelocationTarget[],
   names: readonly string[],
