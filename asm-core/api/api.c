@@ -142,6 +142,24 @@ int ebpf_object_from_raw(ebpf_ctx *ctx, const char *name, size_t name_size, cons
     return eb_guard(ctx, run_from_raw, &(read_args){{name, name_size}, bytes, size, endian, out});
 }
 
+typedef struct strip_args {
+    ebpf_object *obj;
+    uint32_t flags;
+} strip_args;
+
+static int run_strip(ebpf_ctx *ctx, void *args) {
+    strip_args *a = args;
+    (void)ctx;
+    eb_object_strip(a->obj, a->flags);
+    return EBPF_OK;
+}
+
+int ebpf_object_strip(ebpf_ctx *ctx, ebpf_object *obj, uint32_t flags) {
+    if (flags & ~(uint32_t)(EBPF_STRIP_LABELS | EBPF_STRIP_BTF))
+        return EBPF_E_ARG;
+    return eb_guard(ctx, run_strip, &(strip_args){obj, flags});
+}
+
 typedef struct write_args {
     const ebpf_object *obj;
     ebpf_bytes *out;
@@ -150,9 +168,9 @@ typedef struct write_args {
 static int run_write(ebpf_ctx *ctx, void *args) {
     write_args *a = args;
     eb_buf elf = {.arena = &ctx->arena};
-    int status = eb_elf_write(a->obj, &elf);
+    eb_elf_write(a->obj, &elf);
     *a->out = bytes_of(&elf);
-    return status;
+    return EBPF_OK;
 }
 
 int ebpf_object_write(ebpf_ctx *ctx, const ebpf_object *obj, ebpf_bytes *elf) {
@@ -175,6 +193,18 @@ static int run_info(ebpf_ctx *ctx, void *args) {
     eb_object_info_json(a->obj, &json);
     *a->out = bytes_of(&json);
     return EBPF_OK;
+}
+
+static int run_text(ebpf_ctx *ctx, void *args) {
+    write_args *a = args;
+    eb_buf text = {.arena = &ctx->arena};
+    eb_object_info_text(a->obj, &text);
+    *a->out = bytes_of(&text);
+    return EBPF_OK;
+}
+
+int ebpf_object_text(ebpf_ctx *ctx, const ebpf_object *obj, ebpf_bytes *text) {
+    return eb_guard(ctx, run_text, &(write_args){obj, text});
 }
 
 int ebpf_object_info(ebpf_ctx *ctx, const ebpf_object *obj, ebpf_bytes *json) {

@@ -20,7 +20,7 @@ typedef struct options {
     uint64_t budget;
     const char *btf[BTFS_MOST];
     int btfs;
-    bool json, raw, bytes, numeric, hex, source, objdump, relocs, alu32;
+    bool json, raw, bytes, numeric, hex, source, objdump, relocs, alu32, labels, no_btf, text;
 } options;
 
 typedef struct blob {
@@ -53,6 +53,7 @@ int verb_as(const options *opt);
 int verb_dis(const options *opt);
 int verb_sim(const options *opt);
 int verb_info(const options *opt);
+int verb_strip(const options *opt);
 int verb_core(const options *opt);
 int verb_btf(const options *opt);
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { AS = 1, DIS = 2, SIM = 4, INFO = 8, CORE = 16, TYPES = 32 };
+enum { AS = 1, DIS = 2, SIM = 4, INFO = 8, CORE = 16, TYPES = 32, STRIP = 64 };
 
 static const struct verb {
     const char *name;
@@ -18,7 +18,9 @@ static const struct verb {
     {"as", AS, verb_as, "assemble FILE into an object (FILE.o, or -o OUT)", NULL},
     {"dis", DIS, verb_dis, "disassemble an object; the text assembles again", NULL},
     {"sim", SIM, verb_sim, "run a program in the VM; the last word printed is r0", NULL},
-    {"info", INFO, verb_info, "describe an object as JSON", NULL},
+    {"info", INFO, verb_info, "describe an object as JSON, or as text on a terminal", NULL},
+    {"strip", STRIP, verb_strip, "take debug information out of an object, in place or to -o OUT",
+     NULL},
     {"core", CORE, verb_core, "list CO-RE relocations against BTF; -o writes the relocated object",
      NULL},
     {"btf", TYPES, verb_btf, "show the types of BTF, or of an ELF file that has some", "dump"},
@@ -34,7 +36,7 @@ static const struct option {
     size_t offset;
     const char *help;
 } option_table[] = {
-    {"-o", "OUT", AS | DIS | INFO | CORE | TYPES, TEXT, offsetof(options, out),
+    {"-o", "OUT", AS | DIS | INFO | CORE | TYPES | STRIP, TEXT, offsetof(options, out),
      "write to OUT (- is standard output)"},
     {"--dialect", "D", AS | DIS | SIM | INFO, DIALECT, offsetof(options, dialect),
      "llvm (r0 = 1) or ubpf (mov %r0, 1); llvm when not given"},
@@ -68,8 +70,14 @@ static const struct option {
      "the BTF that split BTF, a module's, stands on"},
     {"--root", "NAME|ID,...", TYPES, TEXT, offsetof(options, root),
      "these types only; in C with what they need"},
-    {"--json", NULL, AS | DIS | SIM | INFO | TYPES, FLAG, offsetof(options, json),
+    {"--labels", NULL, STRIP, FLAG, offsetof(options, labels),
+     "also local labels that nothing refers to"},
+    {"--no-btf", NULL, STRIP, FLAG, offsetof(options, no_btf),
+     "also .BTF and .BTF.ext, without which libbpf loads no maps"},
+    {"--text", NULL, INFO, FLAG, offsetof(options, text), "text for people, wherever it goes"},
+    {"--json", NULL, AS | DIS | SIM | TYPES | STRIP, FLAG, offsetof(options, json),
      "diagnostics as JSON on standard output"},
+    {"--json", NULL, INFO, FLAG, offsetof(options, json), "JSON, also on a terminal"},
     {"--json", NULL, CORE, FLAG, offsetof(options, json), "the list as JSON"},
 };
 enum { OPTIONS = sizeof option_table / sizeof *option_table };

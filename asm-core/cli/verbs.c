@@ -1,23 +1,28 @@
-/* verbs.c - as, dis, sim, info: each one request in one context. */
+/* verbs.c - as, dis, info, strip, sim: each one request in one context. */
 #include "cli.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+enum { STDOUT = 1, STDERR = 2 };
+
 #if defined(_WIN32)
-static bool is_terminal(void) {
+static bool is_terminal(int file) {
+    (void)file;
     return false;
 }
 #else
 #include <unistd.h>
-static bool is_terminal(void) {
-    return isatty(STDERR_FILENO) && !getenv("NO_COLOR");
+static bool is_terminal(int file) {
+    return isatty(file);
 }
 #endif
 
 int report(ebpf_ctx *ctx, const options *opt, int status) {
     ebpf_bytes text = {0};
-    int format = opt->json ? EBPF_DIAG_JSON : is_terminal() ? EBPF_DIAG_ANSI : EBPF_DIAG_TEXT;
+    int format = opt->json                                    ? EBPF_DIAG_JSON
+                 : is_terminal(STDERR) && !getenv("NO_COLOR") ? EBPF_DIAG_ANSI
+                                                              : EBPF_DIAG_TEXT;
     if (status == EBPF_E_NOMEM)
         fprintf(stderr, "bpfc: %s: out of memory\n", opt->file);
     else if (status == EBPF_E_LIMIT)
@@ -131,23 +136,54 @@ int verb_dis(const options *opt) {
     return with_file(opt, work_dis);
 }
 
+/* Diagnostics as text always: --json is about the description. */
+static int report_text(ebpf_ctx *ctx, const options *opt, int status) {
+    options text = *opt;
+    text.json = false;
+    return report(ctx, &text, status);
+}
+
 static int work_info(ebpf_ctx *ctx, const options *opt, const blob *file) {
     ebpf_object *obj;
-    ebpf_bytes json;
+    ebpf_bytes out;
+    bool standard = !opt->out || strcmp(opt->out, "-") == 0;
+    bool text = opt->text || (!opt->json && standard && is_terminal(STDOUT));
     int status = load_object(ctx, opt, file, &obj);
     if (status == EBPF_OK)
-        status = ebpf_object_info(ctx, obj, &json);
-    int code = report(ctx, opt, status);
+        status = text ? ebpf_object_text(ctx, obj, &out) : ebpf_object_info(ctx, obj, &out);
+    int code = report_text(ctx, opt, status);
     if (status != EBPF_OK)
         return code;
-    code = put_out(opt, &json);
-    if (!opt->out || strcmp(opt->out, "-") == 0)
+    code = put_out(opt, &out);
+    if (standard && !text)
         putchar('\n');
     return code;
 }
 
 int verb_info(const options *opt) {
     return with_file(opt, work_info);
+}
+
+/* ---- strip ---- */
+
+static int work_strip(ebpf_ctx *ctx, const options *opt, const blob *file) {
+    ebpf_object *obj;
+    ebpf_bytes elf;
+    const char *name = strcmp(opt->file, "-") == 0 ? "<stdin>" : opt->file;
+    uint32_t flags = (opt->labels ? EBPF_STRIP_LABELS : 0u) | (opt->no_btf ? EBPF_STRIP_BTF : 0u);
+    int status = ebpf_object_read(ctx, name, strlen(name), file->data, file->size, &obj);
+    if (status == EBPF_OK)
+        status = ebpf_object_strip(ctx, obj, flags);
+    if (status == EBPF_OK)
+        status = ebpf_object_write(ctx, obj, &elf);
+    int code = report(ctx, opt, status);
+    if (status != EBPF_OK)
+        return code;
+    return write_file(opt->out ? opt->out : opt->file, elf.data, elf.size) ? code : EXIT_INPUT;
+}
+
+int verb_strip(const options *opt) {
+    return with_file(opt, work_strip);
 }
 
 /* ---- sim ---- */

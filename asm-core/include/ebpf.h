@@ -111,6 +111,15 @@ EBPF_API int ebpf_object_read(ebpf_ctx *ctx, const char *name, size_t name_size,
 EBPF_API int ebpf_object_from_raw(ebpf_ctx *ctx, const char *name, size_t name_size,
                                   const void *bytes, size_t size, int endian, ebpf_object **out);
 
+enum ebpf_strip_flags {
+    EBPF_STRIP_LABELS = 1, /* local labels without a type that nothing refers to */
+    EBPF_STRIP_BTF = 2     /* .BTF and .BTF.ext; libbpf does not load maps without them */
+};
+
+/* Take out of the object, in place, what only debuggers use. Reading leaves DWARF out already; this
+ * takes the symbols that were there for it, and what the flags name. */
+EBPF_API int ebpf_object_strip(ebpf_ctx *ctx, ebpf_object *obj, uint32_t flags);
+
 /* The object as a relocatable ELF file; deterministic. */
 EBPF_API int ebpf_object_write(ebpf_ctx *ctx, const ebpf_object *obj, ebpf_bytes *elf);
 
@@ -119,8 +128,12 @@ EBPF_API int ebpf_object_write(ebpf_ctx *ctx, const ebpf_object *obj, ebpf_bytes
 EBPF_API int ebpf_object_section(ebpf_ctx *ctx, const ebpf_object *obj, const char *name,
                                  size_t name_size, ebpf_bytes *bytes);
 
-/* JSON: { endian, license, sections[], programs[], maps[], symbols[] }. */
+/* JSON: { endian, license, version, sections[], programs[], functions[], maps[], legacyMaps[],
+ * globals[], structOps[], externs[], symbols[], relocations[], core, btf }; bindings/src/object.ts
+ * has the types. */
 EBPF_API int ebpf_object_info(ebpf_ctx *ctx, const ebpf_object *obj, ebpf_bytes *json);
+/* Lines for people: programs, functions, maps, globals, externs, sections. */
+EBPF_API int ebpf_object_text(ebpf_ctx *ctx, const ebpf_object *obj, ebpf_bytes *text);
 
 /* ---- CO-RE ---- */
 

@@ -18,7 +18,10 @@ enum {
     REL = 16,
     RELA = 24,
     SHN_LORESERVE = 0xff00,
-    NAMES_PER_BYTE = 4, /* bytes of names read for each byte of the file */
+    SHN_ABS = 0xfff1,
+    SHN_COMMON = 0xfff2,
+    SHN_XINDEX = 0xffff, /* the number is elsewhere, since 16 bits do not hold it */
+    NAMES_PER_BYTE = 4,  /* bytes of names read for each byte of the file */
     NO_SYMBOL = -1
 };
 
@@ -40,6 +43,7 @@ typedef struct reader {
     uint32_t count;
     uint32_t names_section; /* e_shstrndx */
     uint32_t symtab;        /* its index, or 0 */
+    uint32_t symtab_shndx;  /* the index of the table with its symbols' sections, or 0 */
     uint32_t symbol_count;
     uint32_t *section_of; /* file index to that in the object, 0 for what is left out */
     int64_t *symbol_of;   /* file index to that in the object, NO_SYMBOL for what is left out */
@@ -121,19 +125,29 @@ static header header_at(const reader *r, const uint8_t *at) {
 static int read_headers(reader *r) {
     uint64_t offset = eb_get64(r->bytes + 40, r->big);
     uint32_t each = eb_get16(r->bytes + 58, r->big);
-    r->count = eb_get16(r->bytes + 60, r->big);
+    uint64_t count = eb_get16(r->bytes + 60, r->big);
     r->names_section = eb_get16(r->bytes + 62, r->big);
-    if (offset && !r->count)
-        return damaged(r, "it has more sections than 16 bits number, which is not supported");
-    if (!r->count)
+    if (!offset)
         return damaged(r, "it has no sections");
     if (each != SHDR)
         return damaged(r, "its section headers have %u bytes, not 64", each);
-    if (r->count >= SHN_LORESERVE)
-        return damaged(r, "its number of sections, %u, is reserved", r->count);
-    if (offset > r->size || (uint64_t)r->count * SHDR > r->size - offset)
-        return damaged(r, "its %u section headers at offset %llu reach past its end at %zu",
-                       r->count, (unsigned long long)offset, r->size);
+    if (count >= SHN_LORESERVE)
+        return damaged(r, "its number of sections, %u, is reserved", (unsigned)count);
+    if (offset <= r->size && SHDR <= r->size - offset) {
+        /* What 16 bits do not hold stands in the null section's header. */
+        header null = header_at(r, r->bytes + offset);
+        count = count ? count : null.size;
+        if (r->names_section == SHN_XINDEX)
+            r->names_section = null.link;
+    }
+    if (offset > r->size || count > (r->size - offset) / SHDR)
+        return damaged(r, "its %llu section headers at offset %llu reach past its end at %zu",
+                       (unsigned long long)count, (unsigned long long)offset, r->size);
+    if (!count)
+        return damaged(r, "it has no sections");
+    if (count > UINT32_MAX / 4)
+        return damaged(r, "it has more sections than are supported");
+    r->count = (uint32_t)count;
     r->headers = eb_alloc_array(&r->ctx->arena, r->count, sizeof *r->headers);
     r->names = eb_alloc_array(&r->ctx->arena, r->count, sizeof *r->names);
     r->section_of = eb_alloc_array(&r->ctx->arena, r->count, sizeof *r->section_of);
@@ -168,6 +182,8 @@ static int check_headers(reader *r) {
     for (uint32_t i = 1; i < r->count; i++) {
         if (check_header(r, i, &total))
             return EBPF_E_INPUT;
+        if (r->headers[i].type == EB_SHT_SYMTAB_SHNDX)
+            r->symtab_shndx = i;
         if (r->headers[i].type != EB_SHT_SYMTAB)
             continue;
         if (r->symtab)
@@ -248,9 +264,15 @@ static int read_sections(reader *r) {
 /* ---- symbols ---- */
 
 static int symbol_place(reader *r, uint32_t i, uint32_t section, uint32_t *to) {
-    *to = section;
-    if (section == EB_SHN_ABS || section == EB_SHN_COMMON || section == EB_SHN_UNDEF)
+    *to = section == SHN_ABS ? EB_SHN_ABS : section == SHN_COMMON ? EB_SHN_COMMON : EB_SHN_UNDEF;
+    if (*to != EB_SHN_UNDEF || section == EB_SHN_UNDEF)
         return EBPF_OK;
+    if (section == SHN_XINDEX) {
+        const header *table = &r->headers[r->symtab_shndx];
+        if (!r->symtab_shndx || i >= table->size / 4)
+            return damaged(r, "symbol %u is in a section whose number is missing", i);
+        section = eb_get32(r->bytes + table->offset + 4 * (size_t)i, r->big);
+    }
     if (section >= r->count)
         return damaged(r, "symbol %u is in section %u, which does not exist", i, section);
     *to = r->section_of[section];

@@ -2,17 +2,28 @@
  *
  * The layout is LLVM's, so that files compare equal with llvm-mc's: header; contents in section
  * order; symbols; relocations; strings; section headers. Section 1 is .strtab, every section is
- * followed by its relocations, .symtab is the last. The one string table holds section and symbol
- * names; a name that ends another one lies inside it. Nothing depends on anything but the object:
- * the same object gives the same bytes everywhere.
- * Sources: the ELF specification; LLVM's ELFObjectWriter and StringTableBuilder. */
+ * followed by its relocations, .symtab is the last; where 16 bits do not number the sections,
+ * .symtab_shndx, which has the sections of all symbols, stands before it. The one string table
+ * holds section and symbol names; a name that ends another one lies inside it. Nothing depends on
+ * anything but the object: the same object gives the same bytes everywhere. Sources: the ELF
+ * specification; LLVM's ELFObjectWriter and StringTableBuilder. */
 #include "object.h"
 
 #include <string.h>
 
 #include "sort.h"
 
-enum { EHDR = 64, SHDR = 64, SYM = 24, REL = 16, RELA = 24, SHN_LORESERVE = 0xff00 };
+enum {
+    EHDR = 64,
+    SHDR = 64,
+    SYM = 24,
+    REL = 16,
+    RELA = 24,
+    SHN_LORESERVE = 0xff00,
+    SHN_ABS = 0xfff1,
+    SHN_COMMON = 0xfff2,
+    SHN_XINDEX = 0xffff
+};
 /* Padding in the file stops here; a larger alignment is still stated in the section header. */
 enum { FILE_ALIGN_MOST = 4096 };
 
@@ -25,12 +36,13 @@ typedef struct writer {
     uint32_t *name_at; /* their offsets in the string table */
     uint32_t name_count;
     uint32_t *section_index; /* of each section, in the file */
-    uint32_t headers;        /* section headers in the file */
+    uint32_t headers;        /* section headers in the file; the last is .symtab's */
+    bool wide;               /* more of them than 16 bits number */
     uint32_t *symbol_index;  /* of each symbol, in the file */
     uint32_t *symbol_order;  /* symbols as they stand in the file */
     uint32_t locals;
     uint64_t *content_at, *reloc_at; /* file offsets */
-    uint64_t symbols_at, strings_at, strings_size;
+    uint64_t symbols_at, wide_at, strings_at, strings_size;
 } writer;
 
 /* ---- numbering ---- */
@@ -47,6 +59,8 @@ static void number_sections(writer *w) {
         next += 1 + (uint32_t)has_relocs(w->obj, i);
     }
     w->headers = next + 1; /* and .symtab */
+    w->wide = w->headers >= SHN_LORESERVE;
+    w->headers += w->wide;
 }
 
 /* ELF wants local symbols first; otherwise their order is kept. */
@@ -87,7 +101,7 @@ static eb_str reloc_name(writer *w, const eb_section *section) {
                       section->name.at);
 }
 
-enum { NAME_STRTAB, NAME_SYMTAB, NAME_FIRST };
+enum { NAME_STRTAB, NAME_SYMTAB, NAME_WIDE, NAME_FIRST };
 
 static uint32_t name_of_section(uint32_t section) {
     return NAME_FIRST + section;
@@ -108,6 +122,8 @@ static void collect_names(writer *w) {
     w->name_at = eb_alloc_array(w->arena, w->name_count, sizeof *w->name_at);
     w->names[NAME_STRTAB] = EB_STR(".strtab");
     w->names[NAME_SYMTAB] = EB_STR(".symtab");
+    if (w->wide)
+        w->names[NAME_WIDE] = EB_STR(".symtab_shndx");
     for (uint32_t i = 1; i < obj->sections.len; i++) {
         w->names[name_of_section(i)] = obj->sections.at[i].name;
         if (has_relocs(obj, i))
@@ -178,14 +194,27 @@ static void write_contents(writer *w) {
     }
 }
 
-static uint16_t symbol_section(const writer *w, uint32_t section) {
-    return (uint16_t)(section < w->obj->sections.len ? w->section_index[section] : section);
+/* The number of a symbol's section in the symbol table; *wide is the one in .symtab_shndx. */
+static uint16_t symbol_section(const writer *w, uint32_t section, uint32_t *wide) {
+    *wide = 0;
+    if (section == EB_SHN_ABS || section == EB_SHN_COMMON)
+        return section == EB_SHN_ABS ? SHN_ABS : SHN_COMMON;
+    if (section >= w->obj->sections.len)
+        return EB_SHN_UNDEF;
+    uint32_t index = w->section_index[section];
+    if (index < SHN_LORESERVE)
+        return (uint16_t)index;
+    *wide = index;
+    return SHN_XINDEX;
 }
 
 static void write_symbols(writer *w) {
     eb_buf_align(w->out, 8);
     w->symbols_at = w->out->len;
     eb_buf_room(w->out, (size_t)w->obj->symbols.len * SYM);
+    w->wide_at = w->out->len;
+    if (w->wide)
+        eb_buf_room(w->out, (size_t)w->obj->symbols.len * 4);
 }
 
 /* Needs the offsets of names, so it runs when the string table stands. */
@@ -194,10 +223,13 @@ static void fill_symbols(writer *w) {
         uint32_t index = w->symbol_order[i];
         const eb_symbol *symbol = &w->obj->symbols.at[index];
         uint8_t *at = w->out->at + w->symbols_at + (size_t)i * SYM;
+        uint32_t wide;
         eb_set32(at, w->big, w->name_at[name_of_symbol(w, index)]);
         at[4] = (uint8_t)(symbol->bind << 4 | (symbol->type & 15));
         at[5] = symbol->visibility;
-        eb_set16(at + 6, w->big, symbol_section(w, symbol->section));
+        eb_set16(at + 6, w->big, symbol_section(w, symbol->section, &wide));
+        if (wide)
+            eb_set32(w->out->at + w->wide_at + 4 * (size_t)i, w->big, wide);
         eb_set64(at + 8, w->big, symbol->value);
         eb_set64(at + 16, w->big, symbol->size);
     }
@@ -286,7 +318,7 @@ static header reloc_header(const writer *w, uint32_t index) {
 static void write_headers(writer *w) {
     eb_buf_align(w->out, 8);
     eb_set64(w->out->at + 40, w->big, w->out->len);
-    write_header(w, (header){0});
+    write_header(w, (header){.size = w->wide ? w->headers : 0});
     write_header(w, (header){.name = w->name_at[NAME_STRTAB],
                              .type = EB_SHT_STRTAB,
                              .offset = w->strings_at,
@@ -297,6 +329,14 @@ static void write_headers(writer *w) {
         if (has_relocs(w->obj, i))
             write_header(w, reloc_header(w, i));
     }
+    if (w->wide)
+        write_header(w, (header){.name = w->name_at[NAME_WIDE],
+                                 .type = EB_SHT_SYMTAB_SHNDX,
+                                 .offset = w->wide_at,
+                                 .size = (uint64_t)w->obj->symbols.len * 4,
+                                 .link = w->headers - 1,
+                                 .align = 4,
+                                 .entsize = 4});
     write_header(w, (header){.name = w->name_at[NAME_SYMTAB],
                              .type = EB_SHT_SYMTAB,
                              .offset = w->symbols_at,
@@ -322,18 +362,14 @@ static void write_ehdr(writer *w) {
     eb_set32(at + 48, w->big, w->obj->eflags);
     eb_set16(at + 52, w->big, EHDR);
     eb_set16(at + 58, w->big, SHDR);
-    eb_set16(at + 60, w->big, (uint16_t)w->headers);
+    eb_set16(at + 60, w->big, w->wide ? 0 : (uint16_t)w->headers);
     eb_set16(at + 62, w->big, 1); /* .strtab */
 }
 
-int eb_elf_write(const ebpf_object *obj, eb_buf *out) {
+void eb_elf_write(const ebpf_object *obj, eb_buf *out) {
     eb_buf elf = {.arena = &obj->ctx->arena}; /* offsets count from its start */
     writer w = {.obj = obj, .arena = &obj->ctx->arena, .out = &elf, .big = obj->big};
     number_sections(&w);
-    if (w.headers >= SHN_LORESERVE) {
-        eb_diag_input(obj->ctx, EB_DIAG_TOO_MANY_SECTIONS, obj->name, -1, w.headers);
-        return EBPF_E_INPUT;
-    }
     number_symbols(&w);
     collect_names(&w);
     write_ehdr(&w);
@@ -347,5 +383,4 @@ int eb_elf_write(const ebpf_object *obj, eb_buf *out) {
         eb_buf_put(out, elf.at, elf.len);
     else
         *out = elf;
-    return EBPF_OK;
 }

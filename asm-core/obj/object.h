@@ -12,8 +12,6 @@
 enum {
     EB_EM_BPF = 247,
     EB_SHN_UNDEF = 0,
-    EB_SHN_ABS = 0xfff1,
-    EB_SHN_COMMON = 0xfff2,
     EB_SHT_NULL = 0,
     EB_SHT_PROGBITS = 1,
     EB_SHT_SYMTAB = 2,
@@ -54,6 +52,11 @@ enum {
     EB_R_BPF_64_NODYLD32 = 4,
     EB_R_BPF_64_32 = 10
 };
+
+/* Sections of symbols that are in none. In a file they are 0xfff1 and 0xfff2, which are numbers of
+ * sections here: there may be more than 16 bits count. */
+#define EB_SHN_ABS    UINT32_C(0xfffffff1)
+#define EB_SHN_COMMON UINT32_C(0xfffffff2)
 
 typedef struct eb_reloc {
     uint64_t offset; /* in its section */
@@ -166,11 +169,16 @@ int eb_object_index(ebpf_object *obj);
 /* ELF bytes to object (elf_read.c), indexed; what it keeps is copied. DWARF (.debug_* and their
  * relocations), .llvm_addrsig, string and symbol tables are not sections of the object. */
 int eb_elf_read(ebpf_ctx *ctx, eb_str name, const uint8_t *bytes, size_t size, ebpf_object **out);
-/* Object to ELF bytes (elf_write.c): what is given, nothing added. Returns 0, or EBPF_E_INPUT with
- * a diagnostic when there are more sections than ELF's plain 16-bit indices hold. */
-int eb_elf_write(const ebpf_object *obj, eb_buf *out);
+/* Object to ELF bytes (elf_write.c): what is given, nothing added. */
+void eb_elf_write(const ebpf_object *obj, eb_buf *out);
+
+/* Take out what is there for debuggers (strip.c); flags of enum ebpf_strip_flags. With its BTF an
+ * object loses what is known of its maps' types and its instructions' lines. */
+void eb_object_strip(ebpf_object *obj, uint32_t flags);
 
 /* The object described as JSON (info.c); see ebpf_object_info. */
 void eb_object_info_json(const ebpf_object *obj, eb_buf *out);
+/* The same for people (info_text.c). */
+void eb_object_info_text(const ebpf_object *obj, eb_buf *out);
 
 #endif

@@ -346,22 +346,108 @@ static void info(void **state) {
     eb_buf_byte(&json, 0);
     const char *text = (const char *)json.at;
     static const char *const parts[] = {
-        "{\"endian\":\"big\",\"license\":\"GPL\",\"sections\":[{\"name\":\".text\",\"type\":"
-        "\"progbits\",\"flags\":\"AX\",\"size\":24,\"align\":8,\"relocs\":2},",
+        "{\"endian\":\"big\",\"license\":\"GPL\",\"version\":null,\"sections\":[{\"name\":"
+        "\".text\",\"type\":\"progbits\",\"flags\":\"AX\",\"size\":24,\"align\":8,\"relocs\":2},",
         "\"programs\":[{\"name\":\"on_packet\",\"section\":\"xdp\",\"offset\":0,\"insns\":5,"
-        "\"type\":6,\"typeName\":\"xdp\",\"attachType\":37,\"attachTypeName\":\"xdp\","
-        "\"attachTarget\":\"\",\"sleepable\":false,\"autoload\":true}],",
+        "\"coreRelocs\":0,\"type\":6,\"typeName\":\"xdp\",\"attachType\":37,\"attachTypeName\":"
+        "\"xdp\","
+        "\"attachTarget\":\"\",\"sleepable\":false,\"frags\":false,\"autoload\":true}],",
         "\"functions\":[{\"name\":\"first\",\"section\":\".text\",\"offset\":0,\"insns\":1,"
-        "\"global\":false},",
+        "\"coreRelocs\":0,\"global\":false},",
         "\"maps\":[{\"name\":\"counts\",\"type\":1,\"typeName\":\"hash\",\"keySize\":4,"
         "\"valueSize\":16,\"maxEntries\":64,\"flags\":0,\"numaNode\":0,\"extra\":0,\"pinning\":0,"
-        "\"key\":\"u32\",\"value\":\"struct stat\",\"inner\":null}],",
+        "\"key\":\"u32\",\"value\":\"struct stat\",\"values\":[],\"inner\":null}],",
+        "\"legacyMaps\":[],\"globals\":[{\"name\":\"state\",\"section\":\".bss\",\"type\":null,"
+        "\"offset\":4,\"size\":8,\"readOnly\":false,\"static\":false}],\"structOps\":[],",
+        "\"externs\":[{\"name\":\"absent\",\"kind\":\"unknown\",\"type\":null,\"weak\":true}],",
         "{\"name\":\"absent\",\"section\":null,\"value\":0,\"size\":0,\"bind\":\"weak\",\"type\":"
         "\"notype\",\"visibility\":\"default\"}",
-        "\"btf\":{\"types\":17}}"};
+        "\"relocations\":[{\"section\":\".text\",\"offset\":0,\"type\":1,\"typeName\":"
+        "\"R_BPF_64_64\",\"symbol\":\"state\",\"addend\":0},",
+        "\"core\":{\"total\":0,\"kinds\":{}},",
+        "\"btf\":{\"types\":17,\"functions\":3,\"lines\":0}}"};
     for (uint32_t i = 0; i < COUNT(parts); i++)
         if (!strstr(text, parts[i]))
             fail_msg("%s\nis not in %s", parts[i], text);
+    unit_close(ctx);
+}
+
+/* What only linked and compiled objects have: values of maps, struct_ops, typed externs. */
+static void info_of_all(void **state) {
+    (void)state;
+    if (!unit_has_tool("clang-14"))
+        UNIT_SKIP("clang-14 is not installed");
+    static const char source[] =
+        "#define SEC(name) __attribute__((section(name), used))\n"
+        "#define __uint(name, value) int (*name)[value]\n"
+        "struct inner { __uint(type, 2); __uint(max_entries, 1); __uint(key_size, 4);"
+        " __uint(value_size, 4); };\n"
+        "struct inner one SEC(\".maps\"), two SEC(\".maps\");\n"
+        "struct { __uint(type, 12); __uint(max_entries, 3); __uint(key_size, 4);\n"
+        "  struct inner *values[]; } outer SEC(\".maps\") = {.values = {[0] = &one, [2] = &two}};\n"
+        "int prog(void *c);\n"
+        "struct { __uint(type, 3); __uint(max_entries, 2); __uint(key_size, 4);\n"
+        "  int (*values[])(void *); } jumps SEC(\".maps\") = {.values = {[1] = prog}};\n"
+        "struct ops { long a; int (*open)(void *); int (*close)(void *); };\n"
+        "SEC(\".struct_ops.link\") struct ops mine = {.close = prog};\n"
+        "extern int CONFIG_HZ __attribute__((section(\".kconfig\")));\n"
+        "extern const void runqueues __attribute__((section(\".ksyms\"))) __attribute__((weak));\n"
+        "extern void kick(int) __attribute__((section(\".ksyms\")));\n"
+        "static volatile struct { long x[2]; } hidden; const volatile char name[] = \"n\";\n"
+        "struct a { int b, c; } __attribute__((preserve_access_index));\n"
+        "SEC(\"?lsm.s/file_open\") int prog(void *c) { kick(CONFIG_HZ); hidden.x[1]++;\n"
+        "  return &runqueues ? ((struct a *)c)->c : name[0]; }\n"
+        "unsigned made_for SEC(\"version\") = 0x60c01; char l[] SEC(\"license\") = \"GPL\";\n"
+        "int old SEC(\"maps\");\n";
+    char said[2048];
+    unit_write("all.c", source, sizeof source - 1);
+    if (unit_run("clang-14 -target bpfel -g -O2 -c all.c -o all.o", said, sizeof said))
+        fail_msg("%s", said);
+    ebpf_ctx *ctx = unit_open();
+    unit_file file = unit_read("all.o");
+    ebpf_object *obj;
+    if (eb_elf_read(ctx, EB_STR("all.o"), file.at, file.size, &obj))
+        fail_msg("%s", unit_diagnostics(ctx));
+    eb_buf json = buffer(ctx), text = buffer(ctx);
+    eb_object_info_json(obj, &json);
+    eb_buf_byte(&json, 0);
+    eb_object_info_text(obj, &text);
+    eb_buf_byte(&text, 0);
+    static const char *const parts[] = {
+        "\"license\":\"GPL\",\"version\":396289,",
+        "\"coreRelocs\":1,\"type\":29,\"typeName\":\"lsm\",\"attachType\":27,\"attachTypeName\":"
+        "\"lsm_mac\",\"attachTarget\":\"file_open\",\"sleepable\":true,\"frags\":false,"
+        "\"autoload\":false}]",
+        "\"values\":[{\"slot\":0,\"name\":\"one\"},{\"slot\":2,\"name\":\"two\"}],\"inner\":{"
+        "\"name\":\"outer.inner\",\"type\":2,",
+        "\"values\":[{\"slot\":1,\"name\":\"prog\"}],\"inner\":null}",
+        "\"legacyMaps\":[\"old\"]",
+        "{\"name\":\"name\",\"section\":\".rodata\",\"type\":\"const volatile char[2]\","
+        "\"offset\":0,\"size\":2,\"readOnly\":true,\"static\":false}",
+        "{\"name\":\"hidden\",\"section\":\".bss\",\"type\":\"volatile struct "
+        "(anon)\",\"offset\":0,"
+        "\"size\":16,\"readOnly\":false,\"static\":true}",
+        "\"structOps\":[{\"name\":\"mine\",\"section\":\".struct_ops.link\",\"type\":\"struct "
+        "ops\",\"members\":[{\"name\":\"close\",\"program\":\"prog\"}]}]",
+        "{\"name\":\"CONFIG_HZ\",\"kind\":\"kconfig\",\"type\":\"int\",\"weak\":false}",
+        "{\"name\":\"runqueues\",\"kind\":\"ksym\",\"type\":\"const void\",\"weak\":true}",
+        "{\"name\":\"kick\",\"kind\":\"function\",\"type\":",
+        "\"core\":{\"total\":1,\"kinds\":{\"byte_off\":1}}"};
+    for (uint32_t i = 0; i < COUNT(parts); i++)
+        if (!strstr((const char *)json.at, parts[i]))
+            fail_msg("%s\nis not in %s", parts[i], (const char *)json.at);
+    static const char *const lines[] = {
+        "all.o: BPF object, little-endian, licence 'GPL', for kernel "
+        "6.12.1, BTF of ",
+        "lsm/lsm_mac, sleepable, not loaded by itself",
+        "3 entries, of array maps, [0] = one, [2] = two\n",
+        "offset 0, .close = prog\n",
+        "old form",
+        "const volatile char[2] (2)   offset 0\n"};
+    for (uint32_t i = 0; i < COUNT(lines); i++)
+        if (!strstr((const char *)text.at, lines[i]))
+            fail_msg("%s\nis not in\n%s", lines[i], (const char *)text.at);
+    free(file.at);
     unit_close(ctx);
 }
 
@@ -487,6 +573,7 @@ int main(void) {
         cmocka_unit_test(maps_without_btf),
         cmocka_unit_test(places_variables),
         cmocka_unit_test(info),
+        cmocka_unit_test(info_of_all),
         cmocka_unit_test(section_names),
         cmocka_unit_test(section_rows),
         cmocka_unit_test(numbers_of_this_kernel),
