@@ -138,6 +138,7 @@ struct eb_asm {
     uint64_t exit_value;
 
     /* what the assembler adds (types.c) */
+    bool no_btf; /* .nobtf */
     eb_btf *btf; /* of maps and functions; NULL when the text brings .BTF of its own */
     EB_VEC(eb_type) types;
     eb_map type_names;

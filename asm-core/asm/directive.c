@@ -1,6 +1,12 @@
 /* directive.c - the directives that GNU as and LLVM share, and ours; one row each. */
 #include "asm.h"
 
+/* .nobtf: functions are not to be described, as in an object that was compiled without -g. */
+static void run_no_btf(eb_asm *as, int unused) {
+    (void)unused;
+    as->no_btf = eb_asm_ended(as);
+}
+
 static void run_ignored(eb_asm *as, int unused) {
     (void)as; /* .ident and the like say nothing about the bytes */
     (void)unused;
@@ -95,6 +101,7 @@ static const eb_directive_row directives[] = {
     {".struct", eb_run_struct, 0, false},
     {".field", eb_run_field, 0, false},
     {".ends", eb_run_ends, 0, false},
+    {".nobtf", run_no_btf, 0, false},
     {".ident", run_ignored, 0, true},
     {".addrsig", run_ignored, 0, true},
     {".addrsig_sym", run_ignored, 0, true},

@@ -26,9 +26,11 @@ typedef struct dis {
     uint32_t flags;
     eb_view *views;
     eb_dis_names names;
+    uint32_t *groups; /* by section: the group that it is a member of, or 0 */
     eb_buf *out;
-    uint32_t labels;   /* temporary ones given out */
-    bool names_helper; /* the object has a symbol that is called as a helper is */
+    uint32_t labels;      /* temporary ones given out */
+    bool names_helper;    /* the object has a symbol that is called as a helper is */
+    eb_map section_names; /* how often each was written */
 
     /* The section at hand. */
     uint32_t number;
@@ -39,8 +41,16 @@ typedef struct dis {
     eb_str file; /* of the source lines shown last */
 } dis;
 
+/* Sections with contents of their own; the others are tables that the assembler makes. */
 static bool is_written(const eb_section *section) {
-    return section->type == EB_SHT_PROGBITS || section->type == EB_SHT_NOBITS;
+    switch (section->type) {
+    case EB_SHT_NULL:
+    case EB_SHT_STRTAB:
+    case EB_SHT_GROUP:
+        return false;
+    default:
+        return true;
+    }
 }
 
 /* A local symbol at `value` of a section, or 0: naming it relocates as naming the section does. */
@@ -61,7 +71,16 @@ static uint32_t local_at(const dis *d, uint32_t section, uint64_t value) {
     return 0;
 }
 
-/* `symbol` + `addend` as an expression. */
+/* A place in a mergeable section: with an addend the assembler would relocate against the label, so
+ * that linkers may move what it stands at. A label of the place's own has none. */
+static eb_str merged_text(dis *d, uint32_t section, int64_t addend) {
+    eb_str name =
+        eb_str_fmt(&d->obj->ctx->arena, ".Lsection%u.%llx", section, (unsigned long long)addend);
+    eb_buf_fmt(d->out, "\t.set\t%s, .Lsection%u%+lld\n", name.at, section, (long long)addend);
+    return name;
+}
+
+/* `symbol` + `addend` as an expression; called between lines. */
 static eb_str symbol_text(dis *d, uint32_t number, int64_t addend) {
     eb_buf text = {.arena = &d->obj->ctx->arena};
     const eb_symbol *symbol = &d->obj->symbols.at[number];
@@ -69,6 +88,8 @@ static eb_str symbol_text(dis *d, uint32_t number, int64_t addend) {
         uint32_t local = local_at(d, symbol->section, (uint64_t)addend);
         if (local)
             return d->names.at[local];
+        if (addend && (d->obj->sections.at[symbol->section].flags & EB_SHF_MERGE))
+            return merged_text(d, symbol->section, addend);
         eb_buf_fmt(&text, ".Lsection%u", symbol->section);
     } else {
         eb_buf_str(&text, d->names.at[number]);
@@ -96,37 +117,66 @@ static void put_name(dis *d, eb_str name) {
         eb_dis_put_quoted(d->out, name);
 }
 
-/* The number of sections before this one that have its name. */
-static uint32_t namesakes(const dis *d, uint32_t number) {
-    uint32_t count = 0;
-    for (uint32_t i = 1; i < number; i++)
-        count += eb_str_eq(d->obj->sections.at[i].name, d->obj->sections.at[number].name);
-    return count;
+static void put_flags(dis *d) {
+    static const struct {
+        uint32_t flag;
+        char letter;
+    } letters[] = {{EB_SHF_ALLOC, 'a'}, {EB_SHF_WRITE, 'w'},   {EB_SHF_EXECINSTR, 'x'},
+                   {EB_SHF_MERGE, 'M'}, {EB_SHF_STRINGS, 'S'}, {EB_SHF_GROUP, 'G'}};
+    eb_buf_str(d->out, EB_STR(",\""));
+    for (size_t i = 0; i < sizeof letters / sizeof *letters; i++)
+        if ((d->section->flags & letters[i].flag) &&
+            (letters[i].flag != EB_SHF_GROUP || d->groups[d->number]))
+            eb_buf_byte(d->out, (uint8_t)letters[i].letter);
+    eb_buf_str(d->out, EB_STR("\","));
+}
+
+static void put_type(dis *d) {
+    switch (d->section->type) {
+    case EB_SHT_PROGBITS:
+        eb_buf_str(d->out, EB_STR("@progbits"));
+        break;
+    case EB_SHT_NOBITS:
+        eb_buf_str(d->out, EB_STR("@nobits"));
+        break;
+    case EB_SHT_NOTE:
+        eb_buf_str(d->out, EB_STR("@note"));
+        break;
+    default:
+        eb_buf_fmt(d->out, "@0x%x", d->section->type);
+        break;
+    }
+}
+
+static void put_group(dis *d) {
+    const eb_section *group = &d->obj->sections.at[d->groups[d->number]];
+    eb_str name = group->info < d->obj->symbols.len ? d->names.at[group->info] : (eb_str){0};
+    bool comdat = group->bytes.len >= 4 && (eb_get32(group->bytes.at, d->obj->big) & 1);
+    eb_buf_fmt(d->out, ",%.*s%s", (int)name.len, name.at, comdat ? ",comdat" : "");
 }
 
 static void put_section(dis *d) {
     const eb_section *section = d->section;
-    eb_buf *out = d->out;
-    eb_buf_str(out, EB_STR("\t.section\t"));
+    bool is_new;
+    eb_buf_str(d->out, EB_STR("\t.section\t"));
     put_name(d, section->name);
-    eb_buf_fmt(out, ",\"%s%s%s%s%s\",%s", section->flags & EB_SHF_ALLOC ? "a" : "",
-               section->flags & EB_SHF_WRITE ? "w" : "",
-               section->flags & EB_SHF_EXECINSTR ? "x" : "",
-               section->flags & EB_SHF_MERGE ? "M" : "", section->flags & EB_SHF_STRINGS ? "S" : "",
-               section->type == EB_SHT_NOBITS ? "@nobits" : "@progbits");
+    put_flags(d);
+    put_type(d);
     if (section->flags & EB_SHF_MERGE)
-        eb_buf_fmt(out, ",%llu", (unsigned long long)section->entsize);
-    uint32_t unique = namesakes(d, d->number);
-    if (unique)
-        eb_buf_fmt(out, ",unique,%u", unique);
-    eb_buf_byte(out, '\n');
+        eb_buf_fmt(d->out, ",%llu", (unsigned long long)section->entsize);
+    if (d->groups[d->number])
+        put_group(d);
+    uint32_t *namesakes = eb_map_enter(&d->section_names, section->name, &is_new);
+    if ((*namesakes)++)
+        eb_buf_fmt(d->out, ",unique,%u", *namesakes - 1);
+    eb_buf_byte(d->out, '\n');
     unsigned power = 0;
     while (power < 16 && (uint64_t)1 << power < section->align)
         power++;
     if (power && !(eb_section_is_code(section) && section->align <= EBPF_SLOT))
-        eb_buf_fmt(out, "\t.p2align\t%u\n", power);
+        eb_buf_fmt(d->out, "\t.p2align\t%u\n", power);
     if (d->view->anchored)
-        eb_buf_fmt(out, ".Lsection%u:\n", d->number);
+        eb_buf_fmt(d->out, ".Lsection%u:\n", d->number);
 }
 
 /* ---- symbols ---- */
@@ -156,7 +206,7 @@ static void put_attributes(dis *d, uint32_t number) {
                       number, "");
     if (symbol->type == EB_STT_FUNC || symbol->type == EB_STT_OBJECT)
         put_attribute(d, ".type", number, symbol->type == EB_STT_FUNC ? ",@function" : ",@object");
-    if (symbol->size)
+    if (symbol->size || symbol->type == EB_STT_FUNC)
         eb_buf_fmt(d->out, "\t.size\t%.*s, %llu\n", (int)name.len, name.at,
                    (unsigned long long)symbol->size);
 }
@@ -420,6 +470,8 @@ static unsigned put_insn(dis *d, uint64_t slot) {
     ebpf_insn insn;
     eb_op op;
     bool ok = eb_dis_decode(d->obj, d->section, offset, &insn, &op);
+    if (d->flags & EBPF_DIS_SOURCE)
+        put_lines(d, offset);
     unsigned slots = ok ? insn.slots : 1;
     const eb_reloc *reloc = next_reloc(d, offset + slots * EBPF_SLOT);
     bool relocated = reloc != NULL;
@@ -427,8 +479,6 @@ static unsigned put_insn(dis *d, uint64_t slot) {
         d->next_reloc += ok && reloc->offset == offset && reloc_names(d, reloc, &insn, op, &style);
         put_relocs(d, offset + slots * EBPF_SLOT);
     }
-    if (d->flags & EBPF_DIS_SOURCE)
-        put_lines(d, offset);
     if (d->flags & EBPF_DIS_RAW)
         put_raw(d, bytes, slots);
     eb_buf_byte(d->out, '\t');
@@ -601,6 +651,38 @@ static bool has_helper_name(const ebpf_object *obj) {
     return false;
 }
 
+static uint32_t *groups_of(const ebpf_object *obj) {
+    uint32_t *groups = eb_alloc_array(&obj->ctx->arena, obj->sections.len, sizeof *groups);
+    for (uint32_t i = 1; i < obj->sections.len; i++) {
+        const eb_section *group = &obj->sections.at[i];
+        for (size_t at = 4; group->type == EB_SHT_GROUP && at + 4 <= group->bytes.len; at += 4) {
+            uint32_t member = eb_get32(group->bytes.at + at, obj->big);
+            if (member < obj->sections.len)
+                groups[member] = i;
+        }
+    }
+    return groups;
+}
+
+/* The source files that the symbol table names. */
+static void put_files(dis *d) {
+    for (uint32_t i = 1; i < d->obj->symbols.len; i++) {
+        const eb_symbol *symbol = &d->obj->symbols.at[i];
+        if (symbol->type != EB_STT_FILE || !eb_dis_is_quotable(symbol->name))
+            continue;
+        eb_buf_str(d->out, EB_STR("\t.file\t"));
+        eb_dis_put_quoted(d->out, symbol->name);
+        eb_buf_byte(d->out, '\n');
+    }
+}
+
+/* The assembler describes functions; where the object does not, it must not either. */
+static void put_no_btf(dis *d) {
+    const ebpf_object *obj = d->obj;
+    if (d->names.has_functions && !eb_object_find_section(obj, EB_STR(".BTF")))
+        eb_buf_str(d->out, EB_STR("\t.nobtf\n"));
+}
+
 void eb_disassemble(const ebpf_object *obj, enum ebpf_dialect dialect, uint32_t flags,
                     eb_buf *out) {
     if (flags & EBPF_DIS_OBJDUMP) {
@@ -610,10 +692,16 @@ void eb_disassemble(const ebpf_object *obj, enum ebpf_dialect dialect, uint32_t 
     dis d = {.obj = obj, .dialect = dialect, .flags = flags, .out = out};
     d.views = eb_views_of(obj);
     d.names = eb_dis_name_symbols(obj);
+    d.groups = groups_of(obj);
     d.names_helper = has_helper_name(obj);
+    d.section_names.arena = &obj->ctx->arena;
+    put_files(&d);
+    put_no_btf(&d);
     for (uint32_t i = 1; i < obj->sections.len; i++) {
         open_section(&d, i);
-        if (!is_written(d.section) || (!d.section->size && !d.view->symbol_count))
+        /* An empty .text is there anyway. */
+        bool implied = !d.section->size && eb_str_is(d.section->name, ".text");
+        if (!is_written(d.section) || (implied && !d.view->symbol_count))
             continue;
         put_section(&d);
         if (eb_section_is_code(d.section) && d.section->bytes.len % EBPF_SLOT == 0)

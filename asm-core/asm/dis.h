@@ -31,10 +31,13 @@ bool eb_dis_decode(const ebpf_object *obj, const eb_section *section, uint64_t o
 typedef struct eb_dis_names {
     eb_str *at;       /* by symbol */
     uint8_t *renamed; /* by symbol */
+    bool has_functions;
 } eb_dis_names;
 
 eb_dis_names eb_dis_name_symbols(const ebpf_object *obj);
 bool eb_dis_is_plain(eb_str name);
+/* Whether it can stand between quotes as it is: names have no escapes. */
+bool eb_dis_is_quotable(eb_str name);
 /* `text` as a string literal of the assembler. */
 void eb_dis_put_quoted(eb_buf *out, eb_str text);
 

@@ -102,8 +102,7 @@ bool eb_dis_is_plain(eb_str name) {
     return !eb_str_is(name, ".") && eb_scan(&scanner).kind == EB_TOKEN_WORD;
 }
 
-/* Between quotes as it is: names have no escapes. */
-static bool is_quotable(eb_str name) {
+bool eb_dis_is_quotable(eb_str name) {
     for (size_t i = 0; i < name.len; i++)
         if (name.at[i] < 0x20 || name.at[i] >= 0x7f || name.at[i] == '"' || name.at[i] == '\\')
             return false;
@@ -166,9 +165,12 @@ eb_dis_names eb_dis_name_symbols(const ebpf_object *obj) {
         bool is_new = true;
         if (!is_named(symbol))
             continue;
+        names.has_functions |= symbol->section && symbol->section < obj->sections.len &&
+                               eb_section_is_code(&obj->sections.at[symbol->section]) &&
+                               (symbol->type == EB_STT_FUNC || symbol->bind != EB_STB_LOCAL);
         uint32_t *first = eb_map_enter(&taken, symbol->name, &is_new);
         names.renamed[i] =
-            !is_new || !is_quotable(symbol->name) || eb_str_starts(symbol->name, ".L");
+            !is_new || !eb_dis_is_quotable(symbol->name) || eb_str_starts(symbol->name, ".L");
         if (is_new)
             *first = i;
     }

@@ -459,8 +459,8 @@ static void add_functions(eb_asm *as) {
 }
 
 void eb_asm_write_btf(eb_asm *as) {
-    if (eb_object_find_section(as->obj, EB_STR(".BTF")))
-        return; /* the text brought its own */
+    if (as->no_btf || eb_object_find_section(as->obj, EB_STR(".BTF")))
+        return; /* the text wants none, or brought its own */
     add_functions(as);
     add_maps_section(as);
     if (!as->btf)

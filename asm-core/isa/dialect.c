@@ -125,7 +125,9 @@ static char *put_operand(char *at, enum ebpf_dialect dialect, char field, const 
 static const char *template_of(enum ebpf_dialect dialect, eb_form form, const eb_style *style) {
     if (form == EB_FORM_CALL_LOCAL && dialect == EBPF_DIALECT_LLVM && style->target.len)
         return "call $c"; /* "pc" announces a number */
-    for (size_t i = 0; style->wide && i < sizeof aliases / sizeof *aliases; i++)
+    bool wide =
+        style->wide && (form == EB_FORM_LDX32 || form == EB_FORM_STX32 || form == EB_FORM_ATOMIC32);
+    for (size_t i = 0; wide && i < sizeof aliases / sizeof *aliases; i++)
         if (aliases[i].form == form && aliases[i].text[dialect][0])
             return aliases[i].text[dialect];
     return templates[dialect][form];

@@ -64,8 +64,37 @@ function differences(before, after) {
   return found;
 }
 
+/**
+ * An object as lines: sections with contents and relocations, then symbols by name. Left out are
+ * what a writer makes anew, the numbers of sections and symbols, and a .text that is empty.
+ */
+function wholeObject(elf) {
+  const tables = new Set([0, 2, 3, 4, 9, 17, 18]);
+  const sections = elf.sections.filter(
+    ({ type, name, size }) =>
+      !tables.has(type) && !(name === '.text' && size === 0),
+  );
+  const symbols = elf.symbols.map((symbol) =>
+    JSON.stringify({
+      ...symbol,
+      section: elf.sections[symbol.section]?.name ?? symbol.section,
+    }),
+  );
+  return [
+    ...sections.flatMap((section) => [
+      JSON.stringify([
+        ...[section.name, section.type, section.flags, section.align],
+        ...[section.entsize, section.size, section.bytes.toString('base64')],
+      ]),
+      ...relocLines(elf, section),
+    ]),
+    ...symbols.sort(),
+  ];
+}
+
 function roundTrip(files) {
   const wrong = [];
+  const changed = [];
   const total = { sections: 0, slots: 0, raw: 0 };
   for (const { name, object } of files) {
     const before = readElf(fs.readFileSync(object));
@@ -80,6 +109,11 @@ function roundTrip(files) {
       const after = readElf(bpfc(['as', '-', '-o', '-'], text));
       for (const what of differences(before, after))
         wrong.push(`${name} ${what}`);
+      const stripped = readElf(bpfc(['strip', object, '-o', '-']));
+      const [ours, back] = [stripped, after].map(wholeObject);
+      const at = ours.findIndex((line, i) => line !== back[i]);
+      if (at >= 0 || ours.length !== back.length)
+        changed.push(`${name}: ${ours[at]?.slice(0, 100)}`);
     } catch (error) {
       wrong.push(`${name}: ${error.message}`);
     }
@@ -90,6 +124,11 @@ function roundTrip(files) {
       'executable sections, relocations after dis | as',
       total.sections,
       wrong,
+    ),
+    judged(
+      'whole objects: sections, symbols, relocations',
+      files.length,
+      changed,
     ),
     {
       what: 'slots written as raw data',
