@@ -76,6 +76,8 @@ export interface EngineFunctions {
     out: number,
   ): number;
   ebpf_object_info(ctx: number, object: number, out: number): number;
+  ebpf_object_text(ctx: number, object: number, out: number): number;
+  ebpf_object_strip(ctx: number, object: number, flags: number): number;
   ebpf_btf_read(
     ctx: number,
     name: number,

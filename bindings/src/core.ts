@@ -71,12 +71,17 @@ export { BpfMap, type MapEvent, type MapShape, type UpdateMode } from './map';
 export {
   BpfObject,
   type Endian,
+  type ExternInfo,
   type FunctionInfo,
+  type GlobalInfo,
   type MapSpec,
   type ObjectInfo,
   type ProgramSpec,
   type ReadOptions,
+  type RelocationInfo,
   type SectionInfo,
+  type StripOptions,
+  type StructOpsInfo,
   type SymbolInfo,
 } from './object';
 export {

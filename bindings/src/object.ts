@@ -28,6 +28,8 @@ export interface FunctionInfo {
   offset: number;
   /** 8-byte slots. */
   insns: number;
+  /** CO-RE relocations in it. */
+  coreRelocs: number;
 }
 
 export interface ProgramSpec extends FunctionInfo {
@@ -40,6 +42,9 @@ export interface ProgramSpec extends FunctionInfo {
   /** What the section's name says behind the type: 'sys_enter' of 'raw_tp/sys_enter'. */
   attachTarget: string;
   sleepable: boolean;
+  /** Takes packets in several pieces. */
+  frags: boolean;
+  /** False for SEC("?..."): not loaded unless asked for. */
   autoload: boolean;
 }
 
@@ -58,7 +63,55 @@ export interface MapSpec {
   /** As C spells the type, or null where BTF does not tell. */
   key: string | null;
   value: string | null;
+  /** What its slots are filled with: maps, or programs. */
+  values: { slot: number; name: string }[];
   inner: MapSpec | null;
+}
+
+/** A variable of .data, .rodata, .bss or another data section. */
+export interface GlobalInfo {
+  name: string;
+  section: string;
+  /** As C spells it, or null where BTF does not tell. */
+  type: string | null;
+  /** In bytes from the section's start. */
+  offset: number;
+  /** Bytes. */
+  size: number;
+  readOnly: boolean;
+  static: boolean;
+}
+
+/** A variable of .struct_ops or .struct_ops.link, and the programs in its members. */
+export interface StructOpsInfo {
+  name: string;
+  section: string;
+  type: string | null;
+  members: { name: string; program: string }[];
+}
+
+/** A name that the kernel or another object defines. */
+export interface ExternInfo {
+  name: string;
+  /** 'kconfig', 'ksym' (a variable), 'function', or 'unknown' without BTF */
+  kind: 'kconfig' | 'ksym' | 'function' | 'unknown';
+  type: string | null;
+  /** May be absent. */
+  weak: boolean;
+}
+
+/** A relocation of code, data or maps; those of BTF are left out. */
+export interface RelocationInfo {
+  /** What is relocated, and where in it, in bytes. */
+  section: string;
+  offset: number;
+  type: number;
+  /** R_BPF_..., or 'unknown' */
+  typeName: string;
+  /** A symbol's name, or a section's. */
+  symbol: string;
+  /** Bytes behind the symbol. */
+  addend: number;
 }
 
 export interface SymbolInfo {
@@ -76,13 +129,31 @@ export interface SymbolInfo {
 export interface ObjectInfo {
   endian: Endian;
   license: string;
+  /** Of section version (KERNEL_VERSION's number), or null. */
+  version: number | null;
   sections: SectionInfo[];
   programs: ProgramSpec[];
   /** Functions that are no entry points. */
   functions: (FunctionInfo & { global: boolean })[];
   maps: MapSpec[];
+  /** Symbols of section maps, whose definitions libbpf no longer takes. */
+  legacyMaps: string[];
+  globals: GlobalInfo[];
+  structOps: StructOpsInfo[];
+  externs: ExternInfo[];
   symbols: SymbolInfo[];
-  btf: { types: number } | null;
+  relocations: RelocationInfo[];
+  /** CO-RE relocations: all, and by kind; null without BTF. */
+  core: { total: number; kinds: Record<string, number> } | null;
+  /** How many types, and functions and lines that .BTF.ext knows; null without BTF. */
+  btf: { types: number; functions: number; lines: number } | null;
+}
+
+export interface StripOptions {
+  /** Also local labels without a type that nothing refers to, as LLVM leaves them. */
+  labels?: boolean;
+  /** Also .BTF and .BTF.ext, without which libbpf loads no maps. */
+  btf?: boolean;
 }
 
 export interface ReadOptions {
@@ -91,6 +162,10 @@ export interface ReadOptions {
   /** Bytes that the request may take. */
   memoryLimit?: number;
 }
+
+/** enum ebpf_strip_flags */
+const STRIP_LABELS = 1;
+const STRIP_BTF = 2;
 
 export class BpfObject implements Report {
   readonly #elf: Uint8Array;
@@ -183,6 +258,55 @@ export class BpfObject implements Report {
 
   get maps(): readonly MapSpec[] {
     return this.info.maps;
+  }
+
+  get globals(): readonly GlobalInfo[] {
+    return this.info.globals;
+  }
+
+  get externs(): readonly ExternInfo[] {
+    return this.info.externs;
+  }
+
+  get sections(): readonly SectionInfo[] {
+    return this.info.sections;
+  }
+
+  get symbols(): readonly SymbolInfo[] {
+    return this.info.symbols;
+  }
+
+  get relocations(): readonly RelocationInfo[] {
+    return this.info.relocations;
+  }
+
+  /** Lines for people: programs, functions, maps, globals, externs, sections. */
+  describe(filename = 'object'): string {
+    return request((context) => {
+      const object = readElf(context, this.#elf, filename);
+      const text = expectSpan(context, 'cannot describe the object', (out) =>
+        context.engine.call('ebpf_object_text', context.at, object, out),
+      );
+      return context.engine.textOut(text);
+    });
+  }
+
+  /**
+   * The object without what only debuggers use. DWARF is never kept; this takes the symbols that
+   * were there for it, and what the options name.
+   */
+  strip(options: StripOptions = {}): BpfObject {
+    return request((context) => {
+      const object = readElf(context, this.#elf);
+      const flags =
+        (options.labels ? STRIP_LABELS : 0) | (options.btf ? STRIP_BTF : 0);
+      expectOk(
+        context,
+        context.engine.call('ebpf_object_strip', context.at, object, flags),
+        'cannot strip the object',
+      );
+      return BpfObject.take(context, object);
+    });
   }
 
   /** The bytes of a section before relocation, or undefined when there is none so called. */

@@ -121,6 +121,144 @@ describe('assemble', () => {
   });
 });
 
+describe('disassemble', () => {
+  const object = assemble(program, { filename: 'program.s' });
+
+  test('names helpers, or numbers them', () => {
+    expect(disassemble(object)).toContain('\tcall bpf_map_lookup_elem\n');
+    expect(disassemble(object, { numeric: true })).toContain('\tcall 1\n');
+  });
+
+  test('shows bytes and hexadecimal numbers', () => {
+    const text = disassemble(object, { bytes: true, hex: true });
+    expect(text).toMatch(/^\/\* b7 01( 00){6} +\*\/\tr1 = 0x0$/m);
+    expect(assemble(text).section('license')).toEqual(
+      object.section('license'),
+    );
+  });
+
+  test('interleaves source lines', () => {
+    const text = disassemble(object, { source: true });
+    expect(text).toContain('\t# program.s\n\t# 6: r1 = 0\n\tr1 = 0\n');
+    expect(assemble(text).maps).toEqual(object.maps);
+  });
+
+  test('lists as llvm-objdump does', () => {
+    const filename = 'entry.o';
+    const text = disassemble(object, { objdump: true, relocs: true, filename });
+    const bytes = (hex: string): string => hex.replace(/..(?!$)/g, '$& ');
+    expect(text).toBe(
+      [
+        '',
+        'entry.o:\tfile format elf64-bpf',
+        '',
+        'Disassembly of section raw_tp/sys_enter:',
+        '',
+        '0000000000000000 <entry>:',
+        `       0:\t${bytes('b701000000000000')}\tr1 = 0x0`,
+        `       1:\t${bytes('631afcff00000000')}\t*(u32 *)(r10 - 0x4) = r1`,
+        `       2:\t${bytes('18010000000000000000000000000000')}\tr1 = 0x0 ll`,
+        '\t\t0000000000000010:  R_BPF_64_64\tcounts',
+        `       4:\t${bytes('bfa2000000000000')}\tr2 = r10`,
+        `       5:\t${bytes('07020000fcffffff')}\tr2 += -0x4`,
+        `       6:\t${bytes('8500000001000000')}\tcall 0x1`,
+        `       7:\t${bytes('1500010000000000')}\tif r0 == 0x0 goto +0x1 <out>`,
+        `       8:\t${bytes('7900000000000000')}\tr0 = *(u64 *)(r0 + 0x0)`,
+        '',
+        '0000000000000048 <out>:',
+        `       9:\t${bytes('9500000000000000')}\texit`,
+        '',
+      ].join('\n'),
+    );
+    expect(disassemble(object, { objdump: true, alu32: true })).toContain(
+      '*(u32 *)(r10 - 0x4) = w1',
+    );
+  });
+});
+
+describe('BpfObject', () => {
+  const object = assemble(
+    `${program}
+.data
+.globl total
+.type total,@object
+.size total, 8
+total:  .quad 0
+.section "xdp","ax",@progbits
+.globl second
+second: r1 = total + 8 ll
+        call elsewhere
+        exit
+.weak elsewhere
+`,
+    { filename: 'program.s' },
+  );
+
+  test('tells globals, externs, relocations, sections and symbols', () => {
+    expect(object.globals).toEqual([
+      {
+        name: 'total',
+        section: '.data',
+        type: null,
+        offset: 0,
+        size: 8,
+        readOnly: false,
+        static: false,
+      },
+    ]);
+    expect(object.externs).toEqual([
+      { name: 'elsewhere', kind: 'unknown', type: null, weak: true },
+    ]);
+    expect(object.relocations).toMatchObject([
+      { section: 'raw_tp/sys_enter', offset: 16, symbol: 'counts', addend: 0 },
+      {
+        section: 'xdp',
+        typeName: 'R_BPF_64_64',
+        symbol: 'total',
+        addend: 8,
+      },
+      { typeName: 'R_BPF_64_32', symbol: 'elsewhere', addend: 0 },
+    ]);
+    expect(object.sections).toContainEqual({
+      name: '.data',
+      type: 'progbits',
+      flags: 'WA',
+      size: 8,
+      align: 1,
+      relocs: 0,
+    });
+    expect(object.symbols.map(({ name }) => name)).toContain('out');
+    expect(object.info).toMatchObject({
+      version: null,
+      legacyMaps: [],
+      structOps: [],
+      core: { total: 0, kinds: {} },
+    });
+    expect(object.info.btf?.lines).toBeGreaterThan(10);
+  });
+
+  test('describes itself to people', () => {
+    expect(object.describe('x.o')).toMatch(
+      /^x\.o: BPF object, little-endian, licence 'GPL', BTF of \d+ types\n\nPrograms\n {2}entry {3}raw_tp\/sys_enter {2}raw_tracepoint {2}10 instructions\n/,
+    );
+  });
+
+  test('is stripped of labels and BTF', () => {
+    const names = ({ symbols }: BpfObject): string[] =>
+      symbols.map(({ name }) => name);
+    const read = BpfObject.fromElf(object.toElf());
+    expect(names(object.strip())).toEqual(names(read));
+    const bare = object.strip({ labels: true });
+    expect(names(bare)).toEqual(names(read).filter((name) => name !== 'out'));
+    expect(bare.maps).toEqual(object.maps);
+    expect(bare.relocations).toEqual(object.relocations);
+    const without = object.strip({ btf: true });
+    expect(without.sections.map(({ name }) => name)).not.toContain('.BTF');
+    expect(without.info.btf).toBeNull();
+    expect(without.section('xdp')).toEqual(object.section('xdp'));
+  });
+});
+
 describe('diagnostics', () => {
   test.each([
     ['unknown mnemonic', 'frobnicate r1\nexit\n', 1, /frobnicate|written/],

@@ -92,11 +92,32 @@ describe('verbs', () => {
     });
   });
 
+  test('info as text, strip in place and elsewhere', () => {
+    bpf('as', put('all.s', huge), '-o', at('all.o'));
+    const { stdout } = bpf('info', at('all.o'), '--text');
+    expect(stdout).toMatch(
+      /\n\nMaps\n {2}m {2}hash {2}u32 \(4\) -> u32 \(4\) {2}1/,
+    );
+    expect(bpf('strip', at('all.o'), '--no-btf', '-o', at('bare.o'))).toEqual({
+      status: 0,
+      stdout: '',
+      stderr: '',
+    });
+    expect(bpf('info', at('all.o'), '--json').stdout).toMatch(/"btf":\{/);
+    const bare = bpf('info', at('bare.o')).stdout;
+    expect(JSON.parse(bare)).toMatchObject({ btf: null });
+    expect(bpf('strip', at('bare.o')).status).toBe(0);
+    expect(bpf('info', at('bare.o')).stdout).toBe(bare);
+    expect(bpf('dis', at('all.o'), '--objdump').stdout).toBe(
+      `\n${at('all.o')}:\tfile format elf64-bpf\n`,
+    );
+  });
+
   test('help and version', () => {
     expect(bpf('--version').stdout).toMatch(/^2\.\d+\.\d+/);
     const help = bpf('--help');
     expect(help.status).toBe(0);
-    for (const verb of ['as', 'dis', 'sim', 'info']) {
+    for (const verb of ['as', 'dis', 'sim', 'info', 'strip']) {
       expect(help.stdout).toContain(`  ${verb} `);
       expect(bpf(verb, '--help').stdout).toMatch(/^usage: bpf /);
     }
@@ -222,7 +243,9 @@ describeUnless(absent(nativeCli), 'beside bpfc', () => {
     same();
     same('--help');
     same('--version');
-    for (const verb of ['as', 'dis', 'sim', 'info']) same(verb, '--help');
+    for (const verb of ['as', 'dis', 'sim', 'info', 'strip']) {
+      same(verb, '--help');
+    }
     same('frob');
     same('as');
     same('as', 'a', 'b');
@@ -248,8 +271,16 @@ describeUnless(absent(nativeCli), 'beside bpfc', () => {
     same('info', map);
     same('info', map, '--endian', 'big');
     bpfc('as', map, '-o', at('map.o'));
+    same('info', map, '--text');
     for (const option of ['--bytes', '--numeric', '--hex', '--raw']) {
       same('dis', at('map.o'), option);
+    }
+    for (const option of ['--source', '--objdump', '--relocs', '--alu32']) {
+      same('dis', at('map.o'), '--objdump', option);
+      same('dis', at('map.o'), option);
+    }
+    for (const option of ['--labels', '--no-btf', '--json']) {
+      same('strip', at('map.o'), '-o', '-', option);
     }
     same('dis', at('map.o'), '--dialect', 'ubpf');
     same('info', at('good.s'), '--raw');

@@ -70,6 +70,11 @@ export function writeAll(fd: number, data: Uint8Array | string): void {
   }
 }
 
+/** Whether people read standard output. */
+export function isTerminal(): boolean {
+  return isatty(1);
+}
+
 /** Whether stderr is a terminal that wants colours. */
 export function wantsColour(): boolean {
   const { NO_COLOR, TERM } = process.env;

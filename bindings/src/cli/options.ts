@@ -8,13 +8,14 @@ import type { Endian } from '../object';
 import { DEFAULT_BUDGET } from '../vm';
 import { EXIT_USAGE, Failure } from './files';
 
-export type VerbName = 'as' | 'dis' | 'sim' | 'info' | 'core' | 'btf';
+export type VerbName = 'as' | 'dis' | 'sim' | 'info' | 'strip' | 'core' | 'btf';
 
 export const verbHelp: Record<VerbName, string> = {
   as: 'assemble FILE into an object (FILE.o, or -o OUT)',
   dis: 'disassemble an object; the text assembles again',
   sim: 'run a program in the VM; the last word printed is r0',
-  info: 'describe an object as JSON',
+  info: 'describe an object as JSON, or as text on a terminal',
+  strip: 'take debug information out of an object, in place or to -o OUT',
   core: 'list CO-RE relocations against BTF; -o writes the relocated object',
   btf: 'show the types of BTF, or of an ELF file that has some',
 };
@@ -35,6 +36,9 @@ export interface Options {
   objdump: boolean;
   relocs: boolean;
   alu32: boolean;
+  labels: boolean;
+  noBtf: boolean;
+  text: boolean;
   prog: string;
   mem?: string;
   ctx?: string;
@@ -65,7 +69,7 @@ const table: readonly Option[] = [
   {
     name: '-o',
     argument: 'OUT',
-    verbs: ['as', 'dis', 'info', 'btf', 'core'],
+    verbs: ['as', 'dis', 'info', 'strip', 'btf', 'core'],
     help: 'write to OUT (- is standard output)',
     store: (to, word) => set(to, 'out', word),
   },
@@ -188,9 +192,33 @@ const table: readonly Option[] = [
     store: (to, word) => set(to, 'root', word),
   },
   {
+    name: '--labels',
+    verbs: ['strip'],
+    help: 'also local labels that nothing refers to',
+    store: (to) => set(to, 'labels', true),
+  },
+  {
+    name: '--no-btf',
+    verbs: ['strip'],
+    help: 'also .BTF and .BTF.ext, without which libbpf loads no maps',
+    store: (to) => set(to, 'noBtf', true),
+  },
+  {
+    name: '--text',
+    verbs: ['info'],
+    help: 'text for people, wherever it goes',
+    store: (to) => set(to, 'text', true),
+  },
+  {
     name: '--json',
-    verbs: ['as', 'dis', 'sim', 'info', 'btf'],
+    verbs: ['as', 'dis', 'sim', 'strip', 'btf'],
     help: 'diagnostics as JSON on standard output',
+    store: (to) => set(to, 'json', true),
+  },
+  {
+    name: '--json',
+    verbs: ['info'],
+    help: 'JSON, also on a terminal',
     store: (to) => set(to, 'json', true),
   },
   {
@@ -275,6 +303,9 @@ export function parse(
     objdump: false,
     relocs: false,
     alu32: false,
+    labels: false,
+    noBtf: false,
+    text: false,
     prog: '',
     budget: BigInt(DEFAULT_BUDGET),
     format: 'c',

@@ -1,5 +1,5 @@
 /**
- * verbs.ts - as, dis, sim, info, btf, core; what asm-core/cli/verbs.c does, through wasm.
+ * verbs.ts - as, dis, sim, info, strip, btf, core; what asm-core/cli does, through wasm.
  */
 import { assemble, disassemble } from '../asm';
 import { Btf } from '../btf';
@@ -11,6 +11,7 @@ import {
   EXIT_INPUT,
   Failure,
   EXIT_USAGE,
+  isTerminal,
   readFile,
   readMemory,
   wantsColour,
@@ -25,6 +26,7 @@ export const verbs: Record<VerbName, (options: Options) => number> = {
   dis,
   sim,
   info,
+  strip,
   btf,
   core,
 };
@@ -93,12 +95,32 @@ function dis(options: Options): number {
 }
 
 function info(options: Options): number {
-  const { out = '-' } = options;
+  const { out = '-', text, json } = options;
   const bytes = readFile(options.file);
-  return reported(options, () => {
+  // Diagnostics as text always: --json is about the description.
+  const said = { ...options, json: false };
+  return reported(said, () => {
     const object = loadObject(options, bytes);
+    print(object, said);
+    const forPeople = text || (!json && out === '-' && isTerminal());
+    writeFile(
+      out,
+      forPeople
+        ? object.describe(nameOf(options))
+        : `${object.infoText}${out === '-' ? '\n' : ''}`,
+    );
+    return 0;
+  });
+}
+
+function strip(options: Options): number {
+  const { file, out = file, labels, noBtf } = options;
+  const filename = nameOf(options);
+  const bytes = readFile(file);
+  return reported(options, () => {
+    const object = BpfObject.fromElf(bytes, { filename });
     print(object, options);
-    writeFile(out, `${object.infoText}${out === '-' ? '\n' : ''}`);
+    writeFile(out, object.strip({ labels, btf: noBtf }).toElf());
     return 0;
   });
 }
