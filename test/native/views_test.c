@@ -436,14 +436,12 @@ static void info_of_all(void **state) {
     for (uint32_t i = 0; i < COUNT(parts); i++)
         if (!strstr((const char *)json.at, parts[i]))
             fail_msg("%s\nis not in %s", parts[i], (const char *)json.at);
-    static const char *const lines[] = {
-        "all.o: BPF object, little-endian, licence 'GPL', for kernel "
-        "6.12.1, BTF of ",
-        "lsm/lsm_mac, sleepable, not loaded by itself",
-        "3 entries, of array maps, [0] = one, [2] = two\n",
-        "offset 0, .close = prog\n",
-        "old form",
-        "const volatile char[2] (2)   offset 0\n"};
+    static const char *const lines[] = {"licence 'GPL', for kernel 6.12.1, BTF of ",
+                                        "lsm/lsm_mac, sleepable, not loaded by itself",
+                                        "3 entries, of array maps, [0] = one, [2] = two\n",
+                                        "offset 0, .close = prog\n",
+                                        "old form",
+                                        "const volatile char[2] (2)   offset 0\n"};
     for (uint32_t i = 0; i < COUNT(lines); i++)
         if (!strstr((const char *)text.at, lines[i]))
             fail_msg("%s\nis not in\n%s", lines[i], (const char *)text.at);
