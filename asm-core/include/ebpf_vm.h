@@ -342,6 +342,9 @@ EBPF_API int ebpf_vm_map_next(ebpf_vm *vm, uint32_t map, const void *key, void *
 EBPF_API int ebpf_vm_map_record(ebpf_vm *vm, uint32_t map, uint32_t *cpu, ebpf_bytes *record);
 /* A sample for the program that drains a user ring buffer: 0, -EBPF_ENOSPC, -EBPF_E2BIG. */
 EBPF_API int ebpf_vm_map_send(ebpf_vm *vm, uint32_t map, const void *data, uint32_t size);
+/* The memory of an arena, all pages, allocated or not; pointers in it count from map_extra, or from
+ * the address of the map's region. */
+EBPF_API int ebpf_vm_arena(ebpf_vm *vm, uint32_t map, ebpf_bytes *out);
 /* A new map as map of maps `map` holds them: its number, which can then be put into it. */
 EBPF_API int ebpf_vm_map_new_inner(ebpf_vm *vm, uint32_t map);
 

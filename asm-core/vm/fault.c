@@ -39,8 +39,10 @@ static eb_str region_noun(ebpf_vm *vm, const eb_region_info *info) {
         return eb_str_fmt(arena, "the stack frame (%u bytes, r10 is its end)", info->size);
     case EBPF_REGION_MAP:
         if (vm->maps[info->index].kind->reach)
-            return eb_str_fmt(arena, "a record of ring buffer '%.*s'", (int)info->name.len,
-                              info->name.at);
+            return eb_str_fmt(arena, "a %s '%.*s'",
+                              vm->maps[info->index].type == EB_MAP_ARENA ? "page of arena"
+                                                                         : "record of ring buffer",
+                              (int)info->name.len, info->name.at);
         return eb_str_fmt(arena, "a value of map '%.*s' (%u bytes)", (int)info->name.len,
                           info->name.at, vm->maps[info->index].value_size);
     case EBPF_REGION_DATA:

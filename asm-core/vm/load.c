@@ -45,7 +45,8 @@ static bool has_code(const eb_section *section) {
 
 /* Sections that libbpf reads itself and programs do not see. */
 static bool is_data(const eb_section *section) {
-    static const char *const others[] = {".maps", "maps", "license", "version", ".BTF"};
+    static const char *const others[] = {".maps",   "maps", "license",
+                                         "version", ".BTF", ".addr_space.1"};
     if (!(section->flags & EB_SHF_ALLOC) || (section->flags & EB_SHF_EXECINSTR) ||
         section->size == 0)
         return false;
@@ -184,6 +185,7 @@ static bool writes_dst(eb_op op) {
     case EB_FORM_MOVSX32:
     case EB_FORM_END:
     case EB_FORM_BSWAP:
+    case EB_FORM_CAST_SPACE:
     case EB_FORM_LDX64:
     case EB_FORM_LDX32:
     case EB_FORM_LDXSX:
@@ -224,12 +226,14 @@ static const char *const pseudo_texts[] = {
 /* Why a valid operation cannot run here, or NULL. */
 static const char *unsupported(eb_op op, const ebpf_insn *insn) {
     switch (eb_insn_rows[op].form) {
-    case EB_FORM_CAST_SPACE:
-        return "address spaces belong to arenas, which this VM has not";
     case EB_FORM_CALL:
         return insn->imm == EB_CORE_POISON ? "the target's BTF lacks what this accesses by CO-RE: "
                                              "ask whether it exists first"
                                            : NULL;
+    case EB_FORM_CAST_SPACE:
+        return insn->imm == EB_CAST_TO_USER || insn->imm == EB_CAST_FROM_USER
+                   ? NULL
+                   : "addresses can be cast between space 0 and space 1, that of the arena";
     case EB_FORM_CALL_KFUNC:
         return "it calls a kernel function, which this VM has not";
     case EB_FORM_LDDW_PSEUDO:
@@ -387,6 +391,10 @@ static bool symbol_address(loader *l, uint32_t index, int64_t addend, uint64_t *
     if (symbol->section == EB_SHN_UNDEF && symbol->bind == EB_STB_WEAK)
         return true; /* a weak symbol that nobody defines is 0 */
     if (symbol->section < obj->sections.len && symbol->section != EB_SHN_UNDEF) {
+        if (l->vm->arena && eb_str_is(obj->sections.at[symbol->section].name, ".addr_space.1")) {
+            *address = l->vm->maps[l->vm->arena - 1].extra + offset;
+            return true;
+        }
         if (l->section_region[symbol->section]) {
             *address = eb_vm_address(l->section_region[symbol->section], 0) + offset;
             return true;
@@ -631,6 +639,18 @@ static void fill_maps(loader *l) {
     }
 }
 
+/* The variables of address space 1 are in the arena. */
+static void fill_arena(loader *l) {
+    uint32_t index = eb_object_find_section(l->obj, EB_STR(".addr_space.1"));
+    if (!index || !l->vm->arena || l->failed)
+        return;
+    const eb_section *section = &l->obj->sections.at[index];
+    eb_vmap *arena = &l->vm->maps[l->vm->arena - 1];
+    if (!eb_arena_fill(l->vm, arena, section->bytes.at, section->bytes.len))
+        complain(l, index, 0, "arena '%.*s' has too few pages for it", (int)arena->name.len,
+                 arena->name.at);
+}
+
 static void make_helpers(ebpf_vm *vm) {
     vm->helpers = eb_alloc(&vm->ctx->arena, sizeof eb_helpers);
     memcpy(vm->helpers, eb_helpers, sizeof eb_helpers);
@@ -654,6 +674,7 @@ int eb_vm_load(ebpf_vm *vm) {
     resolve(&l);
     make_regions(&l);
     make_maps(&l);
+    fill_arena(&l);
     make_helpers(vm);
     find_programs(vm);
     eb_vm_make_externs(vm);

@@ -383,9 +383,12 @@ leave:
         goto fault;
     JUMP(ops + to);
 
+    OP(CAST_SPACE, ONLY) : DST = eb_arena_cast(vm, SRC, pc->imm == EB_CAST_TO_USER);
+    NEXT();
+
     /* The loader has made these into operations that fault. */
-    OP(CAST_SPACE, ONLY)
-        : OP(CALL_KFUNC, ONLY) : OP(LDDW_PSEUDO, ONLY)
+    OP(CALL_KFUNC, ONLY)
+        : OP(LDDW_PSEUDO, ONLY)
 #if THREADED
         : bad
 #else

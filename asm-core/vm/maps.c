@@ -157,6 +157,7 @@ static const eb_vmap_kind *const kinds[] = {
     [EB_MAP_BLOOM_FILTER] = &eb_kind_bloom,
     [EB_MAP_USER_RINGBUF] = &eb_kind_user_ring,
     [EB_MAP_CGRP_STORAGE] = &eb_kind_hash,
+    [EB_MAP_ARENA] = &eb_kind_arena,
 };
 
 static bool is_per_cpu(uint32_t type) {

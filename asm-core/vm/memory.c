@@ -44,8 +44,11 @@ static uint8_t *reach_map(ebpf_vm *vm, uint32_t region, uint64_t address, uint32
     uint32_t offset = (uint32_t)address, first, limit;
     uint8_t *host = map->kind->reach ? map->kind->reach(map, offset, size, &first, &limit)
                                      : reach_value(vm, map, offset, size, &first, &limit);
+    if (!host && limit == EBPF_FAULT_NONE && size <= sizeof vm->hole)
+        return memset(vm->hole, 0, sizeof vm->hole);
     if (!host)
-        return refuse(vm, (enum ebpf_fault)limit, region, address, size, write);
+        return refuse(vm, limit ? (enum ebpf_fault)limit : EBPF_FAULT_FREED, region, address, size,
+                      write);
     if (map->flags & (write ? EB_MAP_RDONLY_PROG : EB_MAP_WRONLY_PROG))
         return refuse(vm, EBPF_FAULT_READ_ONLY, region, address, size, write);
     vm->window.first = eb_vm_address(region, first);

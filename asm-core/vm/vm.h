@@ -154,8 +154,10 @@ struct ebpf_vm {
 
     eb_vmap *maps;
     uint32_t map_count, cpus;
-    uint32_t runs;   /* how many have started */
-    uint32_t adding; /* the map of maps that gets a new map to hold */
+    uint32_t runs;    /* how many have started */
+    uint8_t hole[64]; /* what is read and written where an arena has no page */
+    uint32_t arena;   /* 1 + the map that is the object's arena, or 0 */
+    uint32_t adding;  /* the map of maps that gets a new map to hold */
     struct {
         uint64_t first; /* address of the map value that was used last */
         uint32_t read, write;

@@ -59,7 +59,8 @@ typedef struct eb_vmap_kind {
     int (*push)(ebpf_vm *vm, eb_vmap *map, const uint8_t *value, uint64_t flags);
     int (*pop)(eb_vmap *map, uint8_t *value, bool take);
     /* The span that holds `size` bytes at `offset` of the map's region: its memory, where it begins
-     * in the region and how long it is; or NULL and the enum ebpf_fault in *limit. */
+     * in the region and how long it is; or NULL and the enum ebpf_fault in *limit, where none means
+     * that it reads as zeroes and writes are lost. */
     uint8_t *(*reach)(const eb_vmap *map, uint32_t offset, uint32_t size, uint32_t *first,
                       uint32_t *limit);
 } eb_vmap_kind;
@@ -104,7 +105,7 @@ struct eb_vmap {
 #define EB_ALL_CPUS UINT32_MAX
 
 extern const eb_vmap_kind eb_kind_hash, eb_kind_array, eb_kind_slots, eb_kind_trie, eb_kind_queue,
-    eb_kind_bloom, eb_kind_ring, eb_kind_user_ring;
+    eb_kind_bloom, eb_kind_ring, eb_kind_user_ring, eb_kind_arena;
 
 /* ---- maps.c: making, and the pool ---- */
 
@@ -156,5 +157,15 @@ void eb_ring_release(ebpf_vm *vm, eb_vmap *map);
 int eb_perf_write(eb_vmap *map, uint32_t cpu, const uint8_t *data, uint32_t size,
                   const uint8_t *more, uint32_t more_size);
 bool eb_perf_read(eb_vmap *map, uint32_t *cpu, ebpf_bytes *out);
+
+/* ---- maps_arena.c ---- */
+
+/* How addr_space_cast says from 0 to 1, and from 1 to 0. */
+enum { EB_CAST_TO_USER = 1 << 16, EB_CAST_FROM_USER = 1 };
+
+/* The arena's first bytes; false when it is smaller. */
+bool eb_arena_fill(ebpf_vm *vm, eb_vmap *map, const uint8_t *data, size_t size);
+/* An address of the object's arena in its other form. */
+uint64_t eb_arena_cast(const ebpf_vm *vm, uint64_t address, bool to_user);
 
 #endif

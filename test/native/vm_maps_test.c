@@ -508,6 +508,54 @@ static void test_stack_traces(void **state) {
     unload(&m);
 }
 
+/* A list in an arena, whose nodes are found by the host in the form that is stored. */
+static void arena_case(const char *extra, uint64_t start) {
+    char text[2048];
+    snprintf(text, sizeof text,
+             ".map m, type=arena, max_entries=10, map_flags=1024%s\n"
+             ".section .addr_space.1,\"aw\",@progbits\n.globl head\nhead: .quad 0\n"
+             ".section syscall,\"ax\",@progbits\n.globl f\n.type f,@function\nf:\nr6 = 3\n"
+             "again:\nr1 = m ll\nr2 = 0\nr3 = 2\nr4 = -1\nr5 = 0\ncall bpf_arena_alloc_pages\n"
+             "if r0 == 0 goto full\nr1 = addr_space_cast(r0, 0, 1)\n"
+             "r2 = head ll\nr2 = addr_space_cast(r2, 0, 1)\nr3 = *(u64 *)(r2 + 0)\n"
+             "*(u64 *)(r1 + 4092) = r3\n" /* across two pages of one allocation */
+             "r1 = addr_space_cast(r1, 1, 0)\n*(u64 *)(r2 + 0) = r1\n"
+             "r6 += -1\nif r6 != 0 goto again\nr0 = 0\nexit\n"
+             "full:\nr1 = m ll\nr2 = head ll\nr3 = 1\ncall bpf_arena_free_pages\n"
+             "r1 = head ll\nr1 = addr_space_cast(r1, 0, 1)\nr0 = *(u64 *)(r1 + 0)\nexit\n",
+             extra);
+    machine m = load(text);
+    assert_int_equal(result(&m, NULL, 0), 0);
+    ebpf_bytes memory;
+    ebpf_vm_map info;
+    assert_int_equal(ebpf_vm_arena(m.vm, 0, &memory), EBPF_OK);
+    assert_int_equal(memory.size, 10 * 4096);
+    ebpf_vm_map_info(m.vm, 0, &info);
+    assert_int_equal(info.count, 7);
+    const uint8_t *bytes = memory.data;
+    uint64_t at = eb_get64(bytes, false);
+    if (!start) /* the region's first address */
+        start = at & ~(uint64_t)UINT32_MAX;
+    assert_true(start != 0);
+    for (uint32_t page = 5; page >= 1; page -= 2) {
+        assert_true(at == start + page * 4096ull);
+        at = eb_get64(bytes + page * 4096 + 4092, false);
+        if (page == 1)
+            break;
+    }
+    assert_int_equal(at, 0);
+    assert_int_equal(result(&m, NULL, 0), 0); /* one fits; then page 0 is gone, and reads as 0 */
+    ebpf_vm_map_info(m.vm, 0, &info);
+    assert_int_equal(info.count, 8);
+    unload(&m);
+}
+
+static void test_arenas(void **state) {
+    (void)state;
+    arena_case("", 0);
+    arena_case(", map_extra=0x3000", 0x3000);
+}
+
 static void test_host_access_flags(void **state) {
     (void)state;
     uint32_t key = 0, value;
@@ -543,6 +591,7 @@ int main(void) {
                                        cmocka_unit_test(test_forged_timer),
                                        cmocka_unit_test(test_effects),
                                        cmocka_unit_test(test_stack_traces),
+                                       cmocka_unit_test(test_arenas),
                                        cmocka_unit_test(test_host_access_flags)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

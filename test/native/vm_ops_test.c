@@ -626,7 +626,7 @@ static void test_refused(void **state) {
         eb_op op = refused[i];
         ebpf_insn insn = blank(op);
         uint32_t count = op == EB_OP_LDDW_PSEUDO_ONLY ? 15 : 1;
-        insn.imm = form_is(op, EB_FORM_CAST_SPACE) ? 1 : 5;
+        insn.imm = 5; /* no address spaces that there are, either */
         if (form_is(op, EB_FORM_LDIND) || form_is(op, EB_FORM_LDIND_K))
             insn.src = SRC;
         if (form_is(op, EB_FORM_LDIND))
