@@ -324,6 +324,10 @@ EBPF_API uint32_t ebpf_vm_map_count(const ebpf_vm *vm);
 EBPF_API int ebpf_vm_map_find(const ebpf_vm *vm, const char *name, uint32_t size);
 EBPF_API int ebpf_vm_map_name(const ebpf_vm *vm, uint32_t map, ebpf_bytes *name);
 EBPF_API int ebpf_vm_map_info(const ebpf_vm *vm, uint32_t map, ebpf_vm_map *out);
+/* Make the map anew with so many entries, before programs use it; a map that the object gives none
+ * must have them set, as loaders do it. EBPF_E_INPUT with a diagnostic for too many, EBPF_E_ARG
+ * during a run. */
+EBPF_API int ebpf_vm_map_resize(ebpf_vm *vm, uint32_t map, uint32_t max_entries);
 /* `key` has key_size bytes, `value` host_value_size. Values of a program array are the numbers of
  * programs, those of a map of maps the numbers of maps, as u32 in the object's byte order. Maps
  * without keys take NULL: update pushes, lookup peeks (a Bloom filter is asked for `value`). */

@@ -52,6 +52,12 @@ eb_vmap *eb_vm_map_argument(ebpf_vm *vm, uint64_t handle, uint64_t types) {
         return NULL;
     }
     eb_vmap *map = &vm->maps[(uint32_t)handle];
+    if (map->kind == &eb_kind_unset) {
+        eb_vm_refuse(vm, EBPF_FAULT_HELPER, handle,
+                     "%s: map '%.*s' has max_entries 0, which loaders replace: resize it first",
+                     name, (int)map->name.len, map->name.at);
+        return NULL;
+    }
     if (types >> map->type & 1)
         return map;
     eb_vm_refuse(vm, EBPF_FAULT_HELPER, handle,

@@ -122,11 +122,18 @@ bool eb_help_get_stackid(ebpf_vm *vm, uint64_t *r) {
         r[0] = eb_vm_failure(r[3] & ~known ? EBPF_EINVAL : EBPF_EFAULT);
         return true;
     }
-    uint8_t trace[8];
-    eb_set64(trace, map->big, vm->inputs.func_ip);
-    uint32_t id = eb_jhash(trace, sizeof trace, 0) & (map->max_entries - 1);
+    uint8_t trace[EB_BUILD_ID_SIZE] = {0};
+    uint32_t size = 8;
+    if (map->flags & EB_MAP_BUILD_ID) {
+        size = EB_BUILD_ID_SIZE;
+        eb_set32(trace, map->big, EB_BUILD_ID_IP);
+        eb_set64(trace + EB_BUILD_ID_AT, map->big, vm->inputs.func_ip);
+    } else {
+        eb_set64(trace, map->big, vm->inputs.func_ip);
+    }
+    uint32_t id = eb_jhash(trace, size, 0) & (map->max_entries - 1);
     uint8_t *at = eb_vmap_value(map, id + 1);
-    bool same = map->present[id] && memcmp(at, trace, sizeof trace) == 0;
+    bool same = map->present[id] && memcmp(at, trace, size) == 0;
     r[0] = id;
     if (map->present[id] && !same && !(r[3] & REUSE)) {
         r[0] = eb_vm_failure(EBPF_EEXIST);
@@ -134,7 +141,7 @@ bool eb_help_get_stackid(ebpf_vm *vm, uint64_t *r) {
         map->count += !map->present[id];
         map->present[id] = 1;
         memset(at, 0, map->value_size);
-        memcpy(at, trace, sizeof trace);
+        memcpy(at, trace, size);
     }
     return true;
 }

@@ -144,7 +144,7 @@ static void make_maps(loader *l) {
         eb_vmap *map = &vm->maps[i];
         map->index = i;
         map->region = first + i;
-        if (eb_vmap_new(vm, map, def) < 0)
+        if (eb_vmap_new(vm, map, def, def->max_entries) < 0)
             l->failed = true;
         else if (def->symbol < obj->symbols.len)
             l->symbol_map[def->symbol] = i + 1;
@@ -630,7 +630,7 @@ static void fill_maps(loader *l) {
         uint8_t key[4], value[4];
         eb_set32(key, vm->big, (uint32_t)index);
         eb_set32(value, vm->big, held);
-        int status = map->key_size == 4 && index <= UINT32_MAX
+        int status = map->kind->update && map->key_size == 4 && index <= UINT32_MAX
                          ? map->kind->update(vm, map, key, value, EBPF_ANY, EB_ALL_CPUS)
                          : -EBPF_EINVAL;
         if (status)

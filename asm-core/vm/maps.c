@@ -160,6 +160,26 @@ static const eb_vmap_kind *const kinds[] = {
     [EB_MAP_ARENA] = &eb_kind_arena,
 };
 
+/* A map whose size is still to be set, as loaders do it. */
+static const char *make_nothing(ebpf_vm *vm, eb_vmap *map) {
+    (void)vm;
+    map->one = 1;
+    return NULL;
+}
+
+const eb_vmap_kind eb_kind_unset = {
+    .flags = UINT32_MAX, .missing = EBPF_EINVAL, .make = make_nothing};
+
+#define SELF_SIZED                                                                                 \
+    (EB_MAP_BIT(PERF_EVENT_ARRAY) | EB_MAP_BIT(CGROUP_STORAGE) |                                   \
+     EB_MAP_BIT(PERCPU_CGROUP_STORAGE) | EB_MAP_BIT(SK_STORAGE) | EB_MAP_BIT(INODE_STORAGE) |      \
+     EB_MAP_BIT(TASK_STORAGE) | EB_MAP_BIT(CGRP_STORAGE))
+
+static const eb_vmap_kind *kind_of(uint32_t type, uint32_t most) {
+    const eb_vmap_kind *kind = type < sizeof kinds / sizeof *kinds ? kinds[type] : NULL;
+    return kind && !most && !(SELF_SIZED >> type & 1) ? &eb_kind_unset : kind;
+}
+
 static bool is_per_cpu(uint32_t type) {
     return type == EB_MAP_PERCPU_HASH || type == EB_MAP_PERCPU_ARRAY ||
            type == EB_MAP_LRU_PERCPU_HASH || type == EB_MAP_PERCPU_CGROUP_STORAGE;
@@ -238,16 +258,17 @@ static int refuse(ebpf_vm *vm, const eb_map_def *def, const char *why) {
     return EBPF_E_INPUT;
 }
 
-int eb_vmap_new(ebpf_vm *vm, eb_vmap *map, const eb_map_def *def) {
+int eb_vmap_new(ebpf_vm *vm, eb_vmap *map, const eb_map_def *def, uint32_t most) {
     uint32_t type = def->type;
     *map = (eb_vmap){.name = def->name,
-                     .kind = type < sizeof kinds / sizeof *kinds ? kinds[type] : NULL,
+                     .kind = kind_of(type, most),
                      .type = type,
                      .key_size = def->key_size,
                      .value_size = def->value_size,
-                     .max_entries = def->max_entries,
+                     .max_entries = most,
                      .flags = def->flags,
                      .extra = def->extra,
+                     .def = def,
                      .inner = def->inner ? &vm->obj->maps.at[def->inner - 1] : NULL,
                      .index = map->index,
                      .region = map->region,
@@ -272,7 +293,7 @@ int eb_vmap_add(ebpf_vm *vm, const eb_map_def *def) {
     vm->maps = maps;
     vm->maps[map].index = map;
     vm->maps[map].region = region;
-    if (eb_vmap_new(vm, &vm->maps[map], def) < 0) {
+    if (eb_vmap_new(vm, &vm->maps[map], def, def->max_entries) < 0) {
         vm->region_count--;
         return EBPF_E_INPUT;
     }
@@ -421,4 +442,26 @@ int ebpf_vm_map_new_inner(ebpf_vm *vm, uint32_t map) {
         return EBPF_E_ARG;
     vm->adding = map;
     return eb_guard(vm->ctx, add_inner, vm);
+}
+
+typedef struct resizing {
+    ebpf_vm *vm;
+    uint32_t map, most;
+} resizing;
+
+static int resize(ebpf_ctx *ctx, void *args) {
+    resizing *r = args;
+    eb_vmap *map = &r->vm->maps[r->map];
+    eb_vmap was = *map;
+    (void)ctx;
+    int status = eb_vmap_new(r->vm, map, was.def, r->most);
+    if (status)
+        *map = was;
+    return status;
+}
+
+int ebpf_vm_map_resize(ebpf_vm *vm, uint32_t map, uint32_t max_entries) {
+    if (map >= vm->map_count || vm->running || !max_entries)
+        return EBPF_E_ARG;
+    return eb_guard(vm->ctx, resize, &(resizing){vm, map, max_entries});
 }

@@ -47,8 +47,8 @@ static uint8_t *reach(const eb_vmap *map, uint32_t offset, uint32_t size, uint32
 static const char *make(ebpf_vm *vm, eb_vmap *map) {
     if (map->key_size || map->value_size)
         return "it has neither keys nor values: key_size and value_size must be 0";
-    if (!map->max_entries || map->max_entries > PAGES_MOST)
-        return "max_entries, the number of pages, must be 1 to 65536 here (256 MiB)";
+    if (map->max_entries > PAGES_MOST)
+        return "max_entries, the number of pages, is at most 65536 here (256 MiB)";
     if (map->extra % PAGE)
         return "map_extra, where it starts for the host, must be a multiple of 4096";
     if (!map->extra)

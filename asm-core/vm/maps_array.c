@@ -55,8 +55,6 @@ static uint32_t after(const eb_vmap *map, uint32_t n) {
 }
 
 static const char *make(ebpf_vm *vm, eb_vmap *map) {
-    if (map->max_entries == 0)
-        return "max_entries must not be 0";
     if (map->value_size == 0)
         return "value_size must not be 0";
     if (map->key_size != 4)
@@ -186,14 +184,17 @@ static const char *make_slots(ebpf_vm *vm, eb_vmap *map) {
         map->value_size = map->value_size ? map->value_size : 4;
         map->max_entries = map->max_entries ? map->max_entries : vm->cpus;
     }
-    if (stacks && (map->value_size % 8 || map->value_size > 127 * 8))
-        return "the value of a stack trace map has 8 bytes for each of up to 127 addresses";
+    uint32_t each = map->flags & EB_MAP_BUILD_ID ? EB_BUILD_ID_SIZE : 8;
+    if (stacks && (map->value_size % each || map->value_size > 127 * each))
+        return "the value of a stack trace map has 8 bytes (with build ids 32) for each of up to "
+               "127 "
+               "addresses";
     if (!stacks && map->value_size != 4 && !(wide && map->value_size == 8))
         return wide ? "its value has 4 or 8 bytes" : "its value has 4 bytes";
     if (stacks && map->max_entries <= UINT32_C(1) << 31)
         for (uint32_t size = 1;; size *= 2)
             if (size >= map->max_entries) {
-                map->max_entries = map->max_entries ? size : 0;
+                map->max_entries = size;
                 break;
             }
     const char *wrong = make(vm, map);

@@ -275,8 +275,6 @@ static const char *make(ebpf_vm *vm, eb_vmap *map) {
         map->key_size = 8;
         map->max_entries = STORAGE_MOST;
     }
-    if (map->max_entries == 0)
-        return "max_entries must not be 0";
     if (map->type == EB_MAP_HASH_OF_MAPS && map->value_size != 4)
         return "the value of a map of maps has 4 bytes";
     if (map->value_size == 0)
@@ -285,8 +283,13 @@ static const char *make(ebpf_vm *vm, eb_vmap *map) {
         return "a key has 1 to 65536 bytes";
     if (map->lru && map->flags & EB_MAP_NO_PREALLOC)
         return "an LRU map cannot have BPF_F_NO_PREALLOC (map_flags 1)";
-    if (!eb_pool_make(vm, map, (uint64_t)map->max_entries + vm->cpus))
-        return "all values together pass 2 GiB";
+    uint64_t most = (uint64_t)map->max_entries + vm->cpus;
+    while (!eb_pool_make(vm, map, most)) {
+        if (!is_storage(map->type) || map->max_entries == 1)
+            return "all values together pass 2 GiB";
+        map->max_entries /= 2;
+        most = (uint64_t)map->max_entries + vm->cpus;
+    }
     map->spare = eb_alloc_array(&vm->ctx->arena, vm->cpus, sizeof *map->spare);
     if (!(map->flags & EB_MAP_ZERO_SEED))
         return NULL;

@@ -44,8 +44,6 @@ static int pop(eb_vmap *map, uint8_t *value, bool take) {
 }
 
 static const char *check(const eb_vmap *map) {
-    if (map->max_entries == 0)
-        return "max_entries must not be 0";
     if (map->value_size == 0)
         return "value_size must not be 0";
     if (map->key_size)

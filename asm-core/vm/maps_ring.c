@@ -148,8 +148,6 @@ static uint8_t *reach(const eb_vmap *map, uint32_t offset, uint32_t size, uint32
 static const char *make(ebpf_vm *vm, eb_vmap *map) {
     if (map->key_size || map->value_size)
         return "it has neither keys nor values: key_size and value_size must be 0";
-    if (map->max_entries == 0)
-        return "max_entries, the size in bytes, must not be 0";
     if (map->max_entries > RING_MOST)
         return "it is larger than 512 MiB";
     uint32_t size = PAGE;

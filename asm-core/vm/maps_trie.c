@@ -212,8 +212,6 @@ static int next(const eb_vmap *in, const uint8_t *key, uint8_t *to) {
 }
 
 static const char *make(ebpf_vm *vm, eb_vmap *map) {
-    if (map->max_entries == 0)
-        return "max_entries must not be 0";
     if (map->value_size == 0)
         return "value_size must not be 0";
     if (map->key_size < 5 || map->key_size > 4 + BITS_MOST / 8)

@@ -16,11 +16,15 @@ enum {
     EB_MAP_NO_PREALLOC = 1 << 0,
     EB_MAP_RDONLY = 1 << 3,
     EB_MAP_WRONLY = 1 << 4,
+    EB_MAP_BUILD_ID = 1 << 5,
     EB_MAP_ZERO_SEED = 1 << 6,
     EB_MAP_RDONLY_PROG = 1 << 7,
     EB_MAP_WRONLY_PROG = 1 << 8,
     EB_MAP_INNER_MAP = 1 << 12
 };
+
+/* struct bpf_stack_build_id: a status, 20 bytes, and the address where there is no build id. */
+enum { EB_BUILD_ID_SIZE = 32, EB_BUILD_ID_IP = 2, EB_BUILD_ID_AT = 24 };
 
 /* A set of types is 64 bits. */
 #define EB_MAP_BIT(id) (UINT64_C(1) << EB_MAP_##id)
@@ -70,6 +74,7 @@ struct eb_vmap {
     const eb_vmap_kind *kind;
     uint32_t type, key_size, value_size, max_entries, flags;
     uint64_t extra;
+    const eb_map_def *def;
     const eb_map_def *inner; /* maps of maps: what those inside look like */
     uint32_t index, region;
     uint32_t room;   /* bytes of its region */
@@ -105,12 +110,14 @@ struct eb_vmap {
 #define EB_ALL_CPUS UINT32_MAX
 
 extern const eb_vmap_kind eb_kind_hash, eb_kind_array, eb_kind_slots, eb_kind_trie, eb_kind_queue,
-    eb_kind_bloom, eb_kind_ring, eb_kind_user_ring, eb_kind_arena;
+    eb_kind_bloom, eb_kind_ring, eb_kind_user_ring, eb_kind_arena, eb_kind_unset;
 
 /* ---- maps.c: making, and the pool ---- */
 
-/* EBPF_E_INPUT with a diagnostic when the VM cannot have such a map. */
-int eb_vmap_new(ebpf_vm *vm, eb_vmap *map, const eb_map_def *def);
+/* A map of `most` entries (def->max_entries, or another number of the host's); EBPF_E_INPUT with a
+ * diagnostic when the VM cannot have it. One that must have entries and has not is eb_kind_unset
+ * until the host says how many. */
+int eb_vmap_new(ebpf_vm *vm, eb_vmap *map, const eb_map_def *def, uint32_t most);
 /* One more map, made while the VM exists; its index, or a negative status. */
 int eb_vmap_add(ebpf_vm *vm, const eb_map_def *def);
 /* Sizes of one entry and the pool for `most` of them; false when they pass 2 GiB. */

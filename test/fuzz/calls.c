@@ -132,7 +132,7 @@ static void add_map(ebpf_object *obj, input *in, uint32_t index) {
     static const uint32_t flags[] = {0, 1, 64, 65, 0, 1, 128, 256};
     uint32_t type = take(in) % 34, sizes = take(in), count = take(in);
     uint32_t key = sizes & 15, value = sizes >> 4;
-    if (type == EB_MAP_RINGBUF || type == EB_MAP_USER_RINGBUF)
+    if (type == EB_MAP_RINGBUF || type == EB_MAP_USER_RINGBUF || type == EB_MAP_ARENA)
         key = value = 0;
     eb_map_def def = {.name = EB_STR("m"),
                       .symbol = UINT32_MAX,

@@ -38,11 +38,10 @@ static const struct {
     {{EB_MAP_STACK, 0, 8, UINT32_MAX, 0}, "2 GiB"},
     {{EB_MAP_BLOOM_FILTER, 0, 8, UINT32_MAX, 0}, "more than 2^31 bits"},
     {{EB_MAP_RINGBUF, 4, 0, 4096, 0}, "neither keys nor values"},
-    {{EB_MAP_RINGBUF, 0, 0, 0, 0}, "the size in bytes"},
     {{EB_MAP_RINGBUF, 0, 0, 1u << 30, 0}, "larger than 512 MiB"},
     {{EB_MAP_PROG_ARRAY, 4, 8, 1, 0}, "its value has 4 bytes"},
     {{EB_MAP_DEVMAP, 4, 16, 1, 0}, "its value has 4 or 8 bytes"},
-    {{EB_MAP_STACK_TRACE, 4, 12, 1, 0}, "8 bytes for each"},
+    {{EB_MAP_STACK_TRACE, 4, 12, 1, 0}, "has 8 bytes (with"},
     {{EB_MAP_TASK_STORAGE, 4, 8, 5, 1}, "max_entries must be 0"},
     {{EB_MAP_HASH, 4, 8, 1, 0x180}, "neither read nor write"},
     {{EB_MAP_ARRAY, 4, 8, 1, 1}, "map_flags 0x1 does not go with type array"},
@@ -556,6 +555,32 @@ static void test_arenas(void **state) {
     arena_case(", map_extra=0x3000", 0x3000);
 }
 
+/* A map of no size is the loader's to size. */
+static void test_sizes_set_later(void **state) {
+    (void)state;
+    machine m = with_map(PUT(1, 5) LOOK(1) "if r0 == 0 goto out\nr0 = *(u64 *)(r0 + 0)\nout:\nexit",
+                         (map_shape){EB_MAP_HASH, 4, 8, 0, 0}, 0);
+    expect_stop(&m, EBPF_FAULT_HELPER, "map 'm' has max_entries 0, which loaders replace");
+    assert_int_equal(update(&m, 1, 1), -EBPF_EINVAL);
+    assert_int_equal(ebpf_vm_map_resize(m.vm, 0, UINT32_MAX), EBPF_E_INPUT);
+    assert_int_equal(ebpf_vm_map_resize(m.vm, 1, 5), EBPF_E_ARG);
+    assert_int_equal(ebpf_vm_map_resize(m.vm, 0, 0), EBPF_E_ARG);
+    assert_int_equal(ebpf_vm_map_resize(m.vm, 0, 2), EBPF_OK);
+    assert_int_equal(result(&m, NULL, 0), 5);
+    assert_int_equal(update(&m, 2, 1), 0);
+    assert_int_equal(update(&m, 3, 1), -EBPF_E2BIG);
+    unload(&m);
+    m = with_map("r1 = m ll\nr2 = 8\nr3 = 0\ncall 131\nexit",
+                 (map_shape){EB_MAP_RINGBUF, 0, 0, 0, 0}, 0);
+    uint32_t cpu;
+    ebpf_bytes record;
+    assert_int_equal(ebpf_vm_map_record(m.vm, 0, &cpu, &record), -EBPF_ENOENT);
+    expect_stop(&m, EBPF_FAULT_HELPER, "ringbuf_reserve: map 'm' has max_entries 0");
+    assert_int_equal(ebpf_vm_map_resize(m.vm, 0, 4096), EBPF_OK);
+    assert_true(result(&m, NULL, 0) != 0);
+    unload(&m);
+}
+
 static void test_host_access_flags(void **state) {
     (void)state;
     uint32_t key = 0, value;
@@ -592,6 +617,7 @@ int main(void) {
                                        cmocka_unit_test(test_effects),
                                        cmocka_unit_test(test_stack_traces),
                                        cmocka_unit_test(test_arenas),
+                                       cmocka_unit_test(test_sizes_set_later),
                                        cmocka_unit_test(test_host_access_flags)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

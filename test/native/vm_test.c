@@ -856,7 +856,6 @@ static const struct {
     {{99, 4, 4, 4, 0}, "maps of type 99"},
     {{HASH, 0, 4, 4, 0}, "a key has 1 to 65536 bytes"},
     {{HASH, 4, 0, 4, 0}, "value_size must not be 0"},
-    {{HASH, 4, 4, 0, 0}, "max_entries must not be 0"},
     {{ARRAY, 8, 4, 4, 0}, "the key of an array has 4 bytes"},
     {{ARRAY, 4, 1 << 20, 1 << 20, 0}, "2 GiB"},
     {{HASH, 4, UINT32_MAX, 1, 0}, "2 GiB"},
