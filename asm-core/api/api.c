@@ -71,8 +71,8 @@ typedef struct text_args {
 
 static int run_assemble(ebpf_ctx *ctx, void *args) {
     text_args *a = args;
-    return eb_assemble(ctx, a->name, a->text, (enum ebpf_dialect)a->dialect,
-                       a->endian == EBPF_BIG, a->out);
+    return eb_assemble(ctx, a->name, a->text, (enum ebpf_dialect)a->dialect, a->endian == EBPF_BIG,
+                       a->out);
 }
 
 int ebpf_assemble(ebpf_ctx *ctx, const char *name, size_t name_size, const void *text, size_t size,
