@@ -219,6 +219,9 @@ static void statement(eb_asm *as) {
     take_labels(as);
     if (eb_asm_at_end(as))
         return;
+    char first = eb_asm_peek(as)->text.at[0];
+    if (first >= 'A' && first <= 'Z' && eb_asm_peek(as)->kind == EB_TOKEN_WORD)
+        eb_asm_lower(as);
     if (as->directive)
         eb_asm_directive(as);
     else if (as->macro)

@@ -225,6 +225,7 @@ void eb_asm_fill(eb_asm *as, uint64_t size, int fill);
 /* ---- parts ---- */
 
 void eb_asm_insn(eb_asm *as);      /* match.c: the statement is an instruction */
+void eb_asm_lower(eb_asm *as);     /* and starts with a capital letter */
 void eb_asm_use_macro(eb_asm *as); /* macro.c: the statement is the use of a macro */
 void eb_asm_write_btf(eb_asm *as); /* types.c, at the end: .BTF and .BTF.ext */
 void eb_asm_resolve(eb_asm *as);   /* resolve.c: fixups to bytes and relocations */

@@ -154,10 +154,9 @@ void eb_run_endif(eb_asm *as, int unused) {
         as->conditions.len--;
 }
 
-/* .error "text", and .err without one. */
-void eb_run_error(eb_asm *as, int unused) {
+/* .error "text" and .warning "text", and .err without one. */
+void eb_run_error(eb_asm *as, int code) {
     const eb_token *first = &as->tokens.at[0], *token = eb_asm_peek(as);
-    (void)unused;
     eb_str text = token->kind == EB_TOKEN_STRING ? token->text : EB_STR("the text says so");
-    eb_diag_add(as->ctx, EB_DIAG_USER_ERROR, first->lo, first->hi, (int)text.len, text.at);
+    eb_diag_add(as->ctx, (eb_diag_code)code, first->lo, first->hi, (int)text.len, text.at);
 }

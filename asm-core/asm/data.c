@@ -14,7 +14,6 @@ static int hex_digit(char c) {
 
 /* The byte behind the backslash at text[*i]; *i moves to its last character. -1: unknown. */
 static int escape(eb_str text, size_t *i) {
-    static const char names[] = "b\bf\fn\nr\rt\t\\\\\"\"'\'";
     char c = text.at[++*i];
     if (c >= '0' && c <= '7') {
         int value = c - '0';
@@ -29,10 +28,7 @@ static int escape(eb_str text, size_t *i) {
             value = (value * 16 + hex_digit(text.at[++*i])) & 0xff;
         return value;
     }
-    for (const char *n = names; *n; n += 2)
-        if (c == n[0])
-            return (uint8_t)n[1];
-    return -1;
+    return eb_escape(c);
 }
 
 bool eb_asm_unescape(eb_asm *as, const eb_token *token, eb_buf *out) {

@@ -12,11 +12,18 @@ static void run_ignored(eb_asm *as, int unused) {
     (void)unused;
 }
 
+/* What follows is no assembly. */
+static void run_end(eb_asm *as, int unused) {
+    (void)unused;
+    as->scanner.at = as->scanner.text.len;
+}
+
 static const eb_directive_row directives[] = {
     {".section", eb_run_section, 0, false},
     {".text", eb_run_known_section, 0, false},
     {".data", eb_run_known_section, 1, false},
     {".bss", eb_run_known_section, 2, false},
+    {".rodata", eb_run_known_section, 3, false},
     {".pushsection", eb_run_push_section, 0, false},
     {".popsection", eb_run_pop_section, 0, false},
     {".previous", eb_run_previous, 0, false},
@@ -46,6 +53,9 @@ static const eb_directive_row directives[] = {
     {".2byte", eb_run_data, 2, false},
     {".half", eb_run_data, 2, false},
     {".value", eb_run_data, 2, false},
+    {".dc.b", eb_run_data, 1, false},
+    {".dc.w", eb_run_data, 2, false},
+    {".dc.l", eb_run_data, 4, false},
     {".long", eb_run_data, 4, false},
     {".int", eb_run_data, 4, false},
     {".word", eb_run_data, 4, false},
@@ -83,8 +93,9 @@ static const eb_directive_row directives[] = {
     {".elseif", eb_run_elseif, 0, false},
     {".else", eb_run_else, 0, false},
     {".endif", eb_run_endif, 0, false},
-    {".error", eb_run_error, 0, false},
-    {".err", eb_run_error, 0, false},
+    {".error", eb_run_error, EB_DIAG_USER_ERROR, false},
+    {".err", eb_run_error, EB_DIAG_USER_ERROR, false},
+    {".warning", eb_run_error, EB_DIAG_USER_WARNING, false},
     {".macro", eb_run_macro, 0, true},
     {".endm", eb_run_stray_end, 1, true},
     {".endmacro", eb_run_stray_end, 1, true},
@@ -105,6 +116,8 @@ static const eb_directive_row directives[] = {
     {".ident", run_ignored, 0, true},
     {".addrsig", run_ignored, 0, true},
     {".addrsig_sym", run_ignored, 0, true},
+    {".end", run_end, 0, true},
+    {".extern", run_ignored, 0, true},
     {".symver", run_ignored, 0, true},
     {".print", run_ignored, 0, true},
     {".att_syntax", run_ignored, 0, true},

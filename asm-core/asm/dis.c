@@ -302,7 +302,8 @@ static bool reloc_names(dis *d, const eb_reloc *reloc, const ebpf_insn *insn, eb
                         eb_style *style) {
     if (!says_itself(d, reloc->symbol))
         return false;
-    if (reloc->type == EB_R_BPF_64_64 && op == EB_OP_LDDW_ONLY) {
+    bool narrow = (uint64_t)insn->imm >> 32 == 0; /* the addends that text makes */
+    if (reloc->type == EB_R_BPF_64_64 && op == EB_OP_LDDW_ONLY && narrow) {
         style->imm = symbol_text(d, reloc->symbol, reloc->addend ? reloc->addend : insn->imm);
         return true;
     }

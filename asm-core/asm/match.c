@@ -303,6 +303,21 @@ static void emit(build *b) {
                                                             .expr = *b->symbolic};
 }
 
+/* As in LLVM the first word of an instruction, be it a register, may be in capitals. */
+void eb_asm_lower(eb_asm *as) {
+    eb_token *token = &as->tokens.at[as->at], lower;
+    char *text = eb_alloc(&as->ctx->arena, token->text.len);
+    for (size_t i = 0; i < token->text.len; i++) {
+        char c = token->text.at[i];
+        text[i] = c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+    }
+    eb_scanner scanner = {.ctx = as->ctx, .text = {text, token->text.len}, .first = token->lo};
+    eb_scan_into(&scanner, &lower);
+    bool reg = lower.kind == EB_TOKEN_REG64 || lower.kind == EB_TOKEN_REG32;
+    if (reg || eb_trie_literal(as->trie, 0, &lower))
+        *token = lower;
+}
+
 void eb_asm_insn(eb_asm *as) {
     walk w; /* its operands are filled as they are met */
     w.as = as;

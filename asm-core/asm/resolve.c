@@ -245,8 +245,7 @@ static void resolve_imm64(eb_asm *as, const eb_fixup *fixup, uint32_t number, ui
         return;
     }
     uint32_t symbol = target_symbol(as, number, &addend);
-    eb_set32(at + 4, as->obj->big, (uint32_t)(uint64_t)addend);
-    eb_set32(at + 12, as->obj->big, (uint32_t)((uint64_t)addend >> 32));
+    eb_set32(at + 4, as->obj->big, (uint32_t)(uint64_t)addend); /* LLVM's has 32 bits, too */
     relocate(as, fixup, EB_R_BPF_64_64, symbol);
 }
 

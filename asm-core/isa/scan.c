@@ -118,6 +118,8 @@ static void scan_number(eb_scanner *s, eb_token *token) {
         base = 10;
         prefix = 0;
     }
+    while (t.len > 1 && ((t.at[t.len - 1] | 32) == 'u' || (t.at[t.len - 1] | 32) == 'l'))
+        t.len--; /* C's suffixes: all numbers have 64 bits */
     for (size_t i = prefix; i < t.len; i++) {
         unsigned digit = digit_value(t.at[i]);
         if (digit >= base) {
@@ -158,15 +160,27 @@ static void scan_string(eb_scanner *s, eb_token *token) {
     token->kind = EB_TOKEN_BAD;
 }
 
+/* What stands behind a backslash, as C has it; -1 for other letters. */
+int eb_escape(char c) {
+    static const char names[] = "b\bf\fn\nr\rt\t\\\\\"\"''";
+    for (const char *n = names; *n; n += 2)
+        if (c == n[0])
+            return (uint8_t)n[1];
+    return -1;
+}
+
 /* 'c' is the number of a character; as in GNU as the closing quote may be left out, but here not.
  */
 static bool scan_char(eb_scanner *s, eb_token *token) {
-    if (peek(s, 1) == 0 || peek(s, 1) == '\\' || peek(s, 1) == '\n' || peek(s, 2) != '\'')
+    bool escaped = peek(s, 1) == '\\';
+    size_t length = escaped ? 4 : 3;
+    int value = escaped ? eb_escape(peek(s, 2)) : (uint8_t)peek(s, 1);
+    if (value <= 0 || (!escaped && value == '\n') || peek(s, length - 1) != '\'')
         return false;
     token->kind = EB_TOKEN_NUMBER;
-    token->value = (uint8_t)peek(s, 1);
-    token->text = (eb_str){s->text.at + s->at, 3};
-    s->at += 3;
+    token->value = (uint64_t)value;
+    token->text = (eb_str){s->text.at + s->at, length};
+    s->at += length;
     return true;
 }
 

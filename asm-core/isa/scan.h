@@ -78,6 +78,8 @@ static inline eb_token eb_scan(eb_scanner *scanner) {
 
 /* The text of a mark, by its code. */
 eb_str eb_mark_text(uint8_t punct);
+/* The byte that a backslash and this character stand for, or -1: not for octal and hex numbers. */
+int eb_escape(char c);
 /* Go to the end of the line. */
 void eb_scan_skip_line(eb_scanner *scanner);
 /* Go to the end of the statement, a newline or ';' outside of strings and comments, without
