@@ -3,7 +3,7 @@
  * Types refer to one another by id, forwards too, and what somebody builds may do so in circles.
  * Every walk is therefore bounded: by EB_BTF_DEEPEST links, and deeper than that nothing that was
  * read goes either. */
-#include "btf.h"
+#include "btf_index.h"
 
 enum { POINTER_SIZE = 8 };
 
@@ -29,7 +29,7 @@ eb_btf_kind eb_btf_kind_of(const eb_btf *btf, uint32_t id) {
     return (eb_btf_kind)kind_at(btf, eb_btf_head(btf, id));
 }
 
-static const char *string_at(const eb_btf *btf, uint32_t offset) {
+const char *eb_btf_text(const eb_btf *btf, uint32_t offset) {
     while (offset < btf->string_base)
         btf = btf->base;
     return btf->strings + (offset - btf->string_base);
@@ -39,13 +39,13 @@ bool eb_btf_string(const eb_btf *btf, uint32_t offset, eb_str *out) {
     *out = (eb_str){0};
     if (offset >= btf->string_base + btf->strings_size)
         return false;
-    *out = eb_str_from(string_at(btf, offset));
+    *out = eb_str_from(eb_btf_text(btf, offset));
     return true;
 }
 
 static eb_str name_at(const eb_btf *btf, const uint8_t *at) {
     uint32_t offset = eb_get32(at, btf->big);
-    return offset ? eb_str_from(string_at(btf, offset)) : (eb_str){"", 0};
+    return offset ? eb_str_from(eb_btf_text(btf, offset)) : (eb_str){"", 0};
 }
 
 eb_str eb_btf_name(const eb_btf *btf, uint32_t id) {

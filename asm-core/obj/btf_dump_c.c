@@ -9,6 +9,10 @@
  * them is packed, and holes that alignment does not explain are filled with unnamed bit-fields.
  * Namesakes get the suffixes ___2, ___3; enumerators and typedefs share one name space.
  *
+ * Where libbpf's text compiles to another layout, this is other text: enums of two bytes, unions
+ * that are packed or larger than their members, and va_list, which a kernel's compiler knows by
+ * another size than BPF's: what stands on __builtin_va_list stands on what that is in BTF.
+ *
  * What was read may be built to take for ever: both steps count how deep they are and how long they
  * work, and give up by a diagnostic.
  * Source: libbpf's src/btf_dump.c (1.5), for the text that people's programs are written against.
@@ -179,19 +183,25 @@ static uint32_t align_of(dumper *d, uint32_t id) {
     return align;
 }
 
+/* The largest that a member asks for. */
+static uint32_t align_of_members(dumper *d, const eb_btf_type *type) {
+    uint32_t most = 1;
+    for (uint32_t i = 0; i < type->count; i++) {
+        uint32_t align = align_of(d, eb_btf_member_at(d->btf, type, i).type);
+        most = align > most ? align : most;
+    }
+    return most;
+}
+
 /* C would lay it out otherwise. */
 static bool is_packed(dumper *d, const eb_btf_type *type) {
-    uint32_t most = 1;
-    if (type->kind != EB_BTF_STRUCT)
-        return false;
     for (uint32_t i = 0; i < type->count; i++) {
         eb_btf_member m = eb_btf_member_at(d->btf, type, i);
         uint32_t align = align_of(d, m.type);
         if (align && !m.bits && m.offset % (8 * align))
             return true;
-        most = align > most ? align : most;
     }
-    return type->size_or_type % most != 0;
+    return type->size_or_type % align_of_members(d, type) != 0;
 }
 
 /* ---- ordering ---- */
@@ -224,9 +234,14 @@ static int order_proto(dumper *d, const eb_btf_type *type, bool by_pointer) {
     return strong;
 }
 
+/* The compiler's own name, which nobody may define: it counts as what it stands for. */
+static bool is_builtin(const eb_btf_type *type) {
+    return type->kind == EB_BTF_TYPEDEF && eb_str_is(type->name, "__builtin_va_list");
+}
+
 static int order_typedef(dumper *d, uint32_t id, const eb_btf_type *type, bool by_pointer) {
     int strong = order(d, type->size_or_type, by_pointer);
-    if (strong < 0 || (by_pointer && !strong))
+    if (strong < 0 || (by_pointer && !strong) || is_builtin(type))
         return strong;
     enqueue(d, id);
     d->states[id].order = DONE;
@@ -471,9 +486,10 @@ static void put_decl(dumper *d, uint32_t id, eb_str name, uint32_t level) {
                            EB_BTF_IS(EB_BTF_FUNC_PROTO);
     uint32_t start = d->chain.len;
     eb_btf_type type = eb_btf_at(d->btf, id);
-    for (; links >> type.kind & 1 && d->chain.len - start < DEEPEST;
+    for (; (links >> type.kind & 1 || is_builtin(&type)) && d->chain.len - start < DEEPEST;
          id = type.size_or_type, type = eb_btf_at(d->btf, id))
-        *EB_PUSH(&d->ctx->arena, &d->chain) = id;
+        if (!is_builtin(&type))
+            *EB_PUSH(&d->ctx->arena, &d->chain) = id;
     *EB_PUSH(&d->ctx->arena, &d->chain) = id;
     if (enter(d, id))
         put_chain(d, start, name, level);
@@ -529,9 +545,23 @@ static void put_padding(dumper *d, uint64_t at, uint64_t next, uint32_t align, b
     put_pad(d, pads[last].name, next - at, level);
 }
 
+/* A union that is larger than its members gets one more without a name, a bit-field or many. */
+static void put_union_size(dumper *d, uint64_t bits, uint32_t level) {
+    bool many = bits > 64;
+    if (many) {
+        new_line(d, level);
+        PUT(d, "struct {");
+    }
+    put_padding(d, 0, bits, 1, false, level + many);
+    if (many) {
+        new_line(d, level);
+        PUT(d, "};");
+    }
+}
+
 static void put_members(dumper *d, uint32_t id, const eb_btf_type *type, bool packed,
                         uint32_t level) {
-    uint64_t at = 0;
+    uint64_t at = 0, most = 0, size = (uint64_t)type->size_or_type * 8;
     bool in_bitfield = false;
     for (uint32_t i = 0; i < type->count && !d->failed; i++) {
         eb_btf_member m = eb_btf_member_at(d->btf, type, i);
@@ -546,9 +576,12 @@ static void put_members(dumper *d, uint32_t id, const eb_btf_type *type, bool pa
         }
         at = m.offset + (m.bits ? m.bits : (uint64_t)eb_btf_size(d->btf, m.type) * 8);
         PUT(d, ";");
+        most = at > most ? at : most;
     }
     if (type->kind == EB_BTF_STRUCT)
-        put_padding(d, at, (uint64_t)type->size_or_type * 8, align_of(d, id), false, level);
+        put_padding(d, at, size, align_of(d, id), false, level);
+    else if (round_up(most, 8 * (packed ? 1 : align_of_members(d, type))) < size)
+        put_union_size(d, size, level);
 }
 
 static void put_record(dumper *d, uint32_t id, const eb_btf_type *type, uint32_t level) {
@@ -623,10 +656,8 @@ static void emit_alias(dumper *d, const eb_btf_type *type) {
             eb_buf_fmt(d->out, "typedef %s %s;\n\n", aliases[i].meaning, aliases[i].name);
 }
 
-/* The compiler's own is not defined again, and gcc's other name for it stands on void in BTF. */
+/* Of old gcc's other name for its own BTF says void. */
 static void emit_typedef(dumper *d, uint32_t id, const eb_btf_type *type) {
-    if (eb_str_is(type->name, "__builtin_va_list"))
-        return;
     PUT(d, "typedef ");
     if (!type->size_or_type && eb_str_is(type->name, "__gnuc_va_list")) {
         PUT(d, "__builtin_va_list __gnuc_va_list");
@@ -713,6 +744,10 @@ static void emit_kind(dumper *d, uint32_t id, const eb_btf_type *type, uint32_t 
         s->emit = DONE;
         break;
     case EB_BTF_TYPEDEF:
+        if (is_builtin(type)) {
+            emit(d, type->size_or_type, within);
+            break;
+        }
         s->emit = NOW;
         emit(d, type->size_or_type, id);
         if (!s->declared)

@@ -14,11 +14,20 @@
 
 /* ---- names ---- */
 
+/* The last x___y in it, as libbpf looks for it; three underscores cover one place of every third.
+ */
 eb_str eb_btf_essential(eb_str name) {
-    for (size_t i = name.len; i-- > 4;) { /* the last x___y in it, as libbpf looks for it */
-        const char *at = name.at + i - 4;
-        if (at[2] == '_' && at[1] == '_' && at[3] == '_' && at[0] != '_' && at[4] != '_')
-            return (eb_str){name.at, i - 3};
+    for (size_t i = name.len; i > 3; i = i > 3 ? i - 3 : 0) {
+        size_t first = i - 3, end = i - 2; /* the place that is looked at, and behind it */
+        if (name.at[first] != '_')
+            continue;
+        while (first && name.at[first - 1] == '_')
+            first--;
+        while (end < name.len && name.at[end] == '_')
+            end++;
+        if (end - first == 3 && first && end < name.len)
+            return (eb_str){name.at, first};
+        i = first + 2 < i ? first + 2 : i; /* on before this run */
     }
     return name;
 }
@@ -70,6 +79,28 @@ static void make_room(const eb_btf *btf, uint32_t count) {
     index->next.len = 0;
 }
 
+enum { BATCH = 32 };
+
+/* Enter `count` types from number `n` (from 0) on. Names and buckets lie all over memory, so each
+ * is asked for a while before it is looked at. */
+static void enter_batch(const eb_btf *btf, uint32_t n, uint32_t count) {
+    eb_btf_index *index = btf->index;
+    const char *names[BATCH];
+    uint32_t hashes[BATCH];
+    for (uint32_t i = 0; i < count; i++) {
+        const uint8_t *head = btf->types + btf->offsets.at[n + i];
+        names[i] = eb_btf_text(btf, eb_get32(head, btf->big));
+        __builtin_prefetch(names[i]);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        hashes[i] = hash_of(eb_btf_essential(eb_str_from(names[i])));
+        __builtin_prefetch(&index->tails[hashes[i] & index->mask]);
+    }
+    for (uint32_t i = 0; i < count; i++)
+        if (*names[i])
+            enter(index, n + i + 1, hashes[i]);
+}
+
 /* Enter what has come since the last time. */
 static eb_btf_index *update(const eb_btf *btf) {
     eb_btf_index *index = btf->index;
@@ -77,9 +108,9 @@ static eb_btf_index *update(const eb_btf *btf) {
     if (count > index->next.cap)
         make_room(btf, count);
     while (index->next.len < count) {
-        eb_str name = eb_btf_name(btf, btf->first + index->next.len++);
-        if (name.len)
-            enter(index, index->next.len, hash_of(eb_btf_essential(name)));
+        uint32_t left = count - index->next.len, batch = left < BATCH ? left : BATCH;
+        enter_batch(btf, index->next.len, batch);
+        index->next.len += batch;
     }
     return index;
 }

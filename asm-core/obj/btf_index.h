@@ -21,6 +21,8 @@ struct eb_btf_index {
     size_t entered;      /* bytes of the own strings that are in there */
 };
 
+/* The string at an offset that was checked. */
+const char *eb_btf_text(const eb_btf *btf, uint32_t offset);
 /* The offset of `text` among the strings, those of the base included, or 0. */
 uint32_t eb_btf_find_string(const eb_btf *btf, eb_str text);
 

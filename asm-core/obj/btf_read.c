@@ -12,12 +12,17 @@
 /* A name longer than this is damage; it also bounds the time spent in looking for its end. */
 enum { MAGIC = 0xeb9f, HEADER = 24, NAME_MOST = 16384 };
 
+/* The largest string offset and type id that somebody mentions. */
+typedef struct mentions {
+    uint32_t name, type;
+} mentions;
+
 typedef struct reader {
     ebpf_ctx *ctx;
     eb_str input;
     eb_btf *btf;
-    uint32_t names_end;            /* offsets below are strings */
-    uint32_t most_name, most_type; /* the largest mentioned */
+    uint32_t names_end; /* offsets below are strings */
+    mentions most;
 } reader;
 
 static int damaged(reader *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -125,38 +130,37 @@ static const char *own_fault(uint32_t kind, uint32_t size, uint32_t low, uint32_
     }
 }
 
-static void mention_name(reader *r, uint32_t name) {
-    r->most_name = name > r->most_name ? name : r->most_name;
+static uint32_t larger(uint32_t a, uint32_t b) {
+    return a > b ? a : b;
 }
 
-static void mention_type(reader *r, uint32_t id) {
-    r->most_type = id > r->most_type ? id : r->most_type;
-}
-
-/* Bits from the start of a record to its member; where they lie outside, so does it. */
-static bool is_outside(uint32_t offset, bool kind_flag, uint32_t size) {
-    return (kind_flag ? offset & 0xffffff : offset) > (uint64_t)size * 8;
-}
-
-/* The members of a type; its number when one lies outside of a record, otherwise `count`. */
-static uint32_t scan_members(reader *r, const uint8_t *at, uint32_t info, uint32_t size) {
-    uint32_t kind = info >> 24 & 31, count = info & 0xffff, each = eb_btf_layouts[kind].each;
-    bool big = r->btf->big, outside = false;
-    for (uint32_t i = 0; i < count; i++, at += each) {
-        uint32_t first = eb_get32(at, big), second = eb_get32(at + 4, big);
-        if (kind == EB_BTF_DATASEC) {
-            mention_type(r, first);
-            continue;
-        }
-        mention_name(r, first);
-        if (kind == EB_BTF_ENUM || kind == EB_BTF_ENUM64)
-            continue;
-        mention_type(r, second);
-        outside = kind != EB_BTF_FUNC_PROTO && is_outside(eb_get32(at + 8, big), info >> 31, size);
-        if (outside)
-            return i;
+/* Members, parameters, enumerators: a name at the start of each and, but for enumerators, a type
+ * behind it. */
+static mentions scan_named(const uint8_t *at, const uint8_t *end, uint32_t each, bool typed,
+                           bool big) {
+    mentions all = {0};
+    for (; at < end; at += each) {
+        all.name = larger(all.name, eb_get32(at, big));
+        all.type = larger(all.type, eb_get32(at + 4, big));
     }
-    return count;
+    return (mentions){all.name, typed ? all.type : 0};
+}
+
+static mentions scan_variables(const uint8_t *at, const uint8_t *end, bool big) {
+    mentions all = {0};
+    for (; at < end; at += 12)
+        all.type = larger(all.type, eb_get32(at, big));
+    return all;
+}
+
+/* The number of the first member that starts behind the end of its record, or `count`. */
+static uint32_t first_outside(const uint8_t *at, uint32_t count, bool kind_flag, uint32_t size,
+                              bool big) {
+    uint32_t mask = kind_flag ? 0xffffff : UINT32_MAX, i = 0;
+    uint64_t most = (uint64_t)size * 8;
+    while (i < count && (eb_get32(at + 12 * (size_t)i + 8, big) & mask) <= most)
+        i++;
+    return i;
 }
 
 static bool refers(uint32_t kind) {
@@ -168,45 +172,64 @@ static bool refers(uint32_t kind) {
     return kinds >> kind & 1;
 }
 
-/* One type; returns its bytes, or 0 after a diagnostic. */
-static size_t scan_type(reader *r, const uint8_t *at, size_t left, uint32_t id) {
+/* One type; gives its bytes. */
+static int scan_type(reader *r, const uint8_t *at, size_t left, uint32_t id, size_t *bytes) {
     bool big = r->btf->big;
     if (left < EB_BTF_HEAD)
-        return damaged(r, "type %u is cut off", id), 0;
+        return damaged(r, "type %u is cut off", id);
     uint32_t info = eb_get32(at + 4, big), value = eb_get32(at + 8, big);
     uint32_t kind = info >> 24 & 31, low = info & 0xffff;
     if (kind == EB_BTF_VOID || kind >= EB_BTF_KINDS)
-        return damaged(r, "type %u has the unknown kind %u", id, kind), 0;
+        return damaged(r, "type %u has the unknown kind %u", id, kind);
     eb_btf_layout layout = eb_btf_layouts[kind];
     size_t size = EB_BTF_HEAD + layout.own + (size_t)layout.each * low;
     if (left < size)
-        return damaged(r, "type %u is cut off", id), 0;
-    mention_name(r, eb_get32(at, big));
-    if (refers(kind))
-        mention_type(r, value);
-    if (kind == EB_BTF_ARRAY) {
-        mention_type(r, eb_get32(at + EB_BTF_HEAD, big));
-        mention_type(r, eb_get32(at + EB_BTF_HEAD + 4, big));
+        return damaged(r, "type %u is cut off", id);
+    const uint8_t *body = at + EB_BTF_HEAD, *end = at + size;
+    mentions inside = {0};
+    const char *fault = NULL;
+    uint32_t sound = low;
+    switch (kind) {
+    case EB_BTF_STRUCT:
+    case EB_BTF_UNION:
+        sound = first_outside(body, low, info >> 31, value, big);
+        inside = scan_named(body, end, 12, true, big);
+        break;
+    case EB_BTF_FUNC_PROTO:
+        inside = scan_named(body, end, 8, true, big);
+        break;
+    case EB_BTF_DATASEC:
+        inside = scan_variables(body, end, big);
+        break;
+    case EB_BTF_ARRAY:
+        inside.type = larger(eb_get32(body, big), eb_get32(body + 4, big));
+        break;
+    case EB_BTF_ENUM:
+    case EB_BTF_ENUM64:
+        inside = scan_named(body, end, layout.each, false, big);
+        fault = own_fault(kind, value, low, 0);
+        break;
+    default:
+        fault = own_fault(kind, value, low, layout.own ? eb_get32(body, big) : 0);
     }
-    const char *fault =
-        own_fault(kind, value, low, layout.own ? eb_get32(at + EB_BTF_HEAD, big) : 0);
     if (fault)
-        return damaged(r, "type %u: %s", id, fault), 0;
-    uint32_t sound = layout.each ? scan_members(r, at + EB_BTF_HEAD, info, value) : low;
+        return damaged(r, "type %u: %s", id, fault);
     if (sound < low)
-        return damaged(r, "member %u of type %u lies outside of its %u bytes", sound, id, value), 0;
-    return size;
+        return damaged(r, "member %u of type %u lies outside of its %u bytes", sound, id, value);
+    r->most.name = larger(r->most.name, larger(inside.name, eb_get32(at, big)));
+    r->most.type = larger(r->most.type, larger(inside.type, refers(kind) ? value : 0));
+    *bytes = size;
+    return EBPF_OK;
 }
 
 /* Fills offsets. */
 static int scan(reader *r) {
     eb_btf *btf = r->btf;
     uint32_t count = 0;
-    for (size_t at = 0, size; at < btf->types_size; at += size, count++) {
+    for (size_t at = 0, size = 0; at < btf->types_size; at += size, count++) {
         if (count == UINT32_MAX - btf->first)
             return damaged(r, "it and its base have too many types");
-        size = scan_type(r, btf->types + at, btf->types_size - at, btf->first + count);
-        if (!size)
+        if (scan_type(r, btf->types + at, btf->types_size - at, btf->first + count, &size))
             return EBPF_E_INPUT;
     }
     btf->offsets.at = eb_alloc_array(&r->ctx->arena, count, sizeof *btf->offsets.at);
@@ -266,7 +289,7 @@ static int check_mentions(reader *r, uint32_t id) {
 }
 
 static int check_all_mentions(reader *r) {
-    bool names = r->most_name < r->names_end, types = is_type(r, r->most_type);
+    bool names = r->most.name < r->names_end, types = is_type(r, r->most.type);
     bool is_long = false;
     for (const eb_btf *btf = r->btf; btf; btf = btf->base)
         is_long |= btf->has_long_string;

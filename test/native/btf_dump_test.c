@@ -385,6 +385,35 @@ static void kernel_lines(void **state) {
     unit_close(ctx);
 }
 
+/* bpftool's lines of split BTF, of which this machine's kernel may have none. */
+static void split_lines(void **state) {
+    (void)state;
+    char said[4096];
+    if (!unit_has_tool("bpftool"))
+        UNIT_SKIP("bpftool is not installed");
+    ebpf_ctx *ctx = unit_open();
+    eb_btf *base = eb_btf_new(&ctx->arena, EB_HOST_BIG);
+    eb_btf_add_int(base, EB_STR("int"), 4, EB_BTF_SIGNED);
+    eb_btf_add_record(base, EB_BTF_STRUCT, EB_STR("shared"), 4);
+    eb_btf_add_member(base, EB_STR("value"), 1, 0);
+    eb_btf *split = eb_btf_new_split(&ctx->arena, base);
+    eb_btf_add_record(split, EB_BTF_STRUCT, EB_STR("own"), 8);
+    eb_btf_add_member(split, EB_STR("value"), 2, 0);
+    eb_btf_add_bitfield(split, EB_STR("mine"), 1, 32, 7);
+    eb_btf_add_ref(split, EB_BTF_PTR, (eb_str){0}, 3);
+    eb_buf bytes = {.arena = &ctx->arena}, raw = bytes;
+    eb_btf_write(base, &bytes);
+    unit_write("base.btf", bytes.at, bytes.len);
+    bytes.len = 0;
+    eb_btf_write(split, &bytes);
+    unit_write("split.btf", bytes.at, bytes.len);
+    if (unit_run("bpftool -B base.btf btf dump file split.btf > split.raw", said, sizeof said))
+        fail_msg("%s", said);
+    eb_btf_dump_raw(split, NULL, 0, &raw);
+    expect_lines((eb_str){(const char *)raw.at, raw.len}, "split.raw", "raw lines of split BTF");
+    unit_close(ctx);
+}
+
 /* ---- all of them ---- */
 
 enum { CASES_MOST = 256, PATH_MOST = 512 };
@@ -413,9 +442,10 @@ static void find_cases(void) {
 }
 
 int main(void) {
-    const struct CMUnitTest others[] = {cmocka_unit_test(attribute_tags), cmocka_unit_test(endless),
-                                        cmocka_unit_test(json_values), cmocka_unit_test(elf_files),
-                                        cmocka_unit_test(kernel_lines)};
+    const struct CMUnitTest others[] = {
+        cmocka_unit_test(attribute_tags), cmocka_unit_test(endless),
+        cmocka_unit_test(json_values),    cmocka_unit_test(elf_files),
+        cmocka_unit_test(kernel_lines),   cmocka_unit_test(split_lines)};
     find_cases();
     if (!count)
         return fprintf(stderr, "no cases in %s/btf\n", CASES), 1;
