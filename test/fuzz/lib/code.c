@@ -38,7 +38,8 @@ static void fill_field(chance *dice, char field, ebpf_insn *insn) {
         insn->off = any_offset(dice, field);
         break;
     case 'q':
-        insn->imm = roll(dice, 4) ? any_immediate(dice) : (int64_t)odd_number(dice, 1, 1, 40) << 20;
+        insn->imm =
+            roll(dice, 4) ? any_immediate(dice) : (int64_t)(odd_number(dice, 1, 1, 40) << 20);
         break;
     case 'l':
     case 'c':
