@@ -192,6 +192,7 @@ export interface EngineFunctions {
   ebpf_vm_coverage(vm: number, out: number): number;
   ebpf_vm_trace(vm: number, out: number): number;
   ebpf_vm_where(vm: number, section: number, slot: number, out: number): number;
+  ebpf_vm_show(vm: number, what: number, out: number): number;
   ebpf_vm_helper_name(vm: number, id: number): number;
   ebpf_vm_map_take(vm: number, map: number, key: number, value: number): number;
   ebpf_vm_map_record(vm: number, map: number, cpu: number, out: number): number;

@@ -16,11 +16,13 @@ enum { BTFS_MOST = 512 }; /* files after --btf */
 typedef struct options {
     const char *file, *out, *prog, *mem, *ctx;
     const char *base, *root;
+    const char *packet, *type, *stop, *kconfig;
     int dialect, endian, format;
     uint64_t budget;
     const char *btf[BTFS_MOST];
     int btfs;
     bool json, raw, bytes, numeric, hex, source, objdump, relocs, alu32, labels, no_btf, text;
+    bool trace, coverage;
 } options;
 
 typedef struct blob {

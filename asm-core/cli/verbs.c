@@ -1,4 +1,4 @@
-/* verbs.c - as, dis, info, strip, sim: each one request in one context. */
+/* verbs.c - as, dis, info, strip: each one request in one context. */
 #include "cli.h"
 
 #include <stdlib.h>
@@ -184,83 +184,4 @@ static int work_strip(ebpf_ctx *ctx, const options *opt, const blob *file) {
 
 int verb_strip(const options *opt) {
     return with_file(opt, work_strip);
-}
-
-/* ---- sim ---- */
-
-static void print_printk(const ebpf_vm *vm) {
-    ebpf_bytes text;
-    if (ebpf_vm_printk(vm, &text) == EBPF_OK && text.size)
-        fwrite(text.data, 1, text.size, stdout);
-}
-
-static int finish(ebpf_ctx *ctx, const options *opt, ebpf_vm *vm, int stop) {
-    const ebpf_vm_state *state = ebpf_vm_state_of(vm);
-    print_printk(vm);
-    if (stop == EBPF_STOP_EXIT) {
-        printf("0x%llx\n", (unsigned long long)state->reg[0]);
-        return 0;
-    }
-    if (stop == EBPF_STOP_BUDGET)
-        fprintf(stderr, "bpfc: %s: stopped after %llu instructions; --budget sets another limit\n",
-                opt->file, (unsigned long long)state->executed);
-    else if (stop == EBPF_STOP_HELPER)
-        fprintf(stderr, "bpfc: %s: helper %u (%s) is not available in the VM\n", opt->file,
-                state->helper, ebpf_helper_name(state->helper));
-    else
-        return report(ctx, opt, stop == EBPF_STOP_FAULT ? EBPF_E_INPUT : stop);
-    return EXIT_INPUT;
-}
-
-static void no_program(const options *opt, const ebpf_vm *vm) {
-    ebpf_bytes name;
-    fprintf(stderr, "bpfc: %s: there is no program %s", opt->file, opt->prog ? opt->prog : "in it");
-    for (uint32_t i = 0; ebpf_vm_program_name(vm, i, &name) == EBPF_OK; i++)
-        fprintf(stderr, "%s%.*s", i ? ", " : "; it has ", (int)name.size, (const char *)name.data);
-    fputc('\n', stderr);
-}
-
-static int simulate(ebpf_ctx *ctx, const options *opt, const ebpf_object *obj, const blob *mem) {
-    ebpf_vm *vm;
-    const char *prog = opt->prog ? opt->prog : "";
-    int status = ebpf_vm_new(ctx, obj, 0, &vm);
-    if (status != EBPF_OK)
-        return report(ctx, opt, status);
-    int program = ebpf_vm_program_find(vm, prog, (uint32_t)strlen(prog));
-    if (program < 0) {
-        no_program(opt, vm);
-        return EXIT_INPUT;
-    }
-    if (mem->size > UINT32_MAX) {
-        fprintf(stderr, "bpfc: the memory is too large\n");
-        return EXIT_INPUT;
-    }
-    status = ebpf_vm_start(vm, (uint32_t)program, mem->data, (uint32_t)mem->size,
-                           opt->ctx ? 0 : EBPF_VM_SIZE_IN_R2);
-    if (status != EBPF_OK)
-        return report(ctx, opt, status);
-    ebpf_vm_state_of(vm)->budget = opt->budget;
-    return finish(ctx, opt, vm, ebpf_vm_run(vm));
-}
-
-static int work_sim(ebpf_ctx *ctx, const options *opt, const blob *file) {
-    ebpf_object *obj;
-    blob mem = {0};
-    const char *argument = opt->ctx ? opt->ctx : opt->mem;
-    int status = load_object(ctx, opt, file, &obj);
-    if (status != EBPF_OK)
-        return report(ctx, opt, status);
-    if (argument && !read_memory(argument, &mem))
-        return EXIT_USAGE;
-    int code = simulate(ctx, opt, obj, &mem);
-    free(mem.data);
-    return code;
-}
-
-int verb_sim(const options *opt) {
-    if (opt->mem && opt->ctx) {
-        fprintf(stderr, "bpfc: --mem and --ctx exclude each other\n");
-        return EXIT_USAGE;
-    }
-    return with_file(opt, work_sim);
 }

@@ -317,6 +317,17 @@ typedef struct ebpf_vm_trace_entry {
 /* The entries, the oldest first. */
 EBPF_API int ebpf_vm_trace(ebpf_vm *vm, ebpf_bytes *entries);
 
+/* For people: where it stands, with registers; the trace; coverage by source line; what a typed run
+ * gave (packet, redirect, and the name of its result without a newline), as far as there is
+ * something to show. */
+enum ebpf_vm_show {
+    EBPF_SHOW_STATE = 1,
+    EBPF_SHOW_TRACE = 2,
+    EBPF_SHOW_COVERAGE = 3,
+    EBPF_SHOW_RESULT = 4
+};
+EBPF_API int ebpf_vm_show(ebpf_vm *vm, uint32_t what, ebpf_bytes *text);
+
 /* ---- maps ---- */
 
 EBPF_API uint32_t ebpf_vm_map_count(const ebpf_vm *vm);

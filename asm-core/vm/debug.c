@@ -13,13 +13,6 @@ _Static_assert(sizeof(ebpf_vm_trace_entry) == 40, "hosts read it by offset");
 
 /* ---- places ---- */
 
-typedef struct eb_where {
-    uint32_t section, slot;
-    const eb_func *func; /* or NULL */
-    eb_str file, text;
-    uint32_t line, column;
-} eb_where;
-
 static const eb_func *function_at(const ebpf_object *obj, uint32_t section, uint32_t slot) {
     uint64_t at = (uint64_t)slot * EBPF_SLOT;
     for (uint32_t i = 0; i < obj->funcs.len; i++)
@@ -29,9 +22,9 @@ static const eb_func *function_at(const ebpf_object *obj, uint32_t section, uint
     return NULL;
 }
 
-static eb_where where(ebpf_vm *vm, uint32_t section, uint32_t slot) {
+eb_vm_where eb_vm_where_of(ebpf_vm *vm, uint32_t section, uint32_t slot) {
     const eb_section *in = &vm->obj->sections.at[section];
-    eb_where w = {.section = section, .slot = slot, .func = function_at(vm->obj, section, slot)};
+    eb_vm_where w = {.section = section, .slot = slot, .func = function_at(vm->obj, section, slot)};
     const eb_line *line = eb_line_of(in, (uint64_t)slot * EBPF_SLOT);
     if (line) {
         w.file = line->file;
@@ -49,7 +42,7 @@ static eb_where where(ebpf_vm *vm, uint32_t section, uint32_t slot) {
 }
 
 static void put_where(ebpf_vm *vm, eb_json *json, uint32_t section, uint32_t slot) {
-    eb_where w = where(vm, section, slot);
+    eb_vm_where w = eb_vm_where_of(vm, section, slot);
     eb_json_open(json, '{');
     eb_json_key_str(json, "section", vm->obj->sections.at[section].name);
     eb_json_key_uint(json, "insn", slot);
@@ -106,19 +99,25 @@ int ebpf_vm_where(ebpf_vm *vm, uint32_t section, uint32_t slot, ebpf_bytes *json
     return answer(&(eb_ask){vm, section, slot, json}, tell_where);
 }
 
+void eb_vm_frame_place(const ebpf_vm *vm, uint32_t depth, uint32_t *section, uint32_t *slot) {
+    uint32_t op = vm->pc;
+    if (depth < vm->depth) {
+        const eb_vm_frame *frame = &vm->frames[depth];
+        op = (frame->ret == EB_NO_OP ? frame->call.ret : frame->ret) - 1;
+    }
+    *section = *slot = 0;
+    eb_vm_place_of(vm, op, section, slot);
+}
+
 static int tell_frames(ebpf_ctx *ctx, void *args) {
     eb_ask *ask = args;
     ebpf_vm *vm = ask->vm;
     eb_json json = {.buf.arena = &ctx->arena};
-    uint32_t op = vm->pc, section = 0, slot = 0;
+    uint32_t section, slot;
     eb_json_open(&json, '[');
-    for (uint32_t depth = vm->depth;; depth--) {
-        eb_vm_place_of(vm, op, &section, &slot);
+    for (uint32_t depth = vm->depth + 1; depth-- > 0;) {
+        eb_vm_frame_place(vm, depth, &section, &slot);
         put_where(vm, &json, section, slot);
-        if (depth == 0)
-            break;
-        const eb_vm_frame *frame = &vm->frames[depth - 1];
-        op = (frame->ret == EB_NO_OP ? frame->call.ret : frame->ret) - 1;
     }
     eb_json_close(&json, ']');
     *ask->out = (ebpf_bytes){json.buf.at, json.buf.len};
@@ -166,7 +165,7 @@ static int break_line(ebpf_vm *vm, eb_str file, uint32_t line, bool on) {
     for (uint32_t op = 0; op < vm->op_count; op++) {
         uint32_t section = 0, slot = 0;
         eb_vm_place_of(vm, op, &section, &slot);
-        eb_where w = where(vm, section, slot);
+        eb_vm_where w = eb_vm_where_of(vm, section, slot);
         bool here = w.line == line && ends_with(w.file, file);
         if (here && !before && vm->slot_op[vm->op_slot[op]] == op) {
             if (set_break(vm, op, on) != EBPF_OK)
@@ -325,7 +324,7 @@ static void put_function(ebpf_vm *vm, eb_json *json, const eb_func *func) {
 static void put_instruction(ebpf_vm *vm, eb_json *json, uint32_t op) {
     uint32_t section = 0, slot = 0;
     eb_vm_place_of(vm, op, &section, &slot);
-    eb_where w = where(vm, section, slot);
+    eb_vm_where w = eb_vm_where_of(vm, section, slot);
     eb_json_open(json, '{');
     eb_json_key_str(json, "section", vm->obj->sections.at[section].name);
     eb_json_key_uint(json, "insn", slot);

@@ -161,7 +161,7 @@ void eb_vm_begin(ebpf_vm *vm, uint32_t op, void *mem, uint32_t size, uint32_t fl
     vm->state.helper = 0;
     vm->may_goto = MAY_GOTO_LOOPS;
     vm->effects = (ebpf_vm_effects){0};
-    vm->attach_type = 0;
+    vm->prog_type = vm->attach_type = 0;
     vm->pc = op;
     vm->passed = EB_NO_OP;
     vm->open = NULL;
@@ -203,6 +203,7 @@ int ebpf_vm_start_typed(ebpf_vm *vm, uint32_t program, const void *ctx, uint32_t
     if (program >= vm->programs.len || (ctx_size && !ctx) || (packet_size && !packet))
         return EBPF_E_ARG;
     eb_vm_begin(vm, vm->programs.at[program].op, NULL, 0, 0);
+    vm->prog_type = vm->programs.at[program].type;
     vm->attach_type = vm->programs.at[program].attach;
     int status =
         eb_guard(vm->ctx, take, &(eb_start){vm, program, ctx_size, packet_size, ctx, packet});

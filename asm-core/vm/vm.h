@@ -165,8 +165,8 @@ struct ebpf_vm {
     } window;
     eb_context context;
     eb_packet packet;
-    uint32_t attach_type; /* of the program that runs */
-    uint64_t wide;        /* the pointer that a 32-bit field of the context stands for; 0 without */
+    uint32_t prog_type, attach_type; /* of the program that runs */
+    uint64_t wide; /* the pointer that a 32-bit field of the context stands for; 0 without */
 
     eb_str externs_given; /* the host's lines NAME=VALUE */
     EB_VEC(eb_vm_extern) externs;
@@ -227,7 +227,17 @@ int eb_vm_run_exact(ebpf_vm *vm, uint64_t most);
 void eb_vm_make_externs(ebpf_vm *vm);
 bool eb_vm_extern_address(ebpf_vm *vm, eb_str name, uint64_t *address);
 
-/* debug.c: whether instructions are looked at; and before each, whether to stop there. */
+/* debug.c: what is known of an instruction's place; line 0 without. */
+typedef struct eb_vm_where {
+    uint32_t section, slot;
+    const eb_func *func; /* or NULL */
+    eb_str file, text;
+    uint32_t line, column;
+} eb_vm_where;
+eb_vm_where eb_vm_where_of(ebpf_vm *vm, uint32_t section, uint32_t slot);
+/* The next instruction of the innermost function (depth = vm->depth), or a caller's call. */
+void eb_vm_frame_place(const ebpf_vm *vm, uint32_t depth, uint32_t *section, uint32_t *slot);
+/* Whether instructions are looked at; and before each, whether to stop there. */
 bool eb_vm_observed(const ebpf_vm *vm);
 bool eb_vm_observe(ebpf_vm *vm, uint32_t op);
 

@@ -193,6 +193,9 @@ const FIRST_SLICE = 1n << 20n;
 const SLICE_GROWTH = 8n;
 const POINTER = 4;
 
+/** enum ebpf_vm_show */
+const shows = { state: 1, trace: 2, coverage: 3, result: 4 } as const;
+
 export class Machine extends Handle {
   readonly #context: Context;
   readonly #vm: number;
@@ -469,6 +472,19 @@ export class Machine extends Handle {
         }),
       };
     });
+  }
+
+  /**
+   * Text for people: where the run at hand stands, with registers; the trace; coverage by line; what
+   * the last run gave, without r0.
+   */
+  show(what: keyof typeof shows): string {
+    const { engine } = this.#use();
+    return engine.textOut(
+      this.#span((out) =>
+        engine.call('ebpf_vm_show', this.#vm, shows[what], out),
+      ),
+    );
   }
 
   /** A new map for a map of maps to hold: set its `id` as the value. */

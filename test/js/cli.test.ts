@@ -256,6 +256,47 @@ describeUnless(absent(nativeCli), 'beside bpfc', () => {
     same('as', folder);
   });
 
+  test('sim on packets, at breakpoints, with trace and coverage is the same', () => {
+    const file = put(
+      'x.s',
+      `.section xdp,"ax",@progbits
+.globl prog
+prog:
+r2 = *(u32 *)(r1 + 0)
+r3 = *(u32 *)(r1 + 4)
+r4 = r2
+r4 += 14
+r0 = 1
+if r4 > r3 goto out
+*(u8 *)(r2 + 0) = 7
+r0 = 2
+call next
+out: exit
+.globl next
+next:
+exit
+`,
+    );
+    const packet = ['--packet', '00'.repeat(15)];
+    const all = ['--trace', '--coverage', '--break'];
+    same('sim', file, ...packet, ...all, 'next');
+    same('sim', file, ...packet, ...all, 'x.s:9');
+    const { stdout } = bpf('sim', file, ...packet, '--break', '6');
+    expect(stdout).toMatch(/^at prog\+6, .*x\.s:10: /);
+    expect(stdout).toMatch(/\npacket 07(00){14}\nXDP_PASS 0x2\n$/);
+    same('sim', file);
+    same('sim', file, '--ctx', '00'.repeat(25), ...packet);
+    same('sim', file, '--type', 'tc', ...packet, '--trace');
+    same('sim', file, '--type', 'nope');
+    same('sim', file, '--break', 'nope');
+    same('sim', file, '--kconfig', at('nothing'));
+    same('sim', file, '--btf', at('nothing'));
+    same('sim', file, '--mem', '00', ...packet);
+    same('sim', put('k.s', 'r1 = CONFIG_HZ ll\nexit'));
+    put('config', 'CONFIG_HZ=250\n');
+    same('sim', at('k.s'), '--kconfig', at('config'));
+  });
+
   test('output is the same', () => {
     const map = put('map.s', huge);
     const noise = put('noise2.s', randomBytes(4096));

@@ -42,6 +42,12 @@ export interface Options {
   prog: string;
   mem?: string;
   ctx?: string;
+  packet?: string;
+  type?: string;
+  kconfig?: string;
+  break?: string;
+  trace?: boolean;
+  coverage?: boolean;
   budget: bigint;
   format: BtfFormat;
   base?: string;
@@ -155,6 +161,53 @@ const table: readonly Option[] = [
     verbs: ['sim'],
     help: "the program's context: r1 points to it",
     store: (to, word) => set(to, 'ctx', word),
+  },
+  {
+    name: '--packet',
+    argument: 'HEX|@FILE',
+    verbs: ['sim'],
+    help: 'the packet of xdp and socket buffer programs, from the Ethernet header on',
+    store: (to, word) => set(to, 'packet', word),
+  },
+  {
+    name: '--type',
+    argument: 'T',
+    verbs: ['sim'],
+    help: "the program's type: a name (xdp) or a section (tc); its section's when not given",
+    store: (to, word) => set(to, 'type', word),
+  },
+  {
+    name: '--btf',
+    argument: 'FILE',
+    verbs: ['sim'],
+    help: 'BTF that CO-RE relocations are answered for; again: its modules',
+    store: (to, word) => to.btf.push(word) <= BTFS_MOST,
+  },
+  {
+    name: '--kconfig',
+    argument: 'FILE',
+    verbs: ['sim'],
+    help: 'values of kconfig and ksym variables, as lines NAME=VALUE',
+    store: (to, word) => set(to, 'kconfig', word),
+  },
+  {
+    name: '--break',
+    argument: 'PLACE',
+    verbs: ['sim'],
+    help: 'show registers whenever it comes to a function, file:line or instruction',
+    store: (to, word) => set(to, 'break', word),
+  },
+  {
+    name: '--trace',
+    verbs: ['sim'],
+    help: 'show the last 1000 instructions and what they changed',
+    store: (to) => set(to, 'trace', true),
+  },
+  {
+    name: '--coverage',
+    verbs: ['sim'],
+    help: 'show how often each source line was run',
+    store: (to) => set(to, 'coverage', true),
   },
   {
     name: '--budget',

@@ -166,27 +166,48 @@ function core(options: Options): number {
   });
 }
 
+/** Entries that --trace keeps. */
+const TRACE_ENTRIES = 1000;
+
 function sim(options: Options): number {
-  const { mem, ctx, dialect, endian } = options;
-  if (mem !== undefined && ctx !== undefined) {
-    throw new Failure('--mem and --ctx exclude each other', EXIT_USAGE);
+  const { mem, ctx, packet, dialect, endian } = options;
+  if (mem !== undefined && (ctx !== undefined || packet !== undefined)) {
+    const other = ctx !== undefined ? 'ctx' : 'packet';
+    throw new Failure(`--mem and --${other} exclude each other`, EXIT_USAGE);
   }
   const bytes = readFile(options.file);
   return reported(options, () => {
     // Text is assembled in the machine itself, so that faults name its lines.
     const isText = !options.raw && !isElf(bytes);
     const filename = nameOf(options);
-    const machine = new Machine(
-      isText
-        ? { source: bytes, filename, dialect, endian }
-        : loadObject(options, bytes),
-    );
+    const object = isText
+      ? { source: bytes, filename, dialect, endian }
+      : loadObject(options, bytes);
+    const { btf, kconfig, trace, coverage } = options;
+    const machine = new Machine(object, {
+      ...(btf.length > 0 && { btf: btf.map(readFile) }),
+      ...(kconfig !== undefined && {
+        externs: new TextDecoder().decode(readFile(kconfig)),
+      }),
+      coverage: coverage === true,
+      trace: trace ? TRACE_ENTRIES : 0,
+    });
     return simulate(machine, options);
   });
 }
 
+/** What the machine refuses about the command line. */
+function refused(work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new Failure(error.message, EXIT_USAGE);
+  }
+}
+
 function simulate(machine: Machine, options: Options): number {
-  const { prog, mem, ctx, budget } = options;
+  const { prog, mem, ctx, packet, budget, type } = options;
   const program = machine.find(prog);
   if (program === undefined) {
     const names = Object.keys(machine.programs).join(', ');
@@ -195,23 +216,35 @@ function simulate(machine: Machine, options: Options): number {
       EXIT_INPUT,
     );
   }
-  const memory =
-    ctx !== undefined
-      ? { ctx: readMemory(ctx) }
-      : mem !== undefined
-        ? { mem: readMemory(mem) }
-        : {};
+  refused(() => {
+    if (type !== undefined) machine.setType(program, type);
+    if (options.break !== undefined) machine.breakpoints.add(options.break);
+  });
+  const run = machine.start(program, {
+    budget,
+    ...(mem !== undefined && { mem: readMemory(mem) }),
+    ...(ctx !== undefined && { ctx: readMemory(ctx) }),
+    ...(packet !== undefined && { packet: readMemory(packet) }),
+  });
   try {
-    const { r0 } = machine.run(program, { ...memory, budget });
-    writeAll(1, `${machine.printk()}0x${r0.toString(16)}\n`);
+    while (!run.continue().done) writeAll(1, machine.show('state'));
+    const { r0 } = run.result;
+    const result = machine.show('result');
+    writeAll(1, `${asked(machine, options)}${result}0x${r0.toString(16)}\n`);
     return 0;
   } catch (error) {
     if (!(error instanceof MachineError)) throw error;
-    writeAll(1, machine.printk());
+    writeAll(1, asked(machine, options));
     if (error.code === 'fault') print(machine.report(), options);
     else throw new Failure(`${options.file}: ${stopText(error)}`, EXIT_INPUT);
     return EXIT_INPUT;
   }
+}
+
+/** What the program printed, and what was asked for. */
+function asked(machine: Machine, { trace, coverage }: Options): string {
+  const traced = trace ? machine.show('trace') : '';
+  return machine.printk() + traced + (coverage ? machine.show('coverage') : '');
 }
 
 function stopText(error: MachineError): string {
