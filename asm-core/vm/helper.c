@@ -123,7 +123,8 @@ bool eb_help_map_update(ebpf_vm *vm, uint64_t *r) {
 }
 
 bool eb_help_map_delete(ebpf_vm *vm, uint64_t *r) {
-    eb_vmap *map = eb_vm_map_argument(vm, r[1], PLAIN);
+    uint64_t types = PLAIN | EB_MAP_BIT(SOCKMAP) | EB_MAP_BIT(SOCKHASH);
+    eb_vmap *map = eb_vm_map_argument(vm, r[1], types);
     const uint8_t *key = map ? eb_vm_reach(vm, r[2], map->key_size, false) : NULL;
     if (key)
         r[0] = eb_vm_failure(-map->kind->remove(vm, map, key));
@@ -209,24 +210,25 @@ bool eb_help_get_local_storage(ebpf_vm *vm, uint64_t *r) {
 
 /* ---- locks, and pointers in values ---- */
 
-/* One program runs at a time, so a lock that is taken will never be free. */
+/* Nobody else runs, so all there is to a lock is that one is held at a time. */
 bool eb_help_spin_lock(ebpf_vm *vm, uint64_t *r) {
-    uint8_t *lock = eb_vm_reach(vm, r[1], 4, true);
-    if (!lock)
+    if (!eb_vm_reach(vm, r[1], 4, true))
         return false;
-    if (eb_get32(lock, vm->big))
-        return eb_vm_refuse(vm, EBPF_FAULT_HELPER, r[1], "spin_lock: this lock is held already");
-    eb_set32(lock, vm->big, 1);
+    if (vm->lock)
+        return eb_vm_refuse(vm, EBPF_FAULT_HELPER, r[1],
+                            vm->lock == r[1] ? "spin_lock: this lock is held already"
+                                             : "spin_lock: another lock is held already");
+    vm->lock = r[1];
     r[0] = 0;
     return true;
 }
 
 bool eb_help_spin_unlock(ebpf_vm *vm, uint64_t *r) {
-    uint8_t *lock = eb_vm_reach(vm, r[1], 4, true);
-    if (lock)
-        eb_set32(lock, vm->big, 0);
+    if (vm->lock != r[1])
+        return eb_vm_refuse(vm, EBPF_FAULT_HELPER, r[1], "spin_unlock: this lock is not held");
+    vm->lock = 0;
     r[0] = 0;
-    return lock;
+    return true;
 }
 
 bool eb_help_kptr_xchg(ebpf_vm *vm, uint64_t *r) {

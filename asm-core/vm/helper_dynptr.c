@@ -41,8 +41,16 @@ static bool lies_within(const eb_dynptr *ptr, uint32_t offset, uint32_t size) {
     return size <= ptr->size && offset <= ptr->size - size;
 }
 
-static uint64_t address_of(const eb_dynptr *ptr, uint32_t offset) {
-    return ptr->data + ptr->offset + offset;
+static bool is_packet(const eb_dynptr *ptr) {
+    return ptr->type == EB_DYNPTR_SKB || ptr->type == EB_DYNPTR_XDP;
+}
+
+/* One of a packet follows it when it moves. */
+static uint64_t address_of(const ebpf_vm *vm, const eb_dynptr *ptr, uint32_t offset) {
+    const eb_packet *packet = &vm->packet;
+    uint64_t data =
+        is_packet(ptr) ? eb_vm_address(packet->region, packet->data - packet->meta) : ptr->data;
+    return data + ptr->offset + offset;
 }
 
 bool eb_help_dynptr_from_mem(ebpf_vm *vm, uint64_t *r) {
@@ -65,7 +73,7 @@ bool eb_help_dynptr_read(ebpf_vm *vm, uint64_t *r) {
     if (error || !size)
         return true;
     uint8_t *to = eb_vm_reach(vm, r[1], size, true);
-    const uint8_t *from = to ? eb_vm_reach(vm, address_of(&ptr, offset), size, false) : NULL;
+    const uint8_t *from = to ? eb_vm_reach(vm, address_of(vm, &ptr, offset), size, false) : NULL;
     if (from)
         memmove(to, from, size);
     return from;
@@ -79,13 +87,13 @@ bool eb_help_dynptr_write(ebpf_vm *vm, uint64_t *r) {
         return false;
     int error = !ptr.data || ptr.read_only         ? EBPF_EINVAL
                 : !lies_within(&ptr, offset, size) ? EBPF_E2BIG
-                : r[5]                             ? EBPF_EINVAL
+                : r[5] && !is_packet(&ptr)         ? EBPF_EINVAL
                                                    : 0;
     r[0] = eb_vm_failure(error);
     if (error || !size)
         return true;
     const uint8_t *from = eb_vm_reach(vm, r[3], size, false);
-    uint8_t *to = from ? eb_vm_reach(vm, address_of(&ptr, offset), size, true) : NULL;
+    uint8_t *to = from ? eb_vm_reach(vm, address_of(vm, &ptr, offset), size, true) : NULL;
     if (to)
         memmove(to, from, size);
     return to;
@@ -97,19 +105,38 @@ bool eb_help_dynptr_data(ebpf_vm *vm, uint64_t *r) {
     eb_dynptr ptr;
     if (!eb_vm_dynptr(vm, r[1], &ptr))
         return false;
-    bool there = ptr.data && !ptr.read_only && lies_within(&ptr, offset, size);
-    r[0] = there ? address_of(&ptr, offset) : 0;
+    bool there = ptr.data && !ptr.read_only && !is_packet(&ptr) && lies_within(&ptr, offset, size);
+    r[0] = there ? address_of(vm, &ptr, offset) : 0;
     return true;
 }
 
 /* ---- kernel functions ---- */
+
+/* The packet of context r1. */
+bool eb_help_dynptr_from_packet(ebpf_vm *vm, uint64_t *r) {
+    const eb_packet *packet = &vm->packet;
+    if (!packet->region || r[1] != eb_vm_address(EB_REGION_CONTEXT, 0))
+        return eb_vm_refuse(vm, EBPF_FAULT_HELPER, r[1],
+                            "%s: its first argument, r1 = 0x%llx, is not the context of a packet",
+                            eb_vm_helper_name(vm, vm->helper), (unsigned long long)r[1]);
+    bool xdp = vm->context.layout == EB_LAYOUT_XDP;
+    eb_dynptr ptr = {.data = r[1],
+                     .size = packet->end - packet->data,
+                     .type = xdp ? EB_DYNPTR_XDP : EB_DYNPTR_SKB,
+                     .read_only = !packet->writable};
+    if (r[2])
+        ptr = (eb_dynptr){0};
+    uint64_t to = r[3];
+    r[0] = eb_vm_failure(r[2] ? EBPF_EINVAL : 0);
+    return store(vm, to, &ptr);
+}
 
 bool eb_help_dynptr_slice(ebpf_vm *vm, uint64_t *r) {
     uint32_t offset = (uint32_t)r[2], size = (uint32_t)r[4];
     eb_dynptr ptr;
     if (!eb_vm_dynptr(vm, r[1], &ptr))
         return false;
-    r[0] = ptr.data && lies_within(&ptr, offset, size) ? address_of(&ptr, offset) : 0;
+    r[0] = ptr.data && lies_within(&ptr, offset, size) ? address_of(vm, &ptr, offset) : 0;
     return true;
 }
 

@@ -3,6 +3,8 @@
  * Source: kernel/bpf/bpf_iter.c, kernel/bpf/helpers.c. */
 #include "vm.h"
 
+#include <string.h>
+
 static const char *const names[] = {
 #define KFUNC(name, vm) #name,
 #include "kfunc.def"
@@ -68,5 +70,54 @@ bool eb_help_iter_num_destroy(ebpf_vm *vm, uint64_t *r) {
     uint8_t *at = eb_vm_reach(vm, r[1], ITER_SIZE, true);
     if (at)
         eb_set64(at, vm->big, 0);
+    return at;
+}
+
+/* ---- the bits that are set in r3 words at r2: where they are, how many, the bit at hand ----
+ * One word is copied; of more the iterator keeps the address. */
+
+enum { WORDS_MOST = 511, BITS_SIZE = 16 };
+
+bool eb_help_iter_bits_new(ebpf_vm *vm, uint64_t *r) {
+    uint8_t *at = eb_vm_reach(vm, r[1], BITS_SIZE, true);
+    uint32_t words = (uint32_t)r[3];
+    if (!at)
+        return false;
+    int error = !r[2] || !words ? EBPF_EINVAL : words > WORDS_MOST ? EBPF_E2BIG : 0;
+    const uint8_t *from = error ? NULL : eb_vm_reach(vm, r[2], words * 8, false);
+    if (!error && !from) {
+        vm->fault = (ebpf_vm_fault){0};
+        error = EBPF_EFAULT;
+    }
+    eb_set64(at, vm->big, error ? 0 : words == 1 ? eb_get64(from, vm->big) : r[2]);
+    eb_set32(at + 8, vm->big, error ? 0 : words * 64);
+    eb_set32(at + 12, vm->big, UINT32_MAX);
+    r[0] = eb_vm_failure(error);
+    return true;
+}
+
+bool eb_help_iter_bits_next(ebpf_vm *vm, uint64_t *r) {
+    uint8_t *at = eb_vm_reach(vm, r[1], BITS_SIZE, true);
+    if (!at)
+        return false;
+    uint64_t bits = eb_get64(at, vm->big);
+    uint32_t count = eb_get32(at + 8, vm->big), bit = eb_get32(at + 12, vm->big) + 1;
+    const uint8_t *words = at;
+    if (count > WORDS_MOST * 64)
+        count = 0; /* forged */
+    if (count > 64 && !(words = eb_vm_reach(vm, bits, count / 8, false)))
+        return false;
+    while (bit < count && !(eb_get64(words + bit / 64 * 8, vm->big) >> bit % 64 & 1))
+        bit++;
+    r[0] = bit < count ? r[1] + 12 : 0;
+    if (count)
+        eb_set32(at + 12, vm->big, bit < count ? bit : count - 1);
+    return true;
+}
+
+bool eb_help_iter_bits_destroy(ebpf_vm *vm, uint64_t *r) {
+    uint8_t *at = eb_vm_reach(vm, r[1], BITS_SIZE, true);
+    if (at)
+        memset(at, 0, BITS_SIZE);
     return at;
 }

@@ -170,7 +170,7 @@ void eb_vm_begin(ebpf_vm *vm, uint32_t op, void *mem, uint32_t size, uint32_t fl
     vm->runs = vm->runs + 1 < EB_ENTRY_USED ? vm->runs + 1 : 1;
     vm->window.read = vm->window.write = 0;
     vm->tail_calls = 0;
-    vm->firing = 0;
+    vm->firing = vm->lock = 0;
     vm->fault = (ebpf_vm_fault){0};
     vm->fault_text = (eb_str){0};
     vm->running = true;

@@ -148,6 +148,7 @@ struct ebpf_vm {
     uint8_t *scratch;
     uint32_t scratch_size; /* of each frame's piece */
     EB_VEC(eb_timer) timers;
+    uint64_t lock;     /* the bpf_spin_lock that the program holds, or 0 */
     uint64_t firing;   /* the timer whose callback this run is, or 0 */
     uint64_t left;     /* of the last loop's instructions */
     uint32_t may_goto; /* how many more times may_goto falls through */

@@ -925,6 +925,59 @@ static void test_dynptr_functions(void **state) {
         "f", false, 2);
 }
 
+static void test_bit_iterators(void **state) {
+    (void)state;
+    NEEDS_CLANG();
+    check_c(
+        C_START
+        "struct bpf_iter_bits { u64 opaque[2]; } __attribute__((aligned(8)));\n"
+        "extern int bpf_iter_bits_new(struct bpf_iter_bits *, const u64 *, u32) __ksym;\n"
+        "extern int *bpf_iter_bits_next(struct bpf_iter_bits *) __ksym;\n"
+        "extern void bpf_iter_bits_destroy(struct bpf_iter_bits *) __ksym;\n"
+        "u64 words[4] = {0x8000000000000001ull, 0, 0x10, 0xff00000000000000ull};\n"
+        "static u64 sum(const u64 *at, int words, u64 *made) {\n"
+        "  struct bpf_iter_bits it; int *n; u64 all = 0;\n"
+        "  *made = bpf_iter_bits_new(&it, at, words);\n"
+        "  while ((n = bpf_iter_bits_next(&it))) all = all * 3 + *n;\n"
+        "  bpf_iter_bits_destroy(&it); return all;\n}\n"
+        "SEC(\"tc\") int f(void *ctx) {\n"
+        "  results[0] = sum(words, 4, &results[1]); results[2] = sum(words, 1, &results[3]);\n"
+        "  results[4] = sum(words, 0, &results[5]); results[6] = sum(words + 1, 1, &results[7]);\n"
+        "  results[8] = sum(words, 512, &results[9]); results[10] = sum(0, 1, &results[11]);\n"
+        "  results[12] = sum(words + 1, 2, &results[13]);\n"
+        "  return 0;\n}\n",
+        "f", true, 2);
+}
+
+static void test_packet_dynptrs(void **state) {
+    (void)state;
+    NEEDS_CLANG();
+    static const char *const kinds[][3] = {{"tc", "skb", "struct __sk_buff"},
+                                           {"xdp", "xdp", "struct xdp_md"}};
+    for (unsigned i = 0; i < 2; i++) {
+        char text[8192];
+        snprintf(
+            text, sizeof text,
+            C_START C_DYNPTR
+            "struct __sk_buff { u32 len; }; struct xdp_md { u32 data; };\n"
+            "extern int bpf_dynptr_from_%s(%s *, u64, struct bpf_dynptr *) __ksym;\n"
+            "SEC(\"%s\") int f(void *ctx) {\n"
+            "  struct bpf_dynptr p; u64 at = 0; char room[16];\n"
+            "  results[0] = bpf_dynptr_from_%s(ctx, 0, &p); results[1] = bpf_dynptr_size(&p);\n"
+            "  results[2] = dynptr_read(&at, 8, &p, 12, 0); results[3] = at;\n"
+            "  results[4] = dynptr_read(&at, 8, &p, 57, 0); at = 0x1234;\n"
+            "  results[5] = dynptr_write(&p, 20, &at, 2, 0);\n"
+            "  u64 *s = bpf_dynptr_slice(&p, 16, room, 8); results[6] = s ? *s : 77;\n"
+            "  s = bpf_dynptr_slice(&p, 60, room, 8); results[7] = s ? *s : 78;\n"
+            "  results[8] = bpf_dynptr_is_rdonly(&p); results[9] = bpf_dynptr_adjust(&p, 14, 30);\n"
+            "  results[10] = bpf_dynptr_size(&p);\n"
+            "  results[11] = dynptr_read(&at, 2, &p, 6, 0); results[12] = at;\n"
+            "  return 2;\n}\n",
+            kinds[i][1], kinds[i][2], kinds[i][0], kinds[i][1]);
+        check_c(text, "f", true, 1);
+    }
+}
+
 /* ---- what the host reads and writes while programs run ---- */
 
 static uint64_t digest;
@@ -1225,6 +1278,8 @@ int main(void) {
                                        cmocka_unit_test(test_program_arrays_from_the_object),
                                        cmocka_unit_test(test_numeric_iterators),
                                        cmocka_unit_test(test_dynptr_functions),
+                                       cmocka_unit_test(test_bit_iterators),
+                                       cmocka_unit_test(test_packet_dynptrs),
                                        cmocka_unit_test(test_ring_records),
                                        cmocka_unit_test(test_perf_records),
                                        cmocka_unit_test(test_perf_records_of_packets),
