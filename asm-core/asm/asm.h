@@ -46,9 +46,9 @@ typedef struct eb_fixup {
     uint8_t size; /* of data, in bytes */
 } eb_fixup;
 
-/* Where a .loc line starts: it holds up to the next one of its section. */
+/* Where a .loc line starts; `file` is its number in files. It holds up to the next one. */
 typedef struct eb_asm_line {
-    uint32_t section, offset, file, line, column; /* file: 1 + its number in files */
+    uint32_t section, offset, file, line, column;
 } eb_asm_line;
 
 typedef struct eb_type_field {

@@ -458,10 +458,31 @@ static void add_functions(eb_asm *as) {
     }
 }
 
+/* What .loc said: of several at one place the last holds, and line 0 is nowhere. */
+static void add_lines(eb_asm *as) {
+    for (uint32_t i = 0; i < as->lines.len; i++) {
+        const eb_asm_line *from = &as->lines.at[i];
+        eb_section *section = &as->obj->sections.at[from->section];
+        eb_line line = {.offset = from->offset,
+                        .file = as->files.at[from->file],
+                        .line = from->line,
+                        .column = from->column};
+        bool code = section->flags & EB_SHF_EXECINSTR;
+        if (!code || !line.line || line.offset % EBPF_SLOT || line.offset >= section->size)
+            continue;
+        eb_line *last = section->lines.len ? &section->lines.at[section->lines.len - 1] : NULL;
+        if (last && last->offset == line.offset)
+            *last = line;
+        else
+            *EB_PUSH(&as->ctx->arena, &section->lines) = line;
+    }
+}
+
 void eb_asm_write_btf(eb_asm *as) {
     if (as->no_btf || eb_object_find_section(as->obj, EB_STR(".BTF")))
         return; /* the text wants none, or brought its own */
     add_functions(as);
+    add_lines(as);
     add_maps_section(as);
     if (!as->btf)
         return;
