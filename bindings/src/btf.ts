@@ -6,7 +6,7 @@
  * with the object. A type is described by a plain object that refers to other types by id, and
  * `resolve` goes through typedefs and qualifiers.
  */
-import { Context, type Engine } from '../../wasm/loader';
+import { Context, type Engine, type Span } from '../../wasm/loader';
 import { expectOk, expectSpan, newEngine } from './engine';
 import { KernelError } from './errors';
 import type { BpfObject } from './object';
@@ -311,6 +311,9 @@ const collected = new FinalizationRegistry<Context>((context) =>
 export class Btf implements Iterable<BtfType> {
   readonly #engine: Engine;
   readonly #at: number;
+  readonly #input: Span;
+  /** What diagnostics call it. */
+  readonly filename: string;
   /** What it stands on. */
   readonly base: Btf | undefined;
   /** One past the largest type id; ids count from 1, 0 is void. */
@@ -318,9 +321,17 @@ export class Btf implements Iterable<BtfType> {
   /** Its first own type: 1, or where its base ends. */
   readonly first: number;
 
-  private constructor(engine: Engine, at: number, base: Btf | undefined) {
+  private constructor(
+    engine: Engine,
+    at: number,
+    input: Span,
+    filename: string,
+    base: Btf | undefined,
+  ) {
     this.#engine = engine;
     this.#at = at;
+    this.#input = input;
+    this.filename = filename;
     this.base = base;
     this.count = engine.call('ebpf_btf_count', at) >>> 0;
     this.first = engine.call('ebpf_btf_first', at) >>> 0;
@@ -349,7 +360,7 @@ export class Btf implements Iterable<BtfType> {
         out,
       );
       expectOk(context, status, `cannot read the BTF of ${filename}`);
-      const btf = new Btf(engine, engine.u32(out), base);
+      const btf = new Btf(engine, engine.u32(out), input, filename, base);
       collected.register(btf, context);
       return btf;
     } catch (error) {
@@ -377,6 +388,11 @@ export class Btf implements Iterable<BtfType> {
   /** Names of the loaded modules that have BTF. */
   static kernelModules(): string[] {
     return askKernel().modules();
+  }
+
+  /** The bytes that it was read from; a copy. */
+  toBytes(): Uint8Array {
+    return this.#engine.copyOut(this.#input);
   }
 
   /** The type with that id; throws RangeError when there is none. 0 is void. */

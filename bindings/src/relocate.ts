@@ -3,6 +3,7 @@
  * what became of each value on the way.
  */
 import { Status, type Context } from '../../wasm/loader';
+import { Btf } from './btf';
 import { expectOk, report, request } from './engine';
 import { BpfSyntaxError, type Report } from './errors';
 import { BpfObject, readElf } from './object';
@@ -55,12 +56,13 @@ export interface Relocation {
   bytes: string;
 }
 
-/** BTF as the kernel has it, an ELF file with a .BTF section, or an object. */
-export type RelocationTarget = Uint8Array | BpfObject;
+/** BTF, its bytes as the kernel has them, an ELF file with a .BTF section, or an object. */
+export type RelocationTarget = Btf | BpfObject | Uint8Array;
 
 export interface RelocateOptions {
-  /** What messages call the object and the targets, in their order. */
+  /** What messages call the object. */
   filename?: string;
+  /** And the targets, in their order; a Btf knows its name. */
   names?: readonly string[];
   /** Bytes that the request may take. */
   memoryLimit?: number;
@@ -87,47 +89,56 @@ export interface Outcome {
 /** sizeof(ebpf_core_target) in wasm32: name, its size, bytes, their size. */
 const TARGET_SIZE = 16;
 
-/** @internal The targets in wasm memory, as an array of ebpf_core_target. */
+const bytesOf = (target: RelocationTarget): Uint8Array =>
+  target instanceof Uint8Array
+    ? target
+    : target instanceof BpfObject
+      ? target.toElf()
+      : target.toBytes();
+
+/** @internal The targets as an array of ebpf_core_target; split BTF brings its base by itself. */
 export function targetsIn(
   context: Context,
-  targets: readonly RelocationTarget[],
-  names: readonly string[],
-): number {
-  const at = context.alloc(TARGET_SIZE * targets.length);
-  targets.forEach((target, i) => {
-    const name = context.textIn(names[i] ?? `<target ${i + 1}>`);
-    const bytes = context.copyIn(
-      target instanceof BpfObject ? target.toElf() : target,
-    );
+  targets: RelocationTarget | readonly RelocationTarget[],
+  names: readonly string[] = [],
+): { at: number; count: number } {
+  const all = [targets].flat() as RelocationTarget[];
+  const [first] = all;
+  if (first === undefined) {
+    throw new RangeError('there is no BTF to relocate against');
+  }
+  if (first instanceof Btf && first.base) all.unshift(first.base);
+  const at = context.alloc(TARGET_SIZE * all.length);
+  all.forEach((target, i) => {
+    const own = target instanceof Btf ? target.filename : undefined;
+    const name = context.textIn(names[i] ?? own ?? `<target ${i + 1}>`);
+    const bytes = context.copyIn(bytesOf(target));
     const { view } = context.engine;
     [name.at, name.size, bytes.at, bytes.size].forEach((word, n) =>
       view.setUint32(at + TARGET_SIZE * i + 4 * n, word, true),
     );
   });
-  return at;
+  return { at, count: all.length };
 }
 
 /** @internal One request, for relocate() and the command. */
 export function relocateAs(
   format: keyof typeof formats,
   object: BpfObject | Uint8Array,
-  targets: readonly RelocationTarget[],
+  targets: RelocationTarget | readonly RelocationTarget[],
   options: RelocateOptions = {},
 ): Outcome {
-  if (targets.length === 0) {
-    throw new RangeError('there is no BTF to relocate against');
-  }
   const elf = object instanceof BpfObject ? object.toElf() : object;
   return request((context) => {
     const at = readElf(context, elf, options.filename);
-    const list = targetsIn(context, targets, options.names ?? []);
+    const list = targetsIn(context, targets, options.names);
     const { status, span } = context.span((out) =>
       context.engine.call(
         'ebpf_object_relocate',
         context.at,
         at,
-        list,
-        targets.length,
+        list.at,
+        list.count,
         formats[format],
         out,
       ),
@@ -163,10 +174,7 @@ export function relocate(
   targets: RelocationTarget | readonly RelocationTarget[],
   options: RelocateOptions = {},
 ): Relocated {
-  const all = Array.isArray(targets)
-    ? (targets as readonly RelocationTarget[])
-    : [targets as RelocationTarget];
-  const made = relocateAs('json', object, all, options);
+  const made = relocateAs('json', object, targets, options);
   if (!made.object) {
     const what = `cannot relocate ${options.filename ?? 'the object'}`;
     throw new BpfSyntaxError(what, made.report);

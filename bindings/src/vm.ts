@@ -1087,16 +1087,14 @@ function relocateFor(
   btf: MachineOptions['btf'],
 ): void {
   if (btf === undefined) return;
-  const targets =
-    btf instanceof Uint8Array || btf instanceof BpfObject ? [btf] : btf;
-  const at = targetsIn(context, targets, []);
+  const targets = targetsIn(context, btf);
   const { status } = context.span((out) =>
     context.engine.call(
       'ebpf_object_relocate',
       context.at,
       object,
-      at,
-      targets.length,
+      targets.at,
+      targets.count,
       0,
       out,
     ),

@@ -10,6 +10,7 @@ import {
   assemble,
   BpfObject,
   BpfSyntaxError,
+  Btf,
   disassemble,
   relocate,
 } from 'bpf';
@@ -26,6 +27,21 @@ function part(name: string, wanted: string): string {
 
 const object = (name: string, wanted = 'input.s'): BpfObject =>
   assemble(part(name, wanted));
+
+/** Split BTF with struct gone { int a; }, whose a is at byte 4. */
+function splitBtf(base: Uint8Array, int: number): Uint8Array {
+  const strings = new DataView(base.buffer, base.byteOffset).getUint32(
+    20,
+    true,
+  );
+  const types = [strings + 1, 0x04000001, 8, strings + 6, int, 32];
+  const names = new TextEncoder().encode('\0gone\0a\0');
+  const words = [0x0001eb9f, 24, 0, 24, 24, names.length, ...types];
+  return new Uint8Array([
+    ...new Uint8Array(Uint32Array.from(words).buffer),
+    ...names,
+  ]);
+}
 
 let folder = '';
 const at = (name: string): string => join(folder, name);
@@ -81,6 +97,33 @@ describe('relocate()', () => {
     const again = relocate(first.object.toElf(), target.toElf());
     expect(again.relocations).toEqual([]);
     expect(again.object.toElf()).toEqual(first.object.toElf());
+  });
+
+  test('takes Btf, which has a name', () => {
+    const target = object('relocate', 'target.s');
+    const btf = Btf.ofObject(target, { filename: 'new' });
+    const made = relocate(object('relocate'), btf);
+    expect(made.relocations[0]?.target?.name).toBe('new');
+    const bytes = relocate(object('relocate'), target).object.toElf();
+    expect(made.object.toElf()).toEqual(bytes);
+  });
+
+  test('looks for what a kernel does not have in its modules', () => {
+    const kernel = object('relocate', 'target.s').section('.BTF')!;
+    const base = Btf.from(kernel, { filename: 'kernel' });
+    const module = Btf.from(splitBtf(kernel, base.find('int')!.id), {
+      filename: 'module',
+      base,
+    });
+    // The base comes by itself when the module stands alone.
+    for (const targets of [module, [base, module]]) {
+      const made = relocate(object('relocate'), targets);
+      expect(made).toMatchObject({ resolved: 14, poisoned: 0 });
+      expect(made.relocations.map((r) => r.target?.path)).toContain(
+        'struct gone.a (0:0)',
+      );
+      expect(made.relocations.at(-1)?.target?.name).toBe('kernel');
+    }
   });
 
   test('throws when a relocation fails, and names it', () => {
