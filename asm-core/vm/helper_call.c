@@ -69,10 +69,12 @@ static bool next_loop(ebpf_vm *vm, eb_vm_callback *call, uint64_t *r) {
     return true;
 }
 
+/* The kernel's verifier unfolds the call where there are no flags, and then its -E2BIG has 32 bits.
+ */
 bool eb_help_loop(ebpf_vm *vm, uint64_t *r) {
     uint32_t count = (uint32_t)r[1];
     if (r[4] || count > LOOPS_MOST) {
-        r[0] = eb_vm_failure(r[4] ? EBPF_EINVAL : EBPF_E2BIG);
+        r[0] = r[4] ? eb_vm_failure(EBPF_EINVAL) : (uint32_t)-EBPF_E2BIG;
         return true;
     }
     return eb_vm_call_back(vm, r[2],

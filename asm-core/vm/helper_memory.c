@@ -7,7 +7,16 @@
 
 enum { READ_MOST = 1 << 29 };
 
-/* `size` bytes of `from`, or zeroes and -EFAULT when the program has no such memory. */
+/* Why there is nothing to read at an address. Where the kernel's memory is read, x86-64's refuses
+ * null and small numbers before it looks, as other addresses that cannot be the kernel's. */
+static uint64_t unreadable(ebpf_vm *vm, uint64_t address) {
+    bool kernel =
+        vm->helper == EB_HELPER_probe_read_kernel || vm->helper == EB_HELPER_probe_read_kernel_str;
+    vm->fault = (ebpf_vm_fault){0};
+    return eb_vm_failure(kernel && address >> 32 == 0 ? EBPF_ERANGE : EBPF_EFAULT);
+}
+
+/* `size` bytes of `from`, or zeroes and -errno when the program has no such memory. */
 bool eb_help_probe_read(ebpf_vm *vm, uint64_t *r) {
     uint32_t size = (uint32_t)r[2];
     r[0] = 0;
@@ -24,9 +33,8 @@ bool eb_help_probe_read(ebpf_vm *vm, uint64_t *r) {
         memmove(to, from, size);
         return true;
     }
-    vm->fault = (ebpf_vm_fault){0};
     memset(to, 0, size);
-    r[0] = eb_vm_failure(EBPF_EFAULT);
+    r[0] = unreadable(vm, r[3]);
     return true;
 }
 
@@ -42,9 +50,8 @@ bool eb_help_probe_read_str(ebpf_vm *vm, uint64_t *r) {
     for (; len < size; len++) {
         const uint8_t *from = eb_vm_reach(vm, r[3] + len, 1, false);
         if (!from) {
-            vm->fault = (ebpf_vm_fault){0};
             memset(to, 0, size);
-            r[0] = eb_vm_failure(EBPF_EFAULT);
+            r[0] = unreadable(vm, r[3] + len);
             return true;
         }
         if (!(to[len] = *from))
@@ -56,7 +63,7 @@ bool eb_help_probe_read_str(ebpf_vm *vm, uint64_t *r) {
     return true;
 }
 
-/* Compare the program's string r1, of r2 bytes, with the string r3. */
+/* Compare the program's string r1, of r2 bytes, with the string r3: -1, 0 or 1. */
 bool eb_help_strncmp(ebpf_vm *vm, uint64_t *r) {
     uint32_t size = (uint32_t)r[2];
     for (uint32_t i = 0; i < size; i++) {
@@ -66,7 +73,7 @@ bool eb_help_strncmp(ebpf_vm *vm, uint64_t *r) {
         if (!b)
             return false;
         if (left != *b || !left) {
-            r[0] = (uint64_t)((int64_t)left - *b);
+            r[0] = (uint64_t)((left > *b) - (left < *b));
             return true;
         }
     }

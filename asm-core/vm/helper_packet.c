@@ -224,10 +224,13 @@ bool eb_help_csum_diff(ebpf_vm *vm, uint64_t *r) {
     const uint8_t *to = from ? memory(vm, r[3], to_size, false) : NULL;
     if (!to)
         return false;
+    /* Zero has two forms, and which of them comes out is seen. */
     if (to_size)
         sum = sum_of(vm, to, to_size, sum);
-    if (from_size)
+    if (from_size && to_size)
         sum = add(sum, ~sum_of(vm, from, from_size, 0));
+    else if (from_size)
+        sum = ~sum_of(vm, from, from_size, ~sum);
     r[0] = fold(sum);
     return true;
 }

@@ -72,15 +72,16 @@ static bool read_number(ebpf_vm *vm, uint64_t *r, bool is_signed) {
     const uint8_t *text = size ? eb_vm_reach(vm, r[1], size, false) : NULL;
     if (size && !text)
         return false;
+    uint8_t *to = eb_vm_reach(vm, r[4], 8, true);
+    if (!to)
+        return false;
+    eb_set64(to, vm->big, 0); /* which it stays when there is no number */
     parsed p = parse(text, size, r[3]);
     uint64_t most = (uint64_t)INT64_MAX + p.negative;
     if (p.used >= 0 && is_signed && p.value > most)
         p.used = -EBPF_ERANGE;
     else if (p.used >= 0 && !is_signed && p.negative)
         p.used = -EBPF_EINVAL;
-    uint8_t *to = eb_vm_reach(vm, r[4], 8, true);
-    if (!to)
-        return false;
     if (p.used >= 0)
         eb_set64(to, vm->big, p.negative ? 0 - p.value : p.value);
     r[0] = (uint64_t)p.used;

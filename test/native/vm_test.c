@@ -593,7 +593,7 @@ static void test_probe_read(void **state) {
 
 static void test_strncmp(void **state) {
     (void)state;
-    char mem[16] = "abc\0...\0abd";
+    char mem[16] = "abc\0...\0abx";
     machine m = load("r3 = r1\nr3 += 8\ncall 182\nexit");
     static const struct {
         uint32_t size;
@@ -606,6 +606,81 @@ static void test_strncmp(void **state) {
         assert_int_equal(ebpf_vm_run(m.vm), EBPF_STOP_EXIT);
         assert_int_equal((int64_t)m.state->reg[0], cases[i].want);
     }
+    unload(&m);
+}
+
+/* Null and small numbers are out of range where the kernel's memory is read, as on x86-64. */
+static void test_probe_read_errors(void **state) {
+    (void)state;
+    static const struct {
+        uint32_t helper;
+        int64_t want;
+    } cases[] = {{4, -EBPF_EFAULT},
+                 {112, -EBPF_EFAULT},
+                 {113, -EBPF_ERANGE},
+                 {114, -EBPF_EFAULT},
+                 {115, -EBPF_ERANGE}};
+    for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char mem[8] = "1234567", text[64];
+        snprintf(text, sizeof text, "r2 = 4\nr3 = 16\ncall %u\nexit", cases[i].helper);
+        machine m = load(text);
+        assert_int_equal(run(&m, mem, sizeof mem, 0), EBPF_STOP_EXIT);
+        assert_int_equal((int64_t)m.state->reg[0], cases[i].want);
+        assert_memory_equal(mem,
+                            "\0\0\0\0"
+                            "567",
+                            8);
+        unload(&m);
+    }
+}
+
+/* Of the two zeroes of a checksum the one that the kernel has. */
+static void test_csum_diff_zero(void **state) {
+    (void)state;
+    static const struct {
+        uint32_t from, to, seed;
+        uint64_t want;
+    } cases[] = {{4, 0, 0, 0}, {0, 4, 0, 0}, {4, 4, 0, 0xffff}, {4, 0, UINT32_MAX, 0xffff}};
+    for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char mem[8] = {0};
+        machine m = load("r3 = r1\nr3 += 4\ncall 28\nexit");
+        assert_int_equal(ebpf_vm_start(m.vm, 0, mem, sizeof mem, 0), EBPF_OK);
+        m.state->reg[2] = cases[i].from;
+        m.state->reg[4] = cases[i].to;
+        m.state->reg[5] = cases[i].seed;
+        m.state->budget = 10;
+        assert_int_equal(ebpf_vm_run(m.vm), EBPF_STOP_EXIT);
+        assert_int_equal(m.state->reg[0], cases[i].want);
+        unload(&m);
+    }
+}
+
+/* Where there is no number the result is 0, whatever was there. */
+static void test_strtol_without_number(void **state) {
+    (void)state;
+    static const uint32_t helpers[] = {105, 106};
+    for (unsigned i = 0; i < 2; i++) {
+        char mem[16] = "x", text[128];
+        memset(mem + 8, 0x55, 8);
+        snprintf(text, sizeof text, "r4 = r1\nr4 += 8\nr2 = 1\nr3 = 0\ncall %u\nexit", helpers[i]);
+        machine m = load(text);
+        assert_int_equal(run(&m, mem, sizeof mem, 0), EBPF_STOP_EXIT);
+        assert_int_equal((int64_t)m.state->reg[0], -EBPF_EINVAL);
+        assert_memory_equal(mem + 8, "\0\0\0\0\0\0\0", 8);
+        unload(&m);
+    }
+}
+
+/* As the verifier unfolds it, the refusal of too many turns has 32 bits; that of flags has 64. */
+static void test_loop_refusals(void **state) {
+    (void)state;
+    machine m = load("r1 = 0x1000000\nr4 = 0\ncall 181\nexit");
+    assert_int_equal(run(&m, NULL, 0, 0), EBPF_STOP_EXIT);
+    assert_int_equal(m.state->reg[0], (uint32_t)-EBPF_E2BIG);
+    unload(&m);
+    m = load("r1 = 1\nr4 = 1\ncall 181\nexit");
+    assert_int_equal(run(&m, NULL, 0, 0), EBPF_STOP_EXIT);
+    assert_int_equal((int64_t)m.state->reg[0], -EBPF_EINVAL);
     unload(&m);
 }
 
@@ -916,6 +991,10 @@ int main(void) {
                                        cmocka_unit_test(test_vprintk),
                                        cmocka_unit_test(test_probe_read),
                                        cmocka_unit_test(test_strncmp),
+                                       cmocka_unit_test(test_strtol_without_number),
+                                       cmocka_unit_test(test_loop_refusals),
+                                       cmocka_unit_test(test_probe_read_errors),
+                                       cmocka_unit_test(test_csum_diff_zero),
                                        cmocka_unit_test(test_hash),
                                        cmocka_unit_test(test_array),
                                        cmocka_unit_test(test_lru),
