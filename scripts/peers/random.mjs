@@ -12,6 +12,7 @@ import { inRoot, root } from '../lib/steps.mjs';
 const COUNT = { sample: 500, full: 10_000 };
 const REPLAYED = { sample: 60, full: 500 };
 const CPU_SECONDS = 120;
+const RINGBUF = 27; // BPF_MAP_TYPE_RINGBUF
 const tool = inRoot('build/release/diff_random');
 const dist = inRoot('dist/bindings/src/index.js');
 
@@ -42,6 +43,30 @@ function runTool(args) {
 const unhex = (text) => Uint8Array.from(Buffer.from(text, 'hex'));
 const hex = (bytes) => Buffer.from(bytes).toString('hex');
 
+/** A value of a map as bytes: numbers of programs and maps are this machine's. */
+function valueOf(machine, value) {
+  if (typeof value === 'string') return unhex(value);
+  const number =
+    value.program === undefined
+      ? machine.maps[value.map].id
+      : Object.keys(machine.programs).indexOf(value.program);
+  return new Uint8Array(Uint32Array.of(number).buffer);
+}
+
+/** All of a map or data section as pairs of hexadecimal key and value, sorted. */
+function contents(machine, name, byOrder) {
+  if (name.startsWith('.')) return [['00000000', hex(machine.section(name))]];
+  const map = machine.maps[name];
+  if (!byOrder) return [...map].map((pair) => pair.map(hex)).sort();
+  const values = [];
+  if (map.type === RINGBUF)
+    for (const event of map.events()) values.push(hex(event.data));
+  else
+    for (let value = map.pop(); value; value = map.pop())
+      values.push(hex(value));
+  return values.map((value, i) => [i.toString(16).padStart(8, '0'), value]);
+}
+
 /** What differs when a recorded program runs in the wasm VM, or undefined. */
 function replay({ Machine }, line) {
   const expected = JSON.parse(line);
@@ -49,28 +74,31 @@ function replay({ Machine }, line) {
   const wrong = (what, got, want) =>
     `seed ${expected.seed}: ${what}: ${got}, in the kernel ${want}`;
   try {
-    for (const [map, key, value] of expected.fill)
-      machine.maps[map].set(unhex(key), unhex(value));
+    for (const [map, key, value] of expected.fill) {
+      const bytes = valueOf(machine, value);
+      if (key === '') machine.maps[map].push(bytes);
+      else machine.maps[map].set(unhex(key), bytes);
+    }
     for (const [i, input] of expected.runs.entries()) {
-      const { r0, mem } = machine.run('f0', { ctx: unhex(input) });
+      const bytes = unhex(input);
+      const options = expected.packet ? { packet: bytes } : { ctx: bytes };
+      const { r0, mem, packet } = machine.run('f0', options);
       const result = Number(r0 & 0xffffffffn);
       if (result !== expected.results[i])
         return wrong(`run ${i}`, result, expected.results[i]);
-      const after = expected.after[i];
-      if (after !== '' && hex(mem) !== after)
-        return wrong(`memory after run ${i}`, hex(mem), after);
+      const after = hex(expected.packet ? packet : mem);
+      if (after !== expected.after[i])
+        return wrong(`memory after run ${i}`, after, expected.after[i]);
     }
     for (const [name, entries] of Object.entries(expected.maps)) {
-      const got = name.startsWith('.')
-        ? [['00000000', hex(machine.section(name))]]
-        : [...machine.maps[name]].map((pair) => pair.map(hex)).sort();
-      const text = JSON.stringify(got);
+      const byOrder = machine.maps[name]?.keySize === 0;
+      const got = JSON.stringify(contents(machine, name, byOrder));
       const want = JSON.stringify(entries.sort());
-      if (text !== want) return wrong(name, text, want);
+      if (got !== want) return wrong(name, got, want);
     }
     return undefined;
   } catch (error) {
-    return `seed ${expected.seed}: ${error.message}`;
+    return `seed ${expected.seed}: ${error.stack}`;
   } finally {
     machine.close();
   }

@@ -86,7 +86,8 @@ typedef struct map {
     bool dead;   /* no step speaks of it: left out */
     map_use use; /* all but USE_MAP are data sections, arrays with one element for the kernel */
     uint32_t type, key_size, value_size, max_entries, flags;
-    uint32_t inner; /* maps of maps: 1 + the map that shows what is in it; all its maps are so */
+    uint32_t inner; /* maps of maps: 1 + a map like those in it */
+    /* First contents. Those of a map of maps are numbers of maps, of a program array functions. */
     uint32_t entry_count;
     map_entry entries[MOST_ENTRIES];
 } map;
@@ -118,8 +119,8 @@ typedef struct input {
 typedef struct program {
     uint64_t seed;
     prog_kind kind;
-    uint32_t func_count, map_count, run_count;
-    func funcs[MOST_FUNCS]; /* [0] is the program */
+    uint32_t entry_count, func_count, map_count, run_count;
+    func funcs[MOST_FUNCS]; /* [0] is the program, the other entries those of tail calls */
     map maps[MOST_MAPS];
     input runs[MOST_RUNS];
 } program;
@@ -129,8 +130,9 @@ program *program_new(uint64_t seed);
 void program_free(program *p);
 
 /* program.c: the steps of all functions as one array of instructions, functions one after the
- * other, without dead steps and functions that nothing reaches. Fields that name something are
- * filled for jumps and calls only. */
+ * other, without dead steps and functions that nothing reaches from `entry`; with ALL_ENTRIES from
+ * the first one, and what its tail calls reach. Fields that name something are filled for jumps
+ * and calls only. */
 typedef struct code {
     uint32_t count; /* instructions */
     struct {
@@ -143,14 +145,19 @@ typedef struct code {
     bool reached[MOST_FUNCS];           /* the others are left out */
 } code;
 
-code code_of(const program *p);
+code code_of(const program *p, uint32_t entry);
+#define ALL_ENTRIES UINT32_MAX
 void code_free(code *c);
+/* Leave out the maps that no step speaks of. */
+void program_drop_maps(program *p);
 /* Bytes of a value as hosts see it: per-CPU maps have one for each CPU. */
 uint32_t map_host_size(const map *m, uint32_t cpus);
 /* An entry's value so, the same on each CPU; to be freed. */
 uint8_t *map_host_value(const map *m, uint32_t entry, uint32_t cpus);
 bool map_is_per_cpu(const map *m);
 bool map_is_array(const map *m);
+bool map_is_queue(const map *m); /* or a stack */
+bool map_holds_maps(const map *m);
 
 /* ---- outcomes ---- */
 
@@ -175,6 +182,9 @@ typedef struct outcome {
 void outcome_free(outcome *o);
 void outcome_add(outcome *o, uint32_t which, const uint8_t *key, uint32_t key_size,
                  const uint8_t *value, uint32_t value_size);
+/* The same for what has no keys but its order. */
+void outcome_add_numbered(outcome *o, uint32_t which, uint32_t number, const uint8_t *value,
+                          uint32_t value_size);
 void outcome_sort(outcome *o);
 /* False when they differ; the first differences as lines in `text`. */
 bool outcome_equal(const program *p, const outcome *vm, const outcome *kernel, char *text,

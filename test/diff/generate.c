@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <linux/bpf.h>
+
 #include "generate.h"
 
 /* ---- steps ---- */
@@ -320,7 +322,8 @@ static bool loop(gen *g) {
     if (counter < 0)
         return false;
     uint32_t c = (uint32_t)counter, locked = g->locked, sticky = g->sticky;
-    bool slots_locked = g->slots_locked, may_goto = rng_chance(&g->r, 40);
+    bool slots_locked = g->slots_locked,
+         may_goto = rng_chance(&g->r, g->sig->role >= ROLE_LOOP ? 0 : 40);
     int32_t turns = 1 + (int32_t)rng_below(&g->r, g->loops ? 3 : 6);
     move_imm(g, c, 0);
     enter_loop(g, c);
@@ -380,22 +383,48 @@ static bool pass(gen *g, uint32_t i, const content *want) {
     return true;
 }
 
-static bool call_function(gen *g) {
-    uint32_t others = g->p->func_count - 1 - g->self;
-    if (!others || g->loops > 1)
-        return false;
-    uint32_t to = g->self + 1 + rng_below(&g->r, others);
+int pick_function(gen *g, role wanted, uint32_t which) {
+    uint32_t first = g->self < g->p->entry_count ? g->p->entry_count : g->self + 1;
+    uint32_t others = g->p->func_count - first, start = others ? rng_below(&g->r, others) : 0;
+    for (uint32_t n = 0; n < others; n++) {
+        uint32_t to = first + (start + n) % others;
+        if (g->sigs[to].role == wanted && (wanted != ROLE_EACH || g->sigs[to].map == which))
+            return (int)to;
+    }
+    return -1;
+}
+
+bool can_run(const gen *g, uint32_t to) {
     const signature *sig = &g->sigs[to];
-    if (g->weight + sig->weight > 900)
+    bool back = sig->role >= ROLE_LOOP, in_back = g->sig->role >= ROLE_LOOP;
+    if (g->loops > (back ? 0 : 1) || (back && in_back && sig->weight > 150) ||
+        g->weight + sig->weight > 900)
+        return false; /* it takes the verifier too long */
+    if (sig->moves && g->packets)
+        return false;
+    if (sig->tails && g->self != 0 && g->sig->role != ROLE_CALL)
         return false;
     for (uint32_t i = 0; i < g->p->map_count; i++)
-        if (g->busy[i] && sig->changes >> i & 1)
+        if (g->busy[i] && (sig->changes >> i & 1))
             return false;
-    save_pointers(g);
-    g->held = 0;
-    for (uint32_t i = 0; i < 5; i++)
-        if (g->locked & bit(i + 1))
-            return false;
+    return can_call(g);
+}
+
+void note_run(gen *g, uint32_t to) {
+    const signature *sig = &g->sigs[to];
+    g->changes |= sig->changes;
+    g->weight += sig->weight;
+    g->sig->tails |= sig->tails;
+    g->sig->moves |= sig->moves;
+    g->stack = sig->stack > g->stack ? sig->stack : g->stack;
+}
+
+static bool call_function(gen *g) {
+    int found = pick_function(g, ROLE_CALL, 0);
+    if (found < 0 || !can_run(g, (uint32_t)found) || !begin_call(g))
+        return false;
+    uint32_t to = (uint32_t)found;
+    const signature *sig = &g->sigs[to];
     for (uint32_t i = 0; i < sig->args; i++)
         if (!pass(g, i, &sig->arg[i])) {
             for (uint32_t k = 1; k <= i; k++)
@@ -404,9 +433,7 @@ static bool call_function(gen *g) {
         }
     emit_ref(g, EB_OP_CALL_LOCAL_ONLY, 0, REF_CALL, to, 0);
     after_call(g);
-    g->changes |= sig->changes;
-    g->weight += sig->weight;
-    g->stack = sig->stack > g->stack ? sig->stack : g->stack;
+    note_run(g, to);
     return true;
 }
 
@@ -416,10 +443,12 @@ static const struct {
     statement *make;
     uint32_t weight;
 } statements[] = {
-    {arithmetic, 40}, {access_memory, 25}, {access_variable, 8}, {fetch_number, 12},
-    {branch, 12},     {loop, 4},           {call_function, 6},   {spill, 4},
-    {fill, 4},        {map_lookup, 6},     {map_update, 5},      {map_delete, 2},
-    {some_helper, 4},
+    {arithmetic, 40},  {access_memory, 25}, {access_variable, 8}, {fetch_number, 12},
+    {branch, 12},      {loop, 4},           {call_function, 6},   {spill, 4},
+    {fill, 4},         {map_lookup, 6},     {map_update, 5},      {map_delete, 2},
+    {some_helper, 5},  {access_context, 5}, {use_queue, 3},       {use_ring, 4},
+    {access_field, 6}, {open_packet, 6},    {call_for_packet, 6}, {load_classic, 3},
+    {call_each, 4},    {call_loop, 4},      {call_tail, 2},
 };
 
 static void one_statement(gen *g) {
@@ -482,8 +511,53 @@ static content random_argument(gen *g) {
         .kind = MEMORY, .write = true, .size = (uint16_t)(8 + 8 * rng_below(&g->r, 3))};
 }
 
+/* A map that can be walked in an order that the VM has, too: 1 + its number, or 0. */
+static uint32_t map_to_walk(gen *g) {
+    uint32_t first = rng_below(&g->r, g->p->map_count);
+    for (uint32_t n = 0; n < g->p->map_count; n++) {
+        uint32_t i = (first + n) % g->p->map_count;
+        const map *m = &g->p->maps[i];
+        bool ordered = m->type == BPF_MAP_TYPE_HASH && m->flags & BPF_F_ZERO_SEED;
+        if (m->use == USE_MAP && (map_is_array(m) || ordered))
+            return i + 1;
+    }
+    return 0;
+}
+
+static void choose_signature(gen *g, signature *sig) {
+    uint32_t n = rng_below(&g->r, 10), walked = n >= 8 ? map_to_walk(g) : 0;
+    content own = {.kind = MEMORY, .write = true, .size = 16};
+    if (g->self < g->p->entry_count) {
+        *sig = (signature){.role = ROLE_ENTRY, .args = 1, .arg = {{.kind = CONTEXT}}};
+    } else if (walked) {
+        const map *m = &g->p->maps[walked - 1];
+        *sig = (signature){.role = ROLE_EACH, .map = (uint8_t)(walked - 1), .args = 4};
+        sig->arg[1] = (content){.kind = MEMORY, .size = (uint16_t)m->key_size};
+        sig->arg[2] = (content){
+            .kind = VALUE, .map = sig->map, .write = true, .size = (uint16_t)m->value_size};
+        sig->arg[3] = own;
+    } else if (n >= 6) {
+        *sig = (signature){.role = ROLE_LOOP, .args = 2, .arg = {{.kind = SCALAR}, own}};
+    } else {
+        *sig = (signature){.role = ROLE_CALL, .args = (uint8_t)rng_below(&g->r, 6)};
+        for (uint32_t i = 0; i < sig->args; i++)
+            sig->arg[i] = random_argument(g);
+    }
+}
+
+/* The result is a number; of a callback whether to stop. */
+static void finish(gen *g) {
+    if (g->s.reg[0].kind != SCALAR)
+        move_imm(g, 0, random_imm(g));
+    if (g->sig->role == ROLE_ENTRY)
+        pour_out(g);
+    if (g->sig->role >= ROLE_LOOP)
+        emit(g, EB_OP_ALU64_K_AND, 0, 0, 0, rng_chance(&g->r, 30) ? 1 : 0);
+    emit(g, EB_OP_EXIT_ONLY, 0, 0, 0, 0);
+}
+
 static void make_function(gen *g, uint32_t self) {
-    signature *sig = &g->sigs[self];
+    signature *sig = g->sig = &g->sigs[self];
     g->self = self;
     g->f = &g->p->funcs[self];
     g->f->steps = calloc(MOST_STEPS, sizeof *g->f->steps);
@@ -491,30 +565,22 @@ static void make_function(gen *g, uint32_t self) {
     g->held = g->locked = g->sticky = 0;
     g->changes = g->weight = g->stack = 0;
     g->depth = 0;
-    if (self == 0) {
-        sig->args = 1;
-        sig->arg[0] = (content){.kind = CONTEXT};
-    } else {
-        sig->args = (uint8_t)rng_below(&g->r, 6);
-        for (uint32_t i = 0; i < sig->args; i++)
-            sig->arg[i] = random_argument(g);
-    }
+    choose_signature(g, sig);
     for (uint32_t i = 0; i < sig->args; i++)
         g->s.reg[i + 1] = sig->arg[i];
+    bool entry = sig->role == ROLE_ENTRY, walks = sig->role == ROLE_EACH;
     g->f->args = sig->args;
-    g->data = 8 * (2 + rng_below(&g->r, self ? 4 : 11));
-    g->fuel = self ? 20 + (int)rng_below(&g->r, 40) : 60 + (int)rng_below(&g->r, 160);
+    g->data = 8 * (2 + rng_below(&g->r, entry ? 11 : 4));
+    g->fuel = entry ? 60 + (int)rng_below(&g->r, 160) : 20 + (int)rng_below(&g->r, 40);
+    g->busy[sig->map] += walks;
     fill_frame(g);
     save_pointers(g);
     while (g->fuel > 0)
         block(g, 10);
-    if (g->s.reg[0].kind != SCALAR)
-        move_imm(g, 0, random_imm(g));
-    if (self == 0)
-        pour_out(g);
-    emit(g, EB_OP_EXIT_ONLY, 0, 0, 0, 0);
+    finish(g);
+    g->busy[sig->map] -= walks;
     sig->changes = g->changes;
-    sig->weight = g->weight;
+    sig->weight = g->weight * (sig->role >= ROLE_LOOP ? 3 : 1);
     sig->stack = g->stack + (g->data + 8 * SLOTS + 31) / 32 * 32;
 }
 
@@ -524,22 +590,31 @@ static void make_inputs(gen *g) {
     g->p->run_count = 1 + rng_below(&g->r, MOST_RUNS);
     for (uint32_t i = 0; i < g->p->run_count; i++) {
         input *in = &g->p->runs[i];
-        in->size = prog_types[g->p->kind].packet ? 14 + rng_below(&g->r, 100) : 96;
+        in->size = prog_types[g->p->kind].packet ? 15 + rng_below(&g->r, 100) : CONTEXT_SIZE;
         for (uint32_t k = 0; k < in->size; k++)
             in->bytes[k] = (uint8_t)rng_next(&g->r);
+        if (in->size > 60 && prog_types[g->p->kind].packet && rng_chance(&g->r, 70)) {
+            bool six = rng_chance(&g->r, 40); /* IPv6, or IPv4 */
+            in->bytes[12] = six ? 0x86 : 0x08;
+            in->bytes[13] = six ? 0xdd : 0x00;
+        }
     }
 }
 
 program *program_new(uint64_t seed) {
     gen g = {.r = {seed * UINT64_C(0xd1342543de82ef95) + 1}, .p = calloc(1, sizeof(program))};
-    static const prog_kind kinds[] = {PROG_SOCKET, PROG_RAW_TP, PROG_SYSCALL};
+    static const prog_kind kinds[] = {PROG_SOCKET, PROG_RAW_TP, PROG_SYSCALL, PROG_XDP, PROG_TC};
     program *p = g.p;
     p->seed = seed;
     p->kind = kinds[rng_below(&g.r, sizeof kinds / sizeof *kinds)];
-    p->func_count = 1 + rng_below(&g.r, 5);
+    p->entry_count =
+        rng_chance(&g.r, 25) && !prog_types[p->kind].sleepable ? 2 + rng_below(&g.r, 2) : 1;
+    p->func_count = p->entry_count + rng_below(&g.r, p->entry_count > 1 ? 4 : 5);
+    g.deep_tails = rng_chance(&g.r, 50);
     make_maps(&g);
     make_inputs(&g);
     for (uint32_t f = p->func_count; f-- > 0;)
         make_function(&g, f);
+    program_drop_maps(p);
     return p;
 }

@@ -13,7 +13,7 @@
 
 #include "diff.h"
 
-enum { REGS = 10, SLOTS = 3, DATA_MOST = 96 };
+enum { REGS = 10, SLOTS = 3, DATA_MOST = 96, CONTEXT_SIZE = 96, TEXT_AT = 32 };
 
 typedef enum reg_kind {
     NONE, /* unreadable */
@@ -21,6 +21,7 @@ typedef enum reg_kind {
     CONTEXT,
     MEMORY, /* `size` bytes from its address on, at offsets that are multiples of the access */
     VALUE,  /* the same, of map `map`; any alignment */
+    PACKET, /* the same, of a packet; nothing atomic */
 } reg_kind;
 
 typedef struct content {
@@ -33,8 +34,15 @@ typedef struct state {
     content reg[REGS], slot[SLOTS];
 } state;
 
+/* What a function is for. Programs are entries, other functions are called or called back. */
+typedef enum role { ROLE_ENTRY, ROLE_CALL, ROLE_LOOP, ROLE_EACH } role;
+
 /* How a function that was generated can be called. */
 typedef struct signature {
+    role role;
+    uint8_t map; /* ROLE_EACH: over this map */
+    bool tails;  /* it, or what it calls, has tail calls */
+    bool moves;  /* or may move the packet */
     uint8_t args;
     content arg[5];
     uint32_t changes; /* maps that it may delete from or replace values of, as bits */
@@ -47,6 +55,7 @@ typedef struct gen {
     program *p;
     func *f; /* being generated */
     uint32_t self;
+    signature *sig; /* its own */
     signature sigs[MOST_FUNCS];
     state s;
     uint32_t data;   /* bytes of the frame's numbers */
@@ -56,7 +65,11 @@ typedef struct gen {
     bool slots_locked;
     uint8_t busy[MOST_MAPS]; /* maps of which pointers to values are alive */
     uint32_t changes, weight, stack;
+    /* Functions have tail calls, too. The VM has 8 frames altogether, so then only the first
+     * program calls such functions, and no tail call leads back to it. */
+    bool deep_tails;
     int fuel;     /* steps that may still be made */
+    int packets;  /* blocks around in which a packet is open */
     int depth;    /* blocks inside each other */
     int loops;    /* loops around */
     uint32_t out; /* the map that takes what is left at the end */
@@ -87,6 +100,8 @@ int fresh(gen *g);
 int target(gen *g);
 /* A register with a number, held; makes one when there is none. -1 when there is no room. */
 int scalar(gen *g);
+/* One with a number that the verifier does not know (memory.c); held. -1 when there is no room. */
+int unknown_number(gen *g);
 void set_scalar(gen *g, uint32_t reg);
 void forget(gen *g, uint32_t reg);
 /* r1 to r5 are used up, r0 is a number. */
@@ -115,12 +130,42 @@ void put_map(gen *g, uint32_t dst, uint32_t which);
 /* ---- statements: false when nothing was made ---- */
 
 typedef bool statement(gen *g);
-statement access_memory, access_variable, spill, fill, fetch_number; /* memory.c */
-statement map_lookup, map_update, map_delete, some_helper;           /* maps.c */
+/* memory.c */
+statement access_memory, access_variable, access_context, spill, fill, fetch_number;
+/* maps.c */
+statement map_lookup, map_update, map_delete, use_queue, use_ring, call_each, call_tail;
+/* helpers.c */
+statement some_helper, call_loop;
+/* packets.c */
+statement access_field, open_packet, call_for_packet, load_classic;
 
 /* A body of statements; the state behind it is the caller's to merge. */
 void block(gen *g, int most);
 state merge(const state *a, const state *b);
+/* The same with memory of map `which`, whose address is in r0: it is busy meanwhile and forgotten
+ * behind. The register of the address, still held and locked until `leave_memory`. */
+typedef struct scope {
+    uint32_t reg, which, locked;
+    bool passes;
+} scope;
+scope enter_memory(gen *g, content what, bool passes);
+void leave_memory(gen *g, const scope *at);
+
+/* ---- calling helpers ---- */
+
+/* May r0 to r5 be used up now? */
+bool can_call(const gen *g);
+/* Get ready: pointers are saved, nothing is held. */
+bool begin_call(gen *g);
+void call_helper(gen *g, uint32_t helper);
+void put_imm(gen *g, uint32_t dst, int64_t imm);
+/* Code that calls function `to` back may run: what it changes, its weight, its stack. */
+bool can_run(const gen *g, uint32_t to);
+void note_run(gen *g, uint32_t to);
+/* A function of that role (over that map), or -1. */
+int pick_function(gen *g, role wanted, uint32_t which);
+/* dst = what a callback gets as its own argument, as its signature wants it. */
+bool put_callback(gen *g, uint32_t dst, uint32_t context, uint32_t to);
 
 /* maps.c: the maps of a program. */
 void make_maps(gen *g);

@@ -3,10 +3,13 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <linux/bpf.h>
@@ -105,9 +108,9 @@ uint32_t kernel_cpus(void) {
 
 typedef struct session {
     const program *p;
-    int maps[MOST_MAPS]; /* -1: not open */
-    int prog;
-    bool quiet; /* nobody asks why it was refused */
+    int maps[MOST_MAPS];   /* -1: not open */
+    int progs[MOST_FUNCS]; /* by entry */
+    bool quiet;            /* nobody asks why it was refused */
     outcome out;
 } session;
 
@@ -121,23 +124,36 @@ static int update(int fd, const void *key, const void *value) {
     return bpf(BPF_MAP_UPDATE_ELEM, &attr);
 }
 
+static bool fill_map(session *s, uint32_t i) {
+    const map *from = &s->p->maps[i];
+    for (uint32_t e = 0; e < from->entry_count; e++) {
+        uint8_t *value = map_host_value(from, e, shared.cpus);
+        if (map_holds_maps(from))
+            memcpy(value, &s->maps[value[0]], sizeof(int));
+        if (from->type == BPF_MAP_TYPE_PROG_ARRAY)
+            memcpy(value, &s->progs[value[0]], sizeof(int));
+        const uint8_t *key = from->key_size ? from->entries[e].key : NULL;
+        int status = update(s->maps[i], key, value);
+        free(value);
+        if (status)
+            return give_up(s, "BPF_MAP_UPDATE_ELEM");
+    }
+    return true;
+}
+
 static bool make_map(session *s, uint32_t i) {
     const map *from = &s->p->maps[i];
     union bpf_attr attr = {.map_type = from->type,
                            .key_size = from->key_size,
                            .value_size = from->value_size,
                            .max_entries = from->max_entries,
+                           .inner_map_fd = from->inner ? (uint32_t)s->maps[from->inner - 1] : 0,
                            .map_flags = from->flags};
     s->maps[i] = bpf(BPF_MAP_CREATE, &attr);
     if (s->maps[i] < 0)
         return give_up(s, "BPF_MAP_CREATE");
-    for (uint32_t e = 0; e < from->entry_count; e++) {
-        uint8_t *value = map_host_value(from, e, shared.cpus);
-        int status = update(s->maps[i], from->entries[e].key, value);
-        free(value);
-        if (status)
-            return give_up(s, "BPF_MAP_UPDATE_ELEM");
-    }
+    if (from->type != BPF_MAP_TYPE_PROG_ARRAY && !fill_map(s, i))
+        return false;
     union bpf_attr freeze = {.map_fd = (uint32_t)s->maps[i]};
     if (from->use == USE_RODATA && bpf(BPF_MAP_FREEZE, &freeze))
         return give_up(s, "BPF_MAP_FREEZE");
@@ -192,8 +208,21 @@ static void keep_reason(session *s, const char *log) {
         snprintf(s->out.why, sizeof s->out.why, "BPF_PROG_LOAD: %s", strerror(errno));
 }
 
-static bool load(session *s, bool log) {
-    code c = code_of(s->p);
+static void wake_up(int signal) {
+    (void)signal;
+}
+
+/* From now on the verifier has a second of CPU time, or none to watch. Some programs keep it busy
+ * for minutes; a signal makes it give up (EAGAIN). */
+static void limit_time(bool on) {
+    struct sigaction action = {.sa_handler = wake_up};
+    struct itimerval time = {.it_value.tv_sec = on};
+    sigaction(SIGPROF, &action, NULL);
+    setitimer(ITIMER_PROF, &time, NULL);
+}
+
+static bool load(session *s, uint32_t entry, bool log) {
+    code c = code_of(s->p, entry);
     uint8_t *insns = encode(s, &c);
     struct {
         uint32_t offset, type;
@@ -219,19 +248,38 @@ static bool load(session *s, bool log) {
                            .log_level = log,
                            .log_size = log ? LOG_ROOM : 0,
                            .log_buf = log ? address(shared.log) : 0};
-    s->prog = bpf(BPF_PROG_LOAD, &attr);
-    if (s->prog < 0 && log)
+    limit_time(true);
+    s->progs[entry] = bpf(BPF_PROG_LOAD, &attr);
+    bool late = s->progs[entry] < 0 && errno == EAGAIN;
+    limit_time(false);
+    if (late)
+        snprintf(s->out.why, sizeof s->out.why, "the verifier took longer than a second");
+    else if (s->progs[entry] < 0 && log)
         keep_reason(s, shared.log);
     free(insns);
     code_free(&c);
-    return s->prog >= 0;
+    return s->progs[entry] >= 0;
+}
+
+/* The program and those of its tail calls, which then come into their arrays. */
+static bool load_all(session *s) {
+    code c = code_of(s->p, ALL_ENTRIES);
+    bool well = true;
+    for (uint32_t e = 0; well && e < s->p->entry_count; e++)
+        well =
+            !c.reached[e] || load(s, e, false) || (!s->quiet && !s->out.why[0] && load(s, e, true));
+    for (uint32_t i = 0; well && i < s->p->map_count; i++)
+        if (s->p->maps[i].type == BPF_MAP_TYPE_PROG_ARRAY && !s->p->maps[i].dead)
+            well = fill_map(s, i);
+    code_free(&c);
+    return well;
 }
 
 static bool run(session *s, uint32_t i) {
     const input *in = &s->p->runs[i];
     input *after = &s->out.after[i];
     *after = *in;
-    union bpf_attr attr = {.test = {.prog_fd = (uint32_t)s->prog}};
+    union bpf_attr attr = {.test = {.prog_fd = (uint32_t)s->progs[0]}};
     if (prog_types[s->p->kind].packet) {
         attr.test.data_in = address(in->bytes);
         attr.test.data_size_in = in->size;
@@ -245,15 +293,51 @@ static bool run(session *s, uint32_t i) {
         return give_up(s, "BPF_PROG_TEST_RUN");
     if (prog_types[s->p->kind].packet)
         after->size = attr.test.data_size_out;
-    if (s->p->kind == PROG_SOCKET)
-        after->size = 0; /* it cannot write to the packet */
     s->out.result[i] = attr.test.retval;
     s->out.runs++;
     return true;
 }
 
+static void drain_queue(session *s, uint32_t i) {
+    uint32_t size = s->p->maps[i].value_size;
+    uint8_t *value = malloc(size + 1);
+    union bpf_attr attr = {.map_fd = (uint32_t)s->maps[i], .value = address(value)};
+    for (uint32_t n = 0; bpf(BPF_MAP_LOOKUP_AND_DELETE_ELEM, &attr) == 0; n++)
+        outcome_add_numbered(&s->out, i, n, value, size);
+    free(value);
+}
+
+/* A ring buffer: a page with the consumer's position, one with the producer's, then the data,
+ * mapped twice. Each record has 8 bytes before it: length and flags, page offset. */
+static void drain_ring(session *s, uint32_t i) {
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), size = s->p->maps[i].max_entries;
+    uint64_t *consumer = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, s->maps[i], 0);
+    uint8_t *rest = mmap(NULL, page + 2 * size, PROT_READ, MAP_SHARED, s->maps[i], (off_t)page);
+    if (consumer == MAP_FAILED || rest == MAP_FAILED) {
+        s->out.ran = give_up(s, "mmap");
+        return;
+    }
+    uint64_t produced;
+    memcpy(&produced, rest, sizeof produced);
+    for (uint32_t n = 0; *consumer < produced;) {
+        const uint8_t *at = rest + page + (*consumer & (size - 1));
+        uint32_t head;
+        memcpy(&head, at, sizeof head);
+        uint32_t length = head & ~(BPF_RINGBUF_BUSY_BIT | BPF_RINGBUF_DISCARD_BIT);
+        if (!(head & BPF_RINGBUF_DISCARD_BIT))
+            outcome_add_numbered(&s->out, i, n++, at + BPF_RINGBUF_HDR_SZ, length);
+        *consumer += (length + BPF_RINGBUF_HDR_SZ + 7) / 8 * 8;
+    }
+    munmap(consumer, page);
+    munmap(rest, page + 2 * size);
+}
+
 static void read_map(session *s, uint32_t i) {
     const map *from = &s->p->maps[i];
+    if (map_is_queue(from) || from->type == BPF_MAP_TYPE_RINGBUF) {
+        (map_is_queue(from) ? drain_queue : drain_ring)(s, i);
+        return;
+    }
     uint32_t fd = (uint32_t)s->maps[i], size = map_host_size(from, shared.cpus);
     uint8_t key[MOST_KEY] = {0}, next[MOST_KEY] = {0}, *value = malloc(size + 1);
     union bpf_attr walk = {.map_fd = fd, .next_key = address(next)};
@@ -273,26 +357,29 @@ static void *open_and_run(void *at) {
     bool well = true;
     for (uint32_t i = 0; well && i < p->map_count; i++)
         well = p->maps[i].dead || make_map(s, i);
-    well = well && (load(s, false) || (!s->quiet && load(s, true)));
+    well = well && load_all(s);
     for (uint32_t i = 0; well && i < p->run_count; i++)
         well = run(s, i);
+    s->out.ran = well;
     for (uint32_t i = 0; well && i < p->map_count; i++)
-        if (!p->maps[i].dead)
+        if (!p->maps[i].dead && !map_holds_maps(&p->maps[i]) &&
+            p->maps[i].type != BPF_MAP_TYPE_PROG_ARRAY)
             read_map(s, i);
     outcome_sort(&s->out);
-    s->out.ran = well;
     return NULL;
 }
 
 static session session_of(const program *p, bool quiet) {
-    session s = {.p = p, .prog = -1, .quiet = quiet};
+    session s = {.p = p, .quiet = quiet};
     memset(s.maps, -1, sizeof s.maps);
+    memset(s.progs, -1, sizeof s.progs);
     return s;
 }
 
 static void close_session(session *s) {
-    if (s->prog >= 0)
-        close(s->prog);
+    for (uint32_t e = 0; e < s->p->entry_count; e++)
+        if (s->progs[e] >= 0)
+            close(s->progs[e]);
     for (uint32_t i = 0; i < s->p->map_count; i++)
         if (s->maps[i] >= 0)
             close(s->maps[i]);

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <linux/bpf.h>
+
 #include "diff.h"
 #include "object.h"
 #include "vm.h"
@@ -37,17 +39,36 @@ static bool give_up(machine *m, const char *what) {
 
 /* ---- making it ---- */
 
-static bool fill_map(machine *m, uint32_t i) {
-    const map *from = &m->p->maps[i];
+static int find_map(machine *m, uint32_t i) {
     char name[16];
     int length = snprintf(name, sizeof name, "m%u", i);
-    int index = ebpf_vm_map_find(m->vm, name, (uint32_t)length);
+    return ebpf_vm_map_find(m->vm, name, (uint32_t)length);
+}
+
+/* A value as the VM takes it: numbers of programs and maps are the VM's. */
+static uint8_t *value_of(machine *m, const map *from, uint32_t entry) {
+    uint8_t *value = map_host_value(from, entry, m->cpus);
+    char name[16];
+    int length = snprintf(name, sizeof name, "f%u", value[0]), number = -1;
+    if (from->type == BPF_MAP_TYPE_PROG_ARRAY)
+        number = ebpf_vm_program_find(m->vm, name, (uint32_t)length);
+    if (map_holds_maps(from))
+        number = find_map(m, value[0]);
+    if (number >= 0)
+        memcpy(value, &number, sizeof number);
+    return value;
+}
+
+static bool fill_map(machine *m, uint32_t i) {
+    const map *from = &m->p->maps[i];
+    int index = find_map(m, i);
     if (index < 0)
         return give_up(m, "a map is missing");
     m->maps[i] = (uint32_t)index;
     for (uint32_t e = 0; e < from->entry_count; e++) {
-        uint8_t *value = map_host_value(from, e, m->cpus);
-        int status = ebpf_vm_map_update(m->vm, m->maps[i], from->entries[e].key, value, EBPF_ANY);
+        uint8_t *value = value_of(m, from, e);
+        const uint8_t *key = from->key_size ? from->entries[e].key : NULL;
+        int status = ebpf_vm_map_update(m->vm, m->maps[i], key, value, EBPF_ANY);
         free(value);
         if (status)
             return give_up(m, "a map cannot be filled");
@@ -71,7 +92,7 @@ static bool make(machine *m) {
 /* ---- running ---- */
 
 static void index_slots(machine *m) {
-    m->code = code_of(m->p);
+    m->code = code_of(m->p, ALL_ENTRIES);
     m->at_slot = calloc(m->code.slots + 1, sizeof *m->at_slot);
     for (uint32_t i = 0; i < m->code.count; i++)
         m->at_slot[m->code.at[i].slot] = m->code.at[i].from;
@@ -82,7 +103,7 @@ static const step *next_step(const machine *m) {
     const ebpf_vm_state *state = ebpf_vm_state_of(m->vm);
     uint32_t slot = state->slot;
     if (state->section != m->section)
-        slot += m->code.func_slot[1];
+        slot += m->code.func_slot[m->p->entry_count];
     return slot < m->code.slots ? m->at_slot[slot] : NULL;
 }
 
@@ -100,14 +121,25 @@ static int run_steps(machine *m) {
     return stop;
 }
 
+/* What the program leaves of its context or packet. */
+static bool keep_memory(machine *m, input *after) {
+    ebpf_bytes bytes;
+    bool packet = prog_types[m->p->kind].packet;
+    if ((packet ? ebpf_vm_packet : ebpf_vm_context)(m->vm, &bytes) != EBPF_OK ||
+        bytes.size > sizeof after->bytes)
+        return give_up(m, "its memory cannot be read");
+    after->size = (uint32_t)bytes.size;
+    memcpy(after->bytes, bytes.data, bytes.size);
+    return true;
+}
+
 static bool run(machine *m, uint32_t i) {
     int entry = ebpf_vm_program_find(m->vm, "f0", 2);
-    input *mem = &m->out.after[i];
-    *mem = m->p->runs[i];
-    uint32_t flags = m->p->kind == PROG_SYSCALL ? 0 : EBPF_VM_READ_ONLY;
-    if (m->p->kind == PROG_SOCKET)
-        mem->size = 0;
-    if (entry < 0 || ebpf_vm_start(m->vm, (uint32_t)entry, mem->bytes, mem->size, flags) != EBPF_OK)
+    const input *in = &m->p->runs[i];
+    bool packet = prog_types[m->p->kind].packet;
+    if (entry < 0 || ebpf_vm_start_typed(m->vm, (uint32_t)entry, packet ? NULL : in->bytes,
+                                         packet ? 0 : in->size, packet ? in->bytes : NULL,
+                                         packet ? in->size : 0) != EBPF_OK)
         return give_up(m, "the program cannot be started");
     memset(m->vm->stack, m->how.poison, EBPF_VM_FRAMES * EBPF_VM_FRAME_SIZE);
     ebpf_vm_state *state = ebpf_vm_state_of(m->vm);
@@ -116,7 +148,7 @@ static bool run(machine *m, uint32_t i) {
     case EBPF_STOP_EXIT:
         m->out.result[i] = (uint32_t)state->reg[0];
         m->out.runs++;
-        return true;
+        return keep_memory(m, &m->out.after[i]);
     case EBPF_STOP_HELPER:
         snprintf(m->out.why, sizeof m->out.why, "helper %u (%s) is not in this VM", state->helper,
                  ebpf_helper_name(state->helper));
@@ -154,6 +186,24 @@ static void read_map(machine *m, uint32_t i) {
     free(value);
 }
 
+/* What queues, stacks and rings hold has no keys but its order. */
+static void drain_map(machine *m, uint32_t i) {
+    uint32_t size = m->p->maps[i].value_size, cpu;
+    uint8_t *value = malloc(size + 1);
+    ebpf_bytes bytes;
+    for (uint32_t n = 0; map_is_queue(&m->p->maps[i]); n++) {
+        if (ebpf_vm_map_take(m->vm, m->maps[i], NULL, value))
+            break;
+        outcome_add_numbered(&m->out, i, n, value, size);
+    }
+    for (uint32_t n = 0; m->p->maps[i].type == BPF_MAP_TYPE_RINGBUF; n++) {
+        if (ebpf_vm_map_record(m->vm, m->maps[i], &cpu, &bytes))
+            break;
+        outcome_add_numbered(&m->out, i, n, bytes.data, (uint32_t)bytes.size);
+    }
+    free(value);
+}
+
 outcome machine_run(const program *p, machine_options how) {
     machine m = {.p = p, .ctx = ebpf_ctx_new(MEMORY), .cpus = kernel_cpus(), .how = how};
     bool well = m.ctx && make(&m);
@@ -164,10 +214,12 @@ outcome machine_run(const program *p, machine_options how) {
     for (uint32_t i = 0; well && i < p->map_count; i++)
         if (p->maps[i].dead)
             continue;
-        else if (p->maps[i].use == USE_MAP)
-            read_map(&m, i);
-        else
+        else if (p->maps[i].use != USE_MAP)
             read_data(&m, i);
+        else if (p->maps[i].key_size == 0)
+            drain_map(&m, i);
+        else if (!map_holds_maps(&p->maps[i]) && p->maps[i].type != BPF_MAP_TYPE_PROG_ARRAY)
+            read_map(&m, i);
     outcome_sort(&m.out);
     m.out.ran = well;
     free(m.at_slot);

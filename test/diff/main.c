@@ -130,9 +130,13 @@ static int run_all(const options *o) {
     bool go = true;
     uint64_t seed = o->seed;
     for (; go && r->accepted < o->count && r->rejected <= o->count; seed++) {
+        double began = cpu_seconds();
         program *p = program_new(seed);
         go = try_program(p, r, emit) || o->keep_going;
         program_free(p);
+        double took = cpu_seconds() - began;
+        if (took > r->slowest_seconds)
+            r->slowest_seconds = took, r->slowest = seed;
     }
     r->cpu_seconds = cpu_seconds() - start;
     if (emit)
@@ -144,10 +148,11 @@ static int run_all(const options *o) {
         report_print(r);
     if (!o->json)
         printf("\nseeds %llu to %llu: %u programs accepted (%.1f %%), %u different; %llu "
-               "instructions, %.1f s of CPU time\n",
+               "instructions, %.1f s of CPU time (seed %llu: %.1f s)\n",
                (unsigned long long)o->seed, (unsigned long long)(seed - 1), r->accepted,
                100.0 * r->accepted / (r->accepted + r->rejected), r->different,
-               (unsigned long long)r->executed, r->cpu_seconds);
+               (unsigned long long)r->executed, r->cpu_seconds, (unsigned long long)r->slowest,
+               r->slowest_seconds);
     int status = r->different || !r->accepted;
     free(r);
     return status;

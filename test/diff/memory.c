@@ -59,6 +59,19 @@ static bool from_data(gen *g, uint32_t size, bool write, place *out) {
     return true;
 }
 
+/* An open packet, in whatever register it is. */
+static bool from_packet(gen *g, uint32_t size, place *out) {
+    for (uint32_t i = 0; i < REGS && g->packets; i++) {
+        const content *v = &g->s.reg[i];
+        if ((g->held >> i & 1) || v->kind != PACKET || v->size < size)
+            continue;
+        hold(g, i);
+        *out = (place){.reg = i, .size = v->size, .any_align = true};
+        return true;
+    }
+    return false;
+}
+
 bool find_place(gen *g, uint32_t size, bool write, place *out) {
     for (int tries = 0; tries < 4; tries++) {
         uint32_t n = rng_below(&g->r, 10);
@@ -147,8 +160,7 @@ static void launder(gen *g, uint32_t reg, uint32_t unknown) {
     emit(g, EB_OP_ALU64_X_XOR, reg, unknown, 0, 0);
 }
 
-/* A register with a number that the verifier does not know, held, or -1. */
-static int unknown_number(gen *g) {
+int unknown_number(gen *g) {
     int reg = fresh(g);
     if (reg < 0)
         return -1;
@@ -204,7 +216,8 @@ bool access_memory(gen *g) {
     uint32_t op = random_access(g, 35), size = access_size(op);
     eb_form form = (eb_form)eb_insn_rows[op].form;
     place at;
-    if (!find_place(g, size, is_write(form), &at))
+    bool packet = !is_ordered(form) && rng_chance(&g->r, 50) && from_packet(g, size, &at);
+    if (!packet && !find_place(g, size, is_write(form), &at))
         return false;
     bool aligned = !at.any_align || is_ordered(form);
     return access_at(g, op, &at, at.off + random_offset(g, &at, size, aligned));
@@ -247,6 +260,20 @@ bool fetch_number(gen *g) {
     emit(g, EB_OP_LDX64_DW, (uint32_t)dst, at.reg, random_offset(g, &at, 8, false), 0);
     set_scalar(g, (uint32_t)dst);
     return true;
+}
+
+/* The context of a raw tracepoint is 12 numbers to read, that of a syscall program plain memory. */
+bool access_context(gen *g) {
+    int from = -1;
+    for (uint32_t i = 0; i < REGS && from < 0; i++)
+        if (g->s.reg[i].kind == CONTEXT)
+            from = (int)i;
+    if (from < 0 || prog_types[g->p->kind].packet) /* see packets.c */
+        return false;
+    hold(g, (uint32_t)from);
+    place at = {.reg = (uint32_t)from, .size = CONTEXT_SIZE};
+    uint32_t op = g->p->kind == PROG_SYSCALL ? random_access(g, 0) : EB_OP_LDX64_DW;
+    return access_at(g, op, &at, random_offset(g, &at, access_size(op), true));
 }
 
 /* ---- spilled registers ---- */

@@ -69,18 +69,25 @@ static uint32_t definition(maker *m, const map *def) {
                     {"max_entries", def->max_entries},
                     {"map_flags", def->flags}};
     enum { COUNT = sizeof settings / sizeof *settings };
-    uint32_t types[COUNT], used = 0;
+    uint32_t types[COUNT + 1] = {0}, used = 0, bits = 0;
     for (uint32_t i = 0; i < COUNT; i++) {
         types[i] = settings[i].value ? number(m, settings[i].value) : 0;
         used += types[i] != 0;
     }
+    if (def->inner) { /* values: an array, without elements, of pointers to the inner definition */
+        uint32_t inner = definition(m, &m->p->maps[def->inner - 1]);
+        uint32_t pointer = eb_btf_add_ref(m->btf, EB_BTF_PTR, (eb_str){0}, inner);
+        types[COUNT] = eb_btf_add_array(m->btf, pointer, m->integer, 0);
+    }
     uint32_t type = eb_btf_add_record(m->btf, EB_BTF_STRUCT, (eb_str){0}, 8 * used);
-    for (uint32_t i = 0, bits = 0; i < COUNT; i++) {
+    for (uint32_t i = 0; i < COUNT; i++) {
         if (!types[i])
             continue;
         eb_btf_add_member(m->btf, eb_str_from(settings[i].name), types[i], bits);
         bits += 64;
     }
+    if (types[COUNT])
+        eb_btf_add_member(m->btf, EB_STR("values"), types[COUNT], bits);
     return type;
 }
 
@@ -142,7 +149,7 @@ static void relocate(maker *m, const step *s, ebpf_insn *insn, uint32_t section,
     switch (s->ref) {
     case REF_CALL:
         insn->src = 1;
-        if (from_text && s->target != 0)
+        if (from_text && s->target >= m->p->entry_count)
             break; /* within a section the distance is enough */
         insn->imm = -1;
         add_reloc(m, section, offset, EB_R_BPF_64_32, m->func_symbol[s->target]);
@@ -165,25 +172,27 @@ static void relocate(maker *m, const step *s, ebpf_insn *insn, uint32_t section,
 
 static void add_code(maker *m) {
     const program *p = m->p;
-    code c = code_of(p);
+    code c = code_of(p, ALL_ENTRIES);
     uint64_t flags = EB_SHF_ALLOC | EB_SHF_EXECINSTR;
     m->sections[0] = add_section(m, prog_types[p->kind].section, EB_SHT_PROGBITS, flags);
-    if (c.func_slot[1] < c.slots)
+    if (c.func_slot[p->entry_count] < c.slots)
         m->sections[1] = add_section(m, ".text", EB_SHT_PROGBITS, flags);
     for (uint32_t f = 0; f < p->func_count; f++) {
         if (!c.reached[f])
             continue;
-        uint32_t base = f ? c.func_slot[1] : 0;
+        bool other = f >= p->entry_count;
+        uint32_t base = other ? c.func_slot[p->entry_count] : 0;
         uint64_t value = (uint64_t)(c.func_slot[f] - base) * EBPF_SLOT;
         uint64_t size = (uint64_t)(c.func_slot[f + 1] - c.func_slot[f]) * EBPF_SLOT;
-        bool global = f == 0 || p->funcs[f].global;
-        m->func_symbol[f] = add_symbol(m, name_of(m, 'f', f), m->sections[f != 0], value, size,
+        bool global = !other || p->funcs[f].global;
+        m->func_symbol[f] = add_symbol(m, name_of(m, 'f', f), m->sections[other], value, size,
                                        EB_STT_FUNC, global ? EB_STB_GLOBAL : EB_STB_LOCAL);
     }
     for (uint32_t i = 0; i < c.count; i++) {
-        bool other = c.at[i].slot >= c.func_slot[1];
+        bool other = c.at[i].slot >= c.func_slot[p->entry_count];
         uint32_t section = m->sections[other];
-        uint64_t offset = (uint64_t)(c.at[i].slot - (other ? c.func_slot[1] : 0)) * EBPF_SLOT;
+        uint64_t offset =
+            (uint64_t)(c.at[i].slot - (other ? c.func_slot[p->entry_count] : 0)) * EBPF_SLOT;
         ebpf_insn insn = c.at[i].insn;
         relocate(m, c.at[i].from, &insn, section, offset);
         uint8_t bytes[2 * EBPF_SLOT];

@@ -49,23 +49,32 @@ static void aim(ebpf_insn *insn, const step *s, int64_t distance) {
         insn->imm = distance;
 }
 
-/* Functions that are called, or whose address is taken, from the program on. */
-static void mark_reached(const program *p, uint32_t f, bool *reached) {
+/* Functions that are called, or whose address is taken, from `f` on; with `tails` also those that
+ * are in a program array which is used. */
+static void mark_reached(const program *p, uint32_t f, bool tails, bool *reached) {
     if (reached[f])
         return;
     reached[f] = true;
     for (uint32_t i = 0; i < p->funcs[f].count; i++) {
         const step *s = &p->funcs[f].steps[i];
-        if (!s->dead && (s->ref == REF_CALL || s->ref == REF_FUNC))
-            mark_reached(p, s->target, reached);
+        if (s->dead)
+            continue;
+        if (s->ref == REF_CALL || s->ref == REF_FUNC)
+            mark_reached(p, s->target, tails, reached);
+        if (s->ref != REF_MAP || !tails)
+            continue;
+        const map *m = &p->maps[s->target];
+        for (uint32_t e = 0; m->type == BPF_MAP_TYPE_PROG_ARRAY && e < m->entry_count; e++)
+            mark_reached(p, m->entries[e].value[0], tails, reached);
     }
 }
 
-code code_of(const program *p) {
+code code_of(const program *p, uint32_t entry) {
     code c = {0};
     uint32_t most = 0;
     uint32_t *slots[MOST_FUNCS];
-    mark_reached(p, 0, c.reached);
+    bool all = entry == ALL_ENTRIES;
+    mark_reached(p, all ? 0 : entry, all, c.reached);
     for (uint32_t f = 0; f < p->func_count; f++) {
         const func *from = &p->funcs[f];
         slots[f] = calloc(from->count + 1, sizeof *slots[f]);
@@ -116,6 +125,14 @@ bool map_is_per_cpu(const map *m) {
            m->type == BPF_MAP_TYPE_LRU_PERCPU_HASH;
 }
 
+bool map_is_queue(const map *m) {
+    return m->type == BPF_MAP_TYPE_QUEUE || m->type == BPF_MAP_TYPE_STACK;
+}
+
+bool map_holds_maps(const map *m) {
+    return m->type == BPF_MAP_TYPE_ARRAY_OF_MAPS || m->type == BPF_MAP_TYPE_HASH_OF_MAPS;
+}
+
 bool map_is_array(const map *m) {
     return m->type == BPF_MAP_TYPE_ARRAY || m->type == BPF_MAP_TYPE_PERCPU_ARRAY;
 }
@@ -130,6 +147,24 @@ uint8_t *map_host_value(const map *m, uint32_t entry, uint32_t cpus) {
     for (uint32_t at = 0; at < size; at += one)
         memcpy(value + at, m->entries[entry].value, m->value_size);
     return value;
+}
+
+void program_drop_maps(program *p) {
+    bool used[MOST_MAPS] = {false};
+    code c = code_of(p, ALL_ENTRIES);
+    for (uint32_t i = 0; i < c.count; i++)
+        if (c.at[i].from->ref == REF_MAP || c.at[i].from->ref == REF_VALUE)
+            used[c.at[i].from->target] = true;
+    code_free(&c);
+    for (uint32_t i = p->map_count; i-- > 0;) /* what is in maps of maps comes before them */
+        for (uint32_t e = 0; used[i] && map_holds_maps(&p->maps[i]); e++) {
+            used[p->maps[i].inner - 1] = true;
+            if (e >= p->maps[i].entry_count)
+                break;
+            used[p->maps[i].entries[e].value[0]] = true;
+        }
+    for (uint32_t i = 0; i < p->map_count; i++)
+        p->maps[i].dead = !used[i];
 }
 
 /* ---- outcomes ---- */
@@ -151,6 +186,13 @@ void outcome_add(outcome *o, uint32_t which, const uint8_t *key, uint32_t key_si
     *r = (record){.map = which, .value_size = value_size, .value = malloc(value_size + 1)};
     memcpy(r->key, key, key_size);
     memcpy(r->value, value, value_size);
+}
+
+void outcome_add_numbered(outcome *o, uint32_t which, uint32_t number, const uint8_t *value,
+                          uint32_t value_size) {
+    uint8_t key[] = {(uint8_t)(number >> 24), (uint8_t)(number >> 16), (uint8_t)(number >> 8),
+                     (uint8_t)number};
+    outcome_add(o, which, key, sizeof key, value, value_size);
 }
 
 static int by_map_and_key(const void *a, const void *b) {
@@ -205,7 +247,7 @@ static void compare_bytes(lines *l, const char *what, const uint8_t *vm, const u
 
 static void describe(char *text, size_t size, const program *p, const record *r) {
     char key[MOST_KEY * 2 + 1];
-    put_hex(key, r->key, p->maps[r->map].key_size);
+    put_hex(key, r->key, p->maps[r->map].key_size ? p->maps[r->map].key_size : 4);
     snprintf(text, size, "map m%u key %s", r->map, key);
 }
 

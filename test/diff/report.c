@@ -29,11 +29,6 @@ static const char *why_never(uint32_t op) {
         return "the verifier refuses it";
     case EB_FORM_LDDW_PSEUDO:
         return "is what a relocated load becomes for the kernel; counted as LDDW_ONLY";
-    case EB_FORM_LDABS:
-    case EB_FORM_LDIND:
-        return "old packet loads, which the VM has not";
-    case EB_FORM_LDIND_K:
-        return "old packet loads, which the VM has not";
     default:
         return NULL;
     }
@@ -75,7 +70,7 @@ void report_program(report *r, const program *p, const coverage *ran) {
     for (uint32_t i = 0; i < DIFF_HELPERS; i++)
         r->helpers[i] += ran->helpers[i] != 0;
     for (uint32_t i = 0; i < p->map_count; i++)
-        if (p->maps[i].use == USE_MAP && p->maps[i].type < MAP_TYPES)
+        if (p->maps[i].use == USE_MAP && !p->maps[i].dead && p->maps[i].type < MAP_TYPES)
             seen[p->maps[i].type] = true;
     for (uint32_t i = 0; i < MAP_TYPES; i++)
         r->maps[i] += seen[i];

@@ -19,7 +19,8 @@ typedef struct report {
     uint32_t accepted, rejected, different;
     uint32_t accepted_of[PROG_KINDS], rejected_of[PROG_KINDS];
     uint64_t executed; /* instructions */
-    double cpu_seconds;
+    double cpu_seconds, slowest_seconds;
+    uint64_t slowest; /* the seed of the program that took most of it */
     /* in how many programs each was */
     uint32_t ops[EB_OP_COUNT], helpers[DIFF_HELPERS], maps[MAP_TYPES];
     reason reasons[MOST_REASONS];

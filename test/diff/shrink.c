@@ -26,16 +26,21 @@ bool differs(const program *p, bool *fault, char *text, size_t size) {
     return found;
 }
 
+enum { TEXT = 4096 };
+
 typedef struct shrinker {
     program *p;
-    bool fault; /* the kind of difference */
+    bool fault;       /* the kind of difference */
+    char first[TEXT]; /* and its first line: another one may be another difference */
     uint32_t tried;
 } shrinker;
 
 static bool still(shrinker *s) {
     bool fault;
+    char text[TEXT];
     s->tried++;
-    return differs(s->p, &fault, NULL, 0) && fault == s->fault;
+    return differs(s->p, &fault, text, sizeof text) && fault == s->fault &&
+           (fault || strncmp(text, s->first, strcspn(s->first, "\n")) == 0);
 }
 
 /* ---- steps ---- */
@@ -112,27 +117,16 @@ static void cut_contents(shrinker *s, map *m) {
         *m = old;
 }
 
-static void drop_maps(program *p) {
-    bool used[MOST_MAPS] = {false};
-    code c = code_of(p);
-    for (uint32_t i = 0; i < c.count; i++)
-        if (c.at[i].from->ref == REF_MAP || c.at[i].from->ref == REF_VALUE)
-            used[c.at[i].from->target] = true;
-    code_free(&c);
-    for (uint32_t i = 0; i < p->map_count; i++)
-        p->maps[i].dead = !used[i];
-}
-
 uint32_t shrink(program *p) {
     shrinker s = {.p = p};
-    if (!differs(p, &s.fault, NULL, 0))
+    if (!differs(p, &s.fault, s.first, sizeof s.first))
         return 0;
     cut_runs(&s);
     for (uint32_t size = 256; size; size /= 2)
         cut_all(&s, size);
     for (int rounds = 0; rounds < 8 && cut_all(&s, 1); rounds++)
-        drop_maps(p);
-    drop_maps(p);
+        program_drop_maps(p);
+    program_drop_maps(p);
     for (uint32_t i = 0; i < p->map_count; i++)
         if (!p->maps[i].dead)
             cut_contents(&s, &p->maps[i]);
@@ -140,6 +134,6 @@ uint32_t shrink(program *p) {
         plain_numbers(&s, &p->funcs[f]);
     cut_all(&s, 2);
     cut_all(&s, 1);
-    drop_maps(p);
+    program_drop_maps(p);
     return s.tried;
 }
