@@ -13,38 +13,71 @@ static const struct row {
 
 /* ---- sources ---- */
 
-eb_loc eb_source_add(ebpf_ctx *ctx, eb_str name, eb_str text) {
+static eb_source *add_source(ebpf_ctx *ctx, eb_str name, size_t length) {
     eb_loc first = 1;
     if (ctx->sources.len) {
         const eb_source *last = &ctx->sources.at[ctx->sources.len - 1];
         first = last->first + (eb_loc)last->text.len + 1;
     }
-    if (text.len >= UINT32_MAX - 1 - first)
+    if (length >= UINT32_MAX - 1 - first)
         eb_fail(&ctx->arena, EBPF_E_LIMIT);
-    *EB_PUSH(&ctx->arena, &ctx->sources) =
-        (eb_source){.name = eb_str_copy(&ctx->arena, name), .text = text, .first = first};
-    return first;
+    eb_source *source = EB_PUSH(&ctx->arena, &ctx->sources);
+    *source = (eb_source){.name = name, .text = {NULL, length}, .first = first};
+    return source;
 }
 
-void eb_source_from(ebpf_ctx *ctx, eb_loc lo, eb_loc hi) {
-    eb_source *last = &ctx->sources.at[ctx->sources.len - 1];
-    last->from = lo;
-    last->from_end = hi;
+eb_loc eb_source_add(ebpf_ctx *ctx, eb_str name, eb_str text) {
+    eb_source *source = add_source(ctx, eb_str_copy(&ctx->arena, name), text.len);
+    source->text = text;
+    return source->first;
 }
 
-/* The text that holds `loc`, or NULL. */
+eb_loc eb_expansion_add(ebpf_ctx *ctx, eb_str name, eb_loc from, eb_loc to, const eb_loc *body,
+                        size_t stride, uint32_t count) {
+    eb_source *source = add_source(ctx, name, count);
+    source->from = from;
+    source->from_end = to;
+    source->body = (const uint8_t *)body;
+    source->stride = stride;
+    return source->first;
+}
+
+/* The source that a location is in; NULL for none. */
 static eb_source *source_of(const ebpf_ctx *ctx, eb_loc loc) {
     uint32_t lo = 0, hi = ctx->sources.len;
     if (loc == 0 || hi == 0)
         return NULL;
     while (hi - lo > 1) {
         uint32_t mid = lo + (hi - lo) / 2;
-        if (ctx->sources.at[mid].first > loc)
-            hi = mid;
-        else
+        if (ctx->sources.at[mid].first <= loc)
             lo = mid;
+        else
+            hi = mid;
     }
     return &ctx->sources.at[lo];
+}
+
+static bool is_expansion(const eb_source *source) {
+    return source->from && !source->text.at;
+}
+
+bool eb_expansion_of(const ebpf_ctx *ctx, eb_loc loc, eb_str *name, eb_loc *spelled, eb_loc *from) {
+    const eb_source *source = source_of(ctx, loc);
+    if (!source || !is_expansion(source))
+        return false;
+    size_t token = loc - source->first;
+    *name = source->name;
+    *from = source->from;
+    *spelled = 0;
+    if (token < source->text.len)
+        memcpy(spelled, source->body + token * source->stride, sizeof *spelled);
+    return true;
+}
+
+void eb_source_from(ebpf_ctx *ctx, eb_loc lo, eb_loc hi) {
+    eb_source *last = &ctx->sources.at[ctx->sources.len - 1];
+    last->from = lo;
+    last->from_end = hi;
 }
 
 static void find_lines(ebpf_ctx *ctx, eb_source *source) {
@@ -54,8 +87,10 @@ static void find_lines(ebpf_ctx *ctx, eb_source *source) {
             *EB_PUSH(&ctx->arena, &source->lines) = i + 1;
 }
 
-eb_place eb_place_of(ebpf_ctx *ctx, eb_loc loc) {
+static eb_place place(ebpf_ctx *ctx, eb_loc loc, bool last) {
     eb_source *source = source_of(ctx, loc);
+    for (; source && is_expansion(source); source = source_of(ctx, loc))
+        loc = last ? source->from_end : source->from;
     if (!source)
         return (eb_place){0};
     if (!source->lines.len)
@@ -72,6 +107,14 @@ eb_place eb_place_of(ebpf_ctx *ctx, eb_loc loc) {
     while (end < source->text.len && source->text.at[end] != '\n' && source->text.at[end] != '\r')
         end++;
     return (eb_place){source, lo + 1, offset - start + 1, {source->text.at + start, end - start}};
+}
+
+eb_place eb_place_of(ebpf_ctx *ctx, eb_loc loc) {
+    return place(ctx, loc, false);
+}
+
+eb_place eb_place_end(ebpf_ctx *ctx, eb_loc loc) {
+    return place(ctx, loc, true);
 }
 
 /* ---- diagnostics ---- */
@@ -97,10 +140,18 @@ static eb_diag *add(ebpf_ctx *ctx, eb_diag_code code, va_list args) {
 static void note_origins(ebpf_ctx *ctx, eb_diag *diag) {
     enum { MOST = 8 };
     const eb_source *source = source_of(ctx, diag->lo);
+    eb_loc loc = diag->lo;
     for (unsigned i = 0; i < MOST && source && source->from; i++) {
-        eb_diag_note(ctx, diag, source->from, source->from_end, "in %.*s, used here",
-                     (int)source->name.len, source->name.at);
-        source = source_of(ctx, source->from);
+        eb_str name;
+        eb_loc spelled, from;
+        if (!eb_expansion_of(ctx, loc, &name, &spelled, &from))
+            eb_diag_note(ctx, diag, source->from, source->from_end, "in %.*s, used here",
+                         (int)source->name.len, source->name.at);
+        else if (spelled)
+            eb_diag_note(ctx, diag, spelled, spelled + 1, "in the expansion of macro '%.*s'",
+                         (int)name.len, name.at);
+        loc = source->from;
+        source = source_of(ctx, loc);
     }
 }
 

@@ -17,6 +17,10 @@ typedef struct eb_source {
     eb_loc first;           /* the location of its first byte; its end has one too */
     eb_loc from, from_end;  /* what asked for this text, in another one; 0 for none */
     EB_VEC(uint32_t) lines; /* offsets where lines start; filled on the first question */
+    /* An expansion of C's macro `name`, which has no text of its own, only a length; `from_end` is
+     * where the call's ')' stands, or `from` again: */
+    const uint8_t *body; /* where the body's first eb_loc is; the others follow at `stride` bytes */
+    size_t stride;
 } eb_source;
 
 typedef struct eb_place {
@@ -65,7 +69,17 @@ enum { EB_DIAG_MOST = 100 };
 eb_loc eb_source_add(ebpf_ctx *ctx, eb_str name, eb_str text);
 /* The text that was entered last comes from there: diagnostics in it lead back by notes. */
 void eb_source_from(ebpf_ctx *ctx, eb_loc lo, eb_loc hi);
+/* Locations for the `count` tokens of a macro's body in one of its expansions. The body's own
+ * locations stand at `body`, `stride` bytes apart, and must stay there. */
+eb_loc eb_expansion_add(ebpf_ctx *ctx, eb_str name, eb_loc from, eb_loc to, const eb_loc *body,
+                        size_t stride, uint32_t count);
+/* Where a location is in a text: for a macro's tokens, where the macro is used. */
 eb_place eb_place_of(ebpf_ctx *ctx, eb_loc loc);
+/* The same, but where the macro's call ends. */
+eb_place eb_place_end(ebpf_ctx *ctx, eb_loc loc);
+/* If `loc` is in a macro's expansion: the macro's name, where the token stands in its body, and
+ * where the macro is used (which may be in an expansion again). */
+bool eb_expansion_of(const ebpf_ctx *ctx, eb_loc loc, eb_str *name, eb_loc *spelled, eb_loc *from);
 
 /* Collect a diagnostic; the arguments fill the message of its row. Returned so that notes can be
  * added to it; never NULL. */

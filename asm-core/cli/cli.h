@@ -58,5 +58,7 @@ int verb_info(const options *opt);
 int verb_strip(const options *opt);
 int verb_core(const options *opt);
 int verb_btf(const options *opt);
+/* Options as C compilers have them, so it reads its own. */
+int verb_cc(int argc, char **argv);
 
 #endif

@@ -224,6 +224,8 @@ int main(int argc, char **argv) {
         print_usage(stdout);
         return 0;
     }
+    if (strcmp(argv[1], "cc") == 0)
+        return verb_cc(argc - 2, argv + 2);
     for (int i = 0; i < VERBS; i++)
         if (strcmp(argv[1], verbs[i].name) == 0)
             return run_verb(&verbs[i], argc - 2, argv + 2);

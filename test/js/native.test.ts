@@ -56,16 +56,20 @@ interface Case extends Input {
   runs: string;
 }
 
-const cases = filesBelow(join(root, 'test/cases'), '.case').map(
-  (file): Case => {
+const cases = filesBelow(join(root, 'test/cases'), '.case').flatMap(
+  (file): Case[] => {
     const parts = readCase(file);
-    return {
-      name: relative(root, file),
-      text: parts.get('input.s') ?? '',
-      dialect: /ubpf/.test(parts.get('args') ?? '') ? 'ubpf' : 'llvm',
-      endian: /big/.test(parts.get('args') ?? '') ? 'big' : 'little',
-      runs: parts.get('run') ?? '',
-    };
+    const text = parts.get('input.s');
+    if (text === undefined) return [];
+    return [
+      {
+        name: relative(root, file),
+        text,
+        dialect: /ubpf/.test(parts.get('args') ?? '') ? 'ubpf' : 'llvm',
+        endian: /big/.test(parts.get('args') ?? '') ? 'big' : 'little',
+        runs: parts.get('run') ?? '',
+      },
+    ];
   },
 );
 const examples = filesBelow(join(root, 'examples'), '.s').map(

@@ -3,6 +3,8 @@
  * A case is text in parts. A part starts with a line "-- name"; what stands before the first one is
  * a comment. Parts:
  *   -- input.s    assembly                  -- args    --dialect ubpf|llvm, --endian big|little
+ *   -- input.c    or C                      -- file NAME  what an #include finds, one part each
+ *   -- tokens     expected: the C preprocessed; without it, the C is checked
  *   -- raw        expected: the bytes of every code section
  *   -- dis        expected: the disassembly, without .BTF and .BTF.ext
  *   -- diag       expected: the diagnostics; the input must be wrong exactly when this is here,
@@ -28,6 +30,7 @@
 
 #include <cmocka.h>
 
+#include "ebpf_cc.h"
 #include "ebpf_vm.h"
 #include "object.h"
 
@@ -336,16 +339,9 @@ static void check_core(test_case *c, ebpf_object *obj) {
     expect(c, "core", list.data, list.size);
 }
 
-static void check_case(void **state) {
-    test_case *c = *state;
+static void check_assembly(test_case *c, eb_str input) {
     int status;
-    read_case(c);
-    split_case(c);
-    part *input = find_part(c, "input.s");
-    assert_non_null(input);
-    parse_args(c);
-    c->ctx = ebpf_ctx_new(0);
-    ebpf_object *obj = assemble(c, c->ctx, c->dialect, input->text, &status);
+    ebpf_object *obj = assemble(c, c->ctx, c->dialect, input, &status);
     if (obj)
         check_object(c, obj);
     if (obj)
@@ -354,6 +350,90 @@ static void check_case(void **state) {
     expect(c, "diag", said.data, said.size);
     if (!obj && !find_part(c, "diag"))
         fail_msg("%s does not assemble:\n%.*s", c->path, (int)said.size, (const char *)said.data);
+}
+
+/* ---- C ---- */
+
+/* Give the unit the file that it asks for: the part "file NAME". */
+static int answer(test_case *c, ebpf_cc *unit) {
+    ebpf_cc_file wanted;
+    char name[128];
+    assert_int_equal(ebpf_cc_request(unit, &wanted), EBPF_OK);
+    snprintf(name, sizeof name, "file %.*s", (int)wanted.spelling_size, wanted.spelling);
+    part *p = find_part(c, name);
+    if (!p)
+        return ebpf_cc_absent(unit);
+    return ebpf_cc_answer(unit, wanted.spelling, wanted.spelling_size, p->text.at, p->text.len);
+}
+
+static ebpf_cc *unit_of(test_case *c, const char *name, eb_str input) {
+    ebpf_cc_options options = {.endian = (uint32_t)c->endian};
+    ebpf_cc *unit;
+    assert_int_equal(ebpf_cc_new(c->ctx, name, strlen(name), input.at, input.len, &options, &unit),
+                     EBPF_OK);
+    return unit;
+}
+
+static ebpf_bytes preprocess(test_case *c, const char *name, eb_str input, int *status) {
+    ebpf_cc *unit = unit_of(c, name, input);
+    ebpf_bytes text = {0};
+    while ((*status = ebpf_cc_preprocess(unit, &text)) == EBPF_NEED_FILE)
+        assert_int_equal(answer(c, unit), EBPF_OK);
+    return text;
+}
+
+static int check(test_case *c, eb_str input) {
+    ebpf_cc *unit = unit_of(c, "input.c", input);
+    int status;
+    while ((status = ebpf_cc_check(unit)) == EBPF_NEED_FILE)
+        assert_int_equal(answer(c, unit), EBPF_OK);
+    return status;
+}
+
+/* Without white space: what tokens there are does not depend on it once they are apart. */
+static eb_str squeezed(test_case *c, ebpf_bytes text) {
+    eb_buf out = {.arena = &c->ctx->arena};
+    for (size_t i = 0; i < text.size; i++)
+        if (!strchr(" \n", ((const char *)text.data)[i]))
+            eb_buf_byte(&out, ((const uint8_t *)text.data)[i]);
+    return (eb_str){(const char *)out.at, out.len};
+}
+
+static void check_c(test_case *c, eb_str input) {
+    int status;
+    bool tokens = find_part(c, "tokens");
+    ebpf_bytes text = {0};
+    if (tokens)
+        text = preprocess(c, "input.c", input, &status);
+    else
+        status = check(c, input);
+    ebpf_bytes said = diagnostics(c);
+    eb_str bytes = {text.data, text.size};
+    expect(c, "tokens", bytes.at, bytes.len);
+    expect(c, "diag", said.data, said.size);
+    if (status != EBPF_OK && !find_part(c, "diag"))
+        fail_msg("%s: %.*s", c->path, (int)said.size, (const char *)said.data);
+    if (status != EBPF_OK || !tokens)
+        return;
+    /* Macros are gone: what came out is read to the same again. */
+    eb_str again = squeezed(c, preprocess(c, "output.c", bytes, &status));
+    eb_str once = squeezed(c, text);
+    if (!eb_str_eq(once, again))
+        fail_msg("%s: its tokens are read as\n%.*s", c->path, (int)again.len, again.at);
+}
+
+static void check_case(void **state) {
+    test_case *c = *state;
+    read_case(c);
+    split_case(c);
+    part *input = find_part(c, "input.s"), *source = find_part(c, "input.c");
+    assert_true(input || source);
+    parse_args(c);
+    c->ctx = ebpf_ctx_new(0);
+    if (source)
+        check_c(c, source->text);
+    else
+        check_assembly(c, input->text);
     for (uint32_t i = 0; i < c->ctx->diags.len; i++)
         code_seen[c->ctx->diags.at[i].code] = true;
     if (c->changed)

@@ -1,0 +1,110 @@
+/* cc.c - the entry points of ebpf_cc.h: arguments checked, a guard around the work, nothing else.
+ */
+#include "ebpf_cc.h"
+#include "guard.h"
+#include "parse.h"
+
+struct ebpf_cc {
+    ebpf_ctx *ctx;
+    eb_pp *pp;
+};
+
+typedef struct unit_args {
+    eb_str name, text;
+    eb_pp_options options;
+    ebpf_cc **out;
+} unit_args;
+
+static int run_new(ebpf_ctx *ctx, void *args) {
+    unit_args *a = args;
+    ebpf_cc *unit = eb_alloc(&ctx->arena, sizeof *unit);
+    unit->ctx = ctx;
+    unit->pp = eb_pp_new(ctx, a->name, a->text, &a->options);
+    *a->out = unit;
+    return EBPF_OK;
+}
+
+int ebpf_cc_new(ebpf_ctx *ctx, const char *name, size_t name_size, const void *text, size_t size,
+                const ebpf_cc_options *options, ebpf_cc **out) {
+    *out = NULL;
+    unit_args args = {{name, name_size}, {text, size}, {.cpu = 3, .optimize = true}, out};
+    if (options) {
+        if (options->cpu > 4 || options->endian > EBPF_BIG || options->reserved)
+            return EBPF_E_ARG;
+        args.options.cpu = options->cpu ? options->cpu : 3;
+        args.options.big = options->endian == EBPF_BIG;
+        args.options.optimize = !options->plain;
+        args.options.defines = (eb_str){options->defines, options->defines_size};
+    }
+    return eb_guard(ctx, run_new, &args);
+}
+
+typedef struct text_args {
+    eb_pp *pp;
+    ebpf_bytes *out;
+} text_args;
+
+static int run_preprocess(ebpf_ctx *ctx, void *args) {
+    text_args *a = args;
+    if (!eb_pp_run(a->pp))
+        return EBPF_NEED_FILE;
+    eb_buf text = {.arena = &ctx->arena};
+    eb_pp_print(a->pp, &text);
+    *a->out = (ebpf_bytes){text.at, text.len};
+    return ctx->errors ? EBPF_E_INPUT : EBPF_OK;
+}
+
+int ebpf_cc_preprocess(ebpf_cc *unit, ebpf_bytes *text) {
+    *text = (ebpf_bytes){0};
+    return eb_guard(unit->ctx, run_preprocess, &(text_args){unit->pp, text});
+}
+
+static int run_check(ebpf_ctx *ctx, void *args) {
+    eb_pp *pp = args;
+    if (!eb_pp_run(pp))
+        return EBPF_NEED_FILE;
+    eb_parse(pp);
+    return ctx->errors ? EBPF_E_INPUT : EBPF_OK;
+}
+
+int ebpf_cc_check(ebpf_cc *unit) {
+    return eb_guard(unit->ctx, run_check, unit->pp);
+}
+
+int ebpf_cc_request(ebpf_cc *unit, ebpf_cc_file *wanted) {
+    eb_pp *pp = unit->pp;
+    if (!pp->wanted)
+        return EBPF_E_ARG;
+    const eb_pp_request *request = &pp->requests.at[pp->wanted - 1];
+    eb_str from = pp->files.at[request->from].path;
+    *wanted = (ebpf_cc_file){request->spelling.at, request->spelling.len, from.at, from.len,
+                             request->kind};
+    return EBPF_OK;
+}
+
+typedef struct answer_args {
+    eb_pp *pp;
+    eb_str path, text;
+} answer_args;
+
+static int run_answer(ebpf_ctx *ctx, void *args) {
+    answer_args *a = args;
+    (void)ctx;
+    eb_pp_found(a->pp, a->pp->wanted - 1, a->path, a->text);
+    return EBPF_OK;
+}
+
+int ebpf_cc_answer(ebpf_cc *unit, const char *path, size_t path_size, const void *text,
+                   size_t size) {
+    if (!unit->pp->wanted)
+        return EBPF_E_ARG;
+    answer_args args = {unit->pp, {path, path_size}, {text, size}};
+    return eb_guard(unit->ctx, run_answer, &args);
+}
+
+int ebpf_cc_absent(ebpf_cc *unit) {
+    if (!unit->pp->wanted)
+        return EBPF_E_ARG;
+    eb_pp_absent(unit->pp, unit->pp->wanted - 1);
+    return EBPF_OK;
+}

@@ -1,0 +1,428 @@
+/* declarator.c - declarators, type names and attributes (C11 6.7.6, 6.7.7; GNU's __attribute__).
+ *
+ * A declarator reads inside out: `*(*f)(int)[3]` wraps its types from the name outwards, so what is
+ * in parentheses is read after what stands behind them. */
+#include "parse.h"
+
+/* ---- attributes ---- */
+
+typedef enum attribute {
+    A_OTHER, /* known to others, without meaning here */
+    A_ADDRESS_SPACE,
+    A_ALIGNED,
+    A_ALWAYS_INLINE,
+    A_CLEANUP,
+    A_DECL_TAG,
+    A_ERROR,
+    A_HIDDEN,
+    A_MODE,
+    A_NAKED,
+    A_NOINLINE,
+    A_NORETURN,
+    A_PACKED,
+    A_PRESERVE,
+    A_SECTION,
+    A_TRANSPARENT,
+    A_TYPE_TAG,
+    A_UNUSED,
+    A_USED,
+    A_WEAK
+} attribute;
+
+static const struct {
+    const char *name;
+    attribute id;
+} attributes[] = {
+    {"address_space", A_ADDRESS_SPACE},
+    {"aligned", A_ALIGNED},
+    {"always_inline", A_ALWAYS_INLINE},
+    {"btf_decl_tag", A_DECL_TAG},
+    {"btf_type_tag", A_TYPE_TAG},
+    {"cleanup", A_CLEANUP},
+    {"error", A_ERROR},
+    {"mode", A_MODE},
+    {"naked", A_NAKED},
+    {"noinline", A_NOINLINE},
+    {"noreturn", A_NORETURN},
+    {"packed", A_PACKED},
+    {"preserve_access_index", A_PRESERVE},
+    {"section", A_SECTION},
+    {"transparent_union", A_TRANSPARENT},
+    {"unused", A_UNUSED},
+    {"used", A_USED},
+    {"visibility", A_HIDDEN},
+    {"weak", A_WEAK},
+};
+
+/* What __x__ stands for is x. */
+static eb_str bare(eb_str name) {
+    if (name.len > 4 && eb_str_starts(name, "__") && name.at[name.len - 1] == '_' &&
+        name.at[name.len - 2] == '_')
+        return (eb_str){name.at + 2, name.len - 4};
+    return name;
+}
+
+static attribute attribute_of(eb_str name) {
+    name = bare(name);
+    for (size_t n = 0; n < sizeof attributes / sizeof attributes[0]; n++)
+        if (eb_str_is(name, attributes[n].name))
+            return attributes[n].id;
+    return A_OTHER;
+}
+
+static eb_str string_argument(eb_unit *u) {
+    eb_type *element;
+    if (eb_is(u, EB_TOK_STRING))
+        return eb_strings(u, &element);
+    eb_expected(u, "a string");
+    return (eb_str){0};
+}
+
+static uint32_t number_argument(eb_unit *u, int64_t most) {
+    eb_expr *expr = eb_conditional(u);
+    int64_t value = 0;
+    if (!eb_constant_integer(u, expr, &value))
+        return 0;
+    if (value < 0 || value > most) {
+        eb_diag_add(u->ctx, EB_DIAG_ATTRIBUTE_RANGE, expr->lo, expr->hi, (long long)value,
+                    (long long)most);
+        return 0;
+    }
+    return (uint32_t)value;
+}
+
+static uint32_t mode_size(eb_str name) {
+    static const struct {
+        const char *name;
+        uint32_t size;
+    } modes[] = {{"byte", 1}, {"QI", 1},  {"HI", 2},   {"SI", 4},
+                 {"DI", 8},   {"TI", 16}, {"word", 8}, {"pointer", 8}};
+    name = bare(name);
+    for (size_t n = 0; n < sizeof modes / sizeof modes[0]; n++)
+        if (eb_str_is(name, modes[n].name))
+            return modes[n].size;
+    return 0;
+}
+
+/* An attribute with arguments; its '(' was taken. Those that are not read here are skipped. */
+static void with_arguments(eb_unit *u, attribute id, eb_attrs *attrs) {
+    eb_str text;
+    switch (id) { /* one case per row */
+    case A_SECTION:
+        attrs->section = string_argument(u);
+        break;
+    case A_ALIGNED: {
+        uint32_t align = number_argument(u, 1 << 28);
+        if (align & (align - 1))
+            eb_diag_add(u->ctx, EB_DIAG_NOT_POWER, eb_behind(u) - 1, eb_behind(u), align);
+        else if (align > attrs->align)
+            attrs->align = align;
+        break;
+    }
+    case A_ADDRESS_SPACE: {
+        uint32_t space = number_argument(u, 0x7fffff);
+        if (space)
+            *EB_PUSH(&u->ctx->arena, &attrs->type_tags) =
+                eb_str_fmt(&u->ctx->arena, "address_space(%u)", space);
+        break;
+    }
+    case A_DECL_TAG:
+        text = string_argument(u);
+        *EB_PUSH(&u->ctx->arena, &attrs->decl_tags) = text;
+        break;
+    case A_TYPE_TAG:
+        text = string_argument(u);
+        *EB_PUSH(&u->ctx->arena, &attrs->type_tags) = text;
+        break;
+    case A_ERROR:
+        attrs->error = string_argument(u);
+        break;
+    case A_HIDDEN:
+        text = string_argument(u);
+        attrs->hidden = eb_str_is(text, "hidden") || eb_str_is(text, "internal");
+        break;
+    case A_MODE:
+        attrs->mode = mode_size(eb_tok_text(u->words, eb_take(u)));
+        break;
+    case A_CLEANUP:
+        if (eb_is_name(u))
+            attrs->cleanup = eb_take(u).value + 1;
+        else
+            eb_expected(u, "a function's name");
+        break;
+    default:
+        eb_skip_to_close(u);
+        return;
+    }
+    if (!eb_expect(u, EB_TOK_RPAREN, "')'"))
+        eb_skip_to_close(u);
+}
+
+static void without_arguments(attribute id, eb_attrs *attrs) {
+    switch (id) { /* one case per row */
+    case A_ALIGNED:
+        attrs->align = attrs->align > 8 ? attrs->align : 8;
+        break;
+    case A_ALWAYS_INLINE:
+        attrs->always_inline = true;
+        break;
+    case A_NAKED:
+        attrs->naked = true;
+        break;
+    case A_NOINLINE:
+        attrs->noinline = true;
+        break;
+    case A_NORETURN:
+        attrs->noreturn = true;
+        break;
+    case A_PACKED:
+        attrs->packed = true;
+        break;
+    case A_PRESERVE:
+        attrs->preserve = true;
+        break;
+    case A_TRANSPARENT:
+        attrs->transparent = true;
+        break;
+    case A_UNUSED:
+        attrs->unused = true;
+        break;
+    case A_USED:
+        attrs->used = true;
+        break;
+    case A_WEAK:
+        attrs->weak = true;
+        break;
+    default:
+        break;
+    }
+}
+
+void eb_attributes(eb_unit *u, eb_attrs *attrs) {
+    while (eb_skip_word(u, EB_KW_ATTRIBUTE)) {
+        if (!eb_expect(u, EB_TOK_LPAREN, "'((' behind __attribute__") ||
+            !eb_expect(u, EB_TOK_LPAREN, "'((' behind __attribute__"))
+            return;
+        while (!eb_is(u, EB_TOK_RPAREN) && !eb_is(u, EB_TOK_END)) {
+            if (eb_skip(u, EB_TOK_COMMA))
+                continue;
+            eb_tok tok = eb_take(u);
+            if (tok.kind != EB_TOK_NAME) {
+                u->at--;
+                eb_expected(u, "an attribute's name");
+                eb_skip_to_close(u);
+                break;
+            }
+            attribute id = attribute_of(eb_tok_text(u->words, tok));
+            if (eb_skip(u, EB_TOK_LPAREN))
+                with_arguments(u, id, attrs);
+            else
+                without_arguments(id, attrs);
+        }
+        eb_skip(u, EB_TOK_RPAREN);
+        eb_expect(u, EB_TOK_RPAREN, "')'");
+    }
+}
+
+static eb_type *of_mode(eb_unit *u, eb_type *type, uint32_t size) {
+    static const eb_type_kind kinds[2][5] = {
+        {EB_TYPE_SCHAR, EB_TYPE_SHORT, EB_TYPE_INT, EB_TYPE_LONG, EB_TYPE_INT128},
+        {EB_TYPE_UCHAR, EB_TYPE_USHORT, EB_TYPE_UINT, EB_TYPE_ULONG, EB_TYPE_UINT128}};
+    unsigned log = size == 1 ? 0 : size == 2 ? 1 : size == 4 ? 2 : size == 8 ? 3 : 4;
+    if (eb_type_is(type, EB_TYPE_ENUM)) {
+        eb_type_plain(type)->of.enumeration->integer =
+            eb_type_basic(&u->types, kinds[eb_type_is_unsigned(type)][log]);
+        return type;
+    }
+    if (!eb_type_is_integer(type))
+        return type;
+    return eb_type_basic(&u->types, kinds[eb_type_is_unsigned(type)][log]);
+}
+
+eb_type *eb_apply_type_attrs(eb_unit *u, eb_type *type, const eb_attrs *attrs, eb_loc loc) {
+    (void)loc;
+    if (attrs->mode)
+        type = of_mode(u, type, attrs->mode);
+    return type;
+}
+
+/* ---- parameters ---- */
+
+/* Arrays and functions as parameters are pointers (C11 6.7.6.3). */
+static eb_type *adjusted(eb_unit *u, eb_type *type) {
+    eb_type *plain = eb_type_plain(type);
+    if (plain->kind == EB_TYPE_ARRAY)
+        return eb_type_pointer(&u->types, plain->base);
+    if (plain->kind == EB_TYPE_FUNCTION)
+        return eb_type_pointer(&u->types, type);
+    return type;
+}
+
+/* Behind '('; ')' is taken. */
+static eb_type *parameters(eb_unit *u, eb_type *result, eb_declarator *d) {
+    EB_VEC(eb_param) params = {0};
+    bool variadic = false, none = eb_is_word(u, EB_KW_VOID) && eb_ahead(u, 1).kind == EB_TOK_RPAREN;
+    bool empty = eb_is(u, EB_TOK_RPAREN);
+    if (none)
+        eb_take(u);
+    eb_scope_open(u);
+    while (!none && !empty) {
+        if (eb_skip(u, EB_TOK_ELLIPSIS)) {
+            variadic = true;
+            break;
+        }
+        eb_spec spec = eb_specifiers(u);
+        eb_declarator p = eb_declarator_of(u, spec.type);
+        eb_attributes(u, &spec.attrs);
+        *EB_PUSH(&u->ctx->arena, &params) =
+            (eb_param){adjusted(u, p.type), p.name, p.lo ? p.lo : spec.lo};
+        if (!eb_skip(u, EB_TOK_COMMA))
+            break;
+    }
+    eb_scope_close(u);
+    if (!eb_expect(u, EB_TOK_RPAREN, "')' behind parameters"))
+        eb_skip_to_close(u);
+    eb_type *type = eb_type_function(&u->types, result, params.at, params.len, variadic);
+    type->no_prototype = empty;
+    d->params = params.at;
+    d->param_count = params.len;
+    return type;
+}
+
+/* ---- declarators ---- */
+
+static eb_type *suffix(eb_unit *u, eb_type *base, eb_declarator *d);
+
+static eb_type *array_suffix(eb_unit *u, eb_type *base, eb_declarator *d) {
+    uint64_t count = EB_ARRAY_OPEN;
+    eb_loc lo = eb_peek(u).loc;
+    while (eb_is_word(u, EB_KW_STATIC) || eb_is_word(u, EB_KW_CONST) ||
+           eb_is_word(u, EB_KW_RESTRICT) || eb_is_word(u, EB_KW_VOLATILE))
+        eb_take(u);
+    if (!eb_is(u, EB_TOK_RBRACKET)) {
+        eb_expr *expr = eb_assignment(u);
+        int64_t value = 0;
+        if (eb_constant_integer(u, expr, &value) && value < 0 && !eb_type_is_unsigned(expr->type)) {
+            eb_diag_add(u->ctx, EB_DIAG_ARRAY_SIZE, expr->lo, expr->hi, (long long)value);
+            value = 1;
+        }
+        count = (uint64_t)value;
+    }
+    if (!eb_expect(u, EB_TOK_RBRACKET, "']'"))
+        eb_skip_to_close(u);
+    base = suffix(u, base, d);
+    if (eb_type_is(base, EB_TYPE_FUNCTION)) {
+        eb_diag_add(u->ctx, EB_DIAG_ARRAY_OF, lo, eb_behind(u), "functions");
+        base = eb_type_basic(&u->types, EB_TYPE_ERROR);
+    }
+    uint64_t size = eb_complete(u, base) ? eb_type_size(base) : 1;
+    if (count != EB_ARRAY_OPEN && size && count > (1ull << 30) / size) {
+        eb_diag_add(u->ctx, EB_DIAG_TYPE_SIZE, lo, eb_behind(u), "this array");
+        count = 1;
+    }
+    return eb_type_array(&u->types, base, count);
+}
+
+/* [..] and (..) behind a declarator, the first outermost. */
+static eb_type *suffix(eb_unit *u, eb_type *base, eb_declarator *d) {
+    if (eb_skip(u, EB_TOK_LBRACKET))
+        return array_suffix(u, base, d);
+    if (!eb_skip(u, EB_TOK_LPAREN))
+        return base;
+    eb_declarator inner = {0};
+    eb_type *type = parameters(u, base, &inner);
+    /* Functions returning functions and arrays are an error, but pointers to them are common:
+     * then the suffix that follows belongs to what is in parentheses. */
+    type->base = suffix(u, base, &inner);
+    d->params = inner.params;
+    d->param_count = inner.param_count;
+    d->is_function = true;
+    return type;
+}
+
+static eb_type *pointers(eb_unit *u, eb_type *base) {
+    for (;;) {
+        eb_attrs attrs = {0};
+        eb_attributes(u, &attrs);
+        for (uint32_t n = 0; n < attrs.type_tags.len; n++)
+            base = eb_type_tagged(&u->types, base, attrs.type_tags.at[n]);
+        if (!eb_skip(u, EB_TOK_STAR))
+            return base;
+        base = eb_type_pointer(&u->types, base);
+        unsigned quals = 0;
+        for (bool more = true; more;) {
+            more = true;
+            if (eb_skip_word(u, EB_KW_CONST))
+                quals |= EB_CONST;
+            else if (eb_skip_word(u, EB_KW_VOLATILE))
+                quals |= EB_VOLATILE;
+            else if (eb_skip_word(u, EB_KW_RESTRICT))
+                quals |= EB_RESTRICT;
+            else if (eb_skip_word(u, EB_KW_ATOMIC))
+                quals |= EB_ATOMIC;
+            else
+                more = false;
+        }
+        base = eb_type_qualified(&u->types, base, quals);
+    }
+}
+
+/* Whether the '(' at hand opens a nested declarator, not the parameters of an unnamed function. */
+static bool nested(eb_unit *u) {
+    eb_tok tok = eb_ahead(u, 1);
+    if (tok.kind == EB_TOK_STAR || tok.kind == EB_TOK_LPAREN || tok.kind == EB_TOK_LBRACKET)
+        return true;
+    if (tok.kind != EB_TOK_NAME)
+        return false;
+    return tok.value == EB_KW_ATTRIBUTE || (tok.value >= EB_KW_COUNT && !eb_starts_type(u, tok));
+}
+
+eb_declarator eb_declarator_of(eb_unit *u, eb_type *base) {
+    eb_declarator d = {.lo = eb_peek(u).loc};
+    eb_nest(u);
+    base = pointers(u, base);
+    if (eb_is(u, EB_TOK_LPAREN) && nested(u)) {
+        /* What is behind the parentheses comes first: read it, then what is in them. */
+        eb_take(u);
+        uint32_t inside = u->at;
+        uint32_t errors = u->ctx->errors;
+        eb_skip_to_close(u);
+        base = suffix(u, base, &d);
+        uint32_t behind = u->at;
+        u->at = inside;
+        eb_declarator inner = eb_declarator_of(u, base);
+        if (!eb_is(u, EB_TOK_RPAREN) && u->ctx->errors == errors)
+            eb_expected(u, "')'");
+        u->at = behind;
+        if (inner.is_function || !eb_type_is(inner.type, EB_TYPE_FUNCTION)) {
+            d.params = inner.params;
+            d.param_count = inner.param_count;
+            d.is_function = inner.is_function;
+        }
+        d.type = inner.type;
+        d.name = inner.name;
+        d.lo = inner.lo;
+        d.hi = inner.hi;
+    } else {
+        if (eb_is_name(u)) {
+            eb_tok tok = eb_take(u);
+            d.name = tok.value + 1;
+            d.lo = tok.loc;
+            d.hi = eb_tok_end(u, tok);
+        }
+        d.type = suffix(u, base, &d);
+    }
+    eb_unnest(u);
+    return d;
+}
+
+eb_type *eb_type_name(eb_unit *u) {
+    eb_spec spec = eb_specifiers(u);
+    eb_declarator d = eb_declarator_of(u, spec.type);
+    if (d.name)
+        eb_diag_add(u->ctx, EB_DIAG_EXPECTED, d.lo, d.hi, "a type without a name");
+    eb_type *type = d.type;
+    for (uint32_t n = 0; n < spec.attrs.type_tags.len && !eb_type_is(type, EB_TYPE_POINTER); n++)
+        type = eb_type_tagged(&u->types, type, spec.attrs.type_tags.at[n]);
+    return type;
+}

@@ -1,0 +1,826 @@
+/* expr.c - expressions, by precedence climbing over unary and postfix ones (C11 6.5, GNU's
+ * statement expressions, omitted middle operand, label addresses). */
+#include "parse.h"
+
+static eb_expr *unary(eb_unit *u);
+static eb_expr *cast_expression(eb_unit *u);
+
+static eb_type *basic(eb_unit *u, eb_type_kind kind) {
+    return eb_type_basic(&u->types, kind);
+}
+
+static eb_expr *op_node(eb_unit *u, eb_expr_kind kind, eb_type *type, eb_tok op, eb_expr *a) {
+    eb_expr *e = eb_expr_new(u, kind, type, op.loc < a->lo ? op.loc : a->lo, a->hi);
+    e->op = op.kind;
+    e->a = a;
+    return e;
+}
+
+/* ---- literals ---- */
+
+static eb_type_kind integer_type(const eb_integer *n) {
+    static const eb_type_kind kinds[3][2] = {{EB_TYPE_INT, EB_TYPE_UINT},
+                                             {EB_TYPE_LONG, EB_TYPE_ULONG},
+                                             {EB_TYPE_LLONG, EB_TYPE_ULLONG}};
+    unsigned longs = n->longs;
+    /* Decimal constants become unsigned only when they say so (C11 6.4.4.1). */
+    bool may_be_unsigned = n->is_unsigned || !n->is_decimal;
+    if (longs == 0) {
+        if (!n->is_unsigned && n->value <= INT32_MAX)
+            return EB_TYPE_INT;
+        if (may_be_unsigned && n->value <= UINT32_MAX)
+            return EB_TYPE_UINT;
+        longs = 1;
+    }
+    bool big = n->value > INT64_MAX;
+    return kinds[longs][n->is_unsigned || (big && may_be_unsigned) || big];
+}
+
+static eb_expr *number(eb_unit *u) {
+    eb_tok tok = eb_take(u);
+    eb_str text = eb_tok_text(u->words, tok);
+    eb_loc hi = eb_tok_end(u, tok);
+    eb_integer n;
+    if (eb_integer_of(text, &n)) {
+        if (n.overflow)
+            eb_diag_add(u->ctx, EB_DIAG_NUMBER_RANGE, tok.loc, hi, (int)text.len, text.at, 64u);
+        return eb_expr_number(u, basic(u, integer_type(&n)), n.value, tok.loc, hi);
+    }
+    bool floating = false;
+    for (size_t i = 0; i < text.len; i++)
+        floating = floating || text.at[i] == '.' || text.at[i] == 'p' || text.at[i] == 'P' ||
+                   ((text.at[i] == 'e' || text.at[i] == 'E') &&
+                    !(text.len > 1 && (text.at[1] == 'x' || text.at[1] == 'X')));
+    if (floating)
+        return eb_expr_new(u, EB_EXPR_FLOAT, basic(u, EB_TYPE_DOUBLE), tok.loc, hi);
+    eb_diag_add(u->ctx, EB_DIAG_BAD_NUMBER, tok.loc, hi, (int)text.len, text.at);
+    return eb_expr_error(u, tok.loc, hi);
+}
+
+static eb_expr *character(eb_unit *u) {
+    eb_tok tok = eb_take(u);
+    eb_char_literal c = eb_char_of(u->ctx, eb_tok_text(u->words, tok), tok.loc);
+    eb_type_kind kind = c.prefix == 'u'   ? EB_TYPE_USHORT
+                        : c.prefix == 'U' ? EB_TYPE_UINT
+                        : c.prefix == '8' ? EB_TYPE_UCHAR
+                                          : EB_TYPE_INT;
+    return eb_expr_number(u, basic(u, kind), (uint64_t)c.value, tok.loc, eb_tok_end(u, tok));
+}
+
+static char prefix_of(eb_str text) {
+    if (text.at[0] == '"')
+        return 0;
+    return text.at[0] == 'u' && text.at[1] == '8' ? '8' : text.at[0];
+}
+
+static void put_utf8(eb_buf *out, uint32_t c) {
+    if (c < 0x80) {
+        eb_buf_byte(out, (uint8_t)c);
+    } else if (c < 0x800) {
+        eb_buf_byte(out, (uint8_t)(0xc0 | c >> 6));
+        eb_buf_byte(out, (uint8_t)(0x80 | (c & 0x3f)));
+    } else if (c < 0x10000) {
+        eb_buf_byte(out, (uint8_t)(0xe0 | c >> 12));
+        eb_buf_byte(out, (uint8_t)(0x80 | (c >> 6 & 0x3f)));
+        eb_buf_byte(out, (uint8_t)(0x80 | (c & 0x3f)));
+    } else {
+        eb_buf_byte(out, (uint8_t)(0xf0 | (c >> 18 & 7)));
+        eb_buf_byte(out, (uint8_t)(0x80 | (c >> 12 & 0x3f)));
+        eb_buf_byte(out, (uint8_t)(0x80 | (c >> 6 & 0x3f)));
+        eb_buf_byte(out, (uint8_t)(0x80 | (c & 0x3f)));
+    }
+}
+
+static void put_literal(eb_unit *u, eb_tok tok, unsigned width, eb_buf *out) {
+    eb_str text = eb_tok_text(u->words, tok);
+    char prefix = prefix_of(text);
+    const char *at = text.at + (prefix == '8' ? 3 : prefix ? 2 : 1);
+    const char *end = text.at + text.len - 1;
+    bool big = false;
+    while (at < end) {
+        bool raw;
+        uint32_t c = eb_literal_char(u->ctx, &at, end, tok.loc, &raw);
+        if (width == 1 && (raw || c < 0x80)) {
+            eb_buf_byte(out, (uint8_t)c);
+        } else if (width == 1) {
+            put_utf8(out, c);
+        } else {
+            uint8_t *room = eb_buf_room(out, width);
+            if (width == 2)
+                eb_set16(room, big, (uint16_t)c);
+            else
+                eb_set32(room, big, c);
+        }
+    }
+}
+
+eb_str eb_strings(eb_unit *u, eb_type **element) {
+    char prefix = 0;
+    eb_buf out = {.arena = &u->ctx->arena};
+    for (uint32_t n = 0; eb_ahead(u, n).kind == EB_TOK_STRING; n++) {
+        char own = prefix_of(eb_tok_text(u->words, eb_ahead(u, n)));
+        prefix = own ? own : prefix;
+    }
+    unsigned width = prefix == 'u' ? 2 : prefix == 'U' || prefix == 'L' ? 4 : 1;
+    while (eb_is(u, EB_TOK_STRING))
+        put_literal(u, eb_take(u), width, &out);
+    *element = basic(u, width == 1      ? EB_TYPE_CHAR
+                        : prefix == 'L' ? EB_TYPE_INT
+                        : width == 2    ? EB_TYPE_USHORT
+                                        : EB_TYPE_UINT);
+    size_t length = out.len;
+    eb_buf_room(&out, width); /* the NUL, not counted */
+    return (eb_str){(const char *)out.at, length};
+}
+
+static eb_expr *string(eb_unit *u) {
+    eb_loc lo = eb_peek(u).loc;
+    eb_type *element;
+    eb_str text = eb_strings(u, &element);
+    uint64_t width = eb_type_size(element);
+    eb_type *type = eb_type_array(&u->types, element, text.len / width + 1);
+    eb_expr *e = eb_expr_new(u, EB_EXPR_STRING, type, lo, eb_behind(u));
+    e->of.text = (eb_str){text.at, text.len + (size_t)width};
+    e->is_lvalue = true;
+    return e;
+}
+
+/* ---- names ---- */
+
+static const eb_decl *nearest(eb_unit *u, eb_str name) {
+    const eb_decl *best = NULL;
+    unsigned most = name.len > 5 ? 2 : 1;
+    for (uint32_t n = 0; n < u->bindings.len; n++) {
+        const eb_decl *decl = u->bindings.at[n].decl;
+        if (!decl || decl->kind == EB_DECL_TYPEDEF)
+            continue;
+        unsigned distance = eb_str_distance(name, eb_name_text(u, n), most);
+        if (distance > most)
+            continue;
+        best = decl;
+        most = distance ? distance - 1 : 0;
+        if (!distance)
+            break;
+    }
+    return best;
+}
+
+static eb_expr *undeclared(eb_unit *u, eb_tok tok) {
+    eb_str text = eb_name_text(u, tok.value);
+    eb_loc hi = eb_tok_end(u, tok);
+    eb_diag *diag = eb_diag_add(u->ctx, EB_DIAG_UNDECLARED, tok.loc, hi, (int)text.len, text.at);
+    const eb_decl *near = nearest(u, text);
+    if (near) {
+        eb_str name = eb_name_text(u, near->name);
+        eb_diag_note(u->ctx, diag, near->lo, near->hi, "did you mean '%.*s'?", (int)name.len,
+                     name.at);
+    }
+    return eb_expr_error(u, tok.loc, hi);
+}
+
+static eb_expr *function_name(eb_unit *u, eb_tok tok) {
+    eb_str name = u->function ? eb_name_text(u, u->function->name) : (eb_str){"", 0};
+    eb_type *type = eb_type_array(
+        &u->types, eb_type_qualified(&u->types, basic(u, EB_TYPE_CHAR), EB_CONST), name.len + 1);
+    eb_expr *e = eb_expr_new(u, EB_EXPR_STRING, type, tok.loc, eb_tok_end(u, tok));
+    eb_str copy = eb_str_copy(&u->ctx->arena, name);
+    e->of.text = (eb_str){copy.at, copy.len + 1};
+    e->is_lvalue = true;
+    return e;
+}
+
+static eb_expr *name(eb_unit *u) {
+    eb_tok tok = eb_take(u);
+    eb_loc hi = eb_tok_end(u, tok);
+    eb_decl *decl = eb_lookup(u, tok.value);
+    if (!decl) {
+        eb_expr *builtin = eb_builtin_call(u, tok);
+        if (builtin)
+            return builtin;
+        eb_str text = eb_name_text(u, tok.value);
+        if (eb_str_is(text, "__func__") || eb_str_is(text, "__FUNCTION__") ||
+            eb_str_is(text, "__PRETTY_FUNCTION__"))
+            return function_name(u, tok);
+        return undeclared(u, tok);
+    }
+    if (decl->kind == EB_DECL_TYPEDEF) {
+        u->at--;
+        eb_expected(u, "an expression");
+        u->at++;
+        return eb_expr_error(u, tok.loc, hi);
+    }
+    if (decl->kind == EB_DECL_ENUMERATOR) {
+        eb_type *type = decl->type;
+        if (decl->value >= INT32_MIN && decl->value <= INT32_MAX)
+            type = basic(u, EB_TYPE_INT);
+        else if (type->kind == EB_TYPE_ENUM)
+            type = type->of.enumeration->integer;
+        return eb_expr_number(u, type, (uint64_t)decl->value, tok.loc, hi);
+    }
+    decl->is_used = decl->is_used || !u->unevaluated;
+    eb_expr *e = eb_expr_new(u, EB_EXPR_DECL, decl->type, tok.loc, hi);
+    e->of.decl = decl;
+    e->is_lvalue = decl->kind != EB_DECL_FUNCTION;
+    return e;
+}
+
+/* ---- primary ---- */
+
+static eb_expr *statement_expression(eb_unit *u, eb_loc lo) {
+    eb_expr *e = eb_expr_new(u, EB_EXPR_STATEMENTS, basic(u, EB_TYPE_VOID), lo, lo);
+    if (!u->function)
+        eb_diag_add(u->ctx, EB_DIAG_OUTSIDE_FUNCTION, lo, lo + 1);
+    eb_nest(u);
+    eb_stmt *block = eb_block(u);
+    eb_unnest(u);
+    eb_stmt *last = block->body;
+    while (last && last->next)
+        last = last->next;
+    /* A label or attribute in front of the last expression does not take its value away. */
+    while (last && last->kind == EB_STMT_LABEL)
+        last = last->body;
+    if (last && last->kind == EB_STMT_EXPR && last->expr) {
+        last->expr = eb_value(u, last->expr);
+        e->type = last->expr->type;
+    }
+    e->of.body = block;
+    return e;
+}
+
+static eb_expr *compound_literal(eb_unit *u, eb_type *type, eb_loc lo) {
+    eb_decl *decl = eb_alloc(&u->ctx->arena, sizeof *decl);
+    decl->name = UINT32_MAX;
+    decl->lo = lo;
+    decl->hi = lo + 1;
+    decl->type = type;
+    decl->is_global = eb_scope_is_global(u);
+    decl->storage = decl->is_global ? EB_STORAGE_STATIC : EB_STORAGE_NONE;
+    decl->has_init = true;
+    eb_initialiser(u, decl);
+    if (u->function && !decl->is_global)
+        *EB_PUSH(&u->ctx->arena, &u->function->locals) = decl;
+    eb_expr *e = eb_expr_new(u, EB_EXPR_COMPOUND, decl->type, lo, eb_behind(u));
+    e->of.decl = decl;
+    e->is_lvalue = true;
+    return e;
+}
+
+/* _Generic(value, type: expression, ..., default: expression) */
+static eb_expr *generic(eb_unit *u, eb_loc lo) {
+    eb_expr *chosen = NULL, *otherwise = NULL;
+    if (!eb_expect(u, EB_TOK_LPAREN, "'(' behind _Generic"))
+        return eb_expr_error(u, lo, eb_behind(u));
+    eb_expr *on = eb_value(u, eb_assignment(u));
+    while (eb_skip(u, EB_TOK_COMMA)) {
+        eb_type *type = NULL;
+        if (!eb_skip_word(u, EB_KW_DEFAULT))
+            type = eb_type_name(u);
+        eb_expect(u, EB_TOK_COLON, "':'");
+        eb_expr *e = eb_assignment(u);
+        if (!type)
+            otherwise = e;
+        else if (!chosen && eb_type_compatible(type, on->type, false))
+            chosen = e;
+    }
+    if (!eb_expect(u, EB_TOK_RPAREN, "')'"))
+        eb_skip_to_close(u);
+    if (chosen || otherwise)
+        return chosen ? chosen : otherwise;
+    if (!eb_expr_is_error(on))
+        eb_diag_add(u->ctx, EB_DIAG_NO_ASSOCIATION, on->lo, on->hi, eb_type_string(u, on->type));
+    return eb_expr_error(u, lo, eb_behind(u));
+}
+
+static eb_expr *primary(eb_unit *u) {
+    eb_tok tok = eb_peek(u);
+    switch (tok.kind) {
+    case EB_TOK_NUMBER:
+        return number(u);
+    case EB_TOK_CHAR:
+        return character(u);
+    case EB_TOK_STRING:
+        return string(u);
+    case EB_TOK_LPAREN: {
+        eb_take(u);
+        eb_expr *e = eb_is(u, EB_TOK_LBRACE) ? statement_expression(u, tok.loc) : eb_expression(u);
+        if (!eb_expect(u, EB_TOK_RPAREN, "')'"))
+            eb_skip_to_close(u);
+        if (e->lo && e->kind == EB_EXPR_STATEMENTS)
+            e->hi = eb_behind(u);
+        return e;
+    }
+    case EB_TOK_NAME:
+        if (eb_is_name(u))
+            return name(u);
+        if (eb_skip_word(u, EB_KW_GENERIC))
+            return generic(u, tok.loc);
+        break;
+    default:
+        break;
+    }
+    eb_expected(u, "an expression");
+    eb_loc lo = tok.loc ? tok.loc : eb_behind(u);
+    return eb_expr_error(u, lo, lo + 1);
+}
+
+/* ---- postfix ---- */
+
+static eb_expr *dereference(eb_unit *u, eb_expr *a, eb_loc lo) {
+    a = eb_value(u, a);
+    if (eb_expr_is_error(a))
+        return a;
+    if (!eb_type_is(a->type, EB_TYPE_POINTER)) {
+        eb_diag_add(u->ctx, EB_DIAG_NOT_POINTER, a->lo, a->hi, eb_type_string(u, a->type));
+        return eb_expr_error(u, a->lo, a->hi);
+    }
+    eb_type *to = eb_type_plain(a->type)->base;
+    if (!eb_type_is(to, EB_TYPE_FUNCTION) && !eb_type_is(to, EB_TYPE_VOID))
+        eb_complete(u, to);
+    eb_expr *e = eb_expr_new(u, EB_EXPR_DEREF, to, lo, a->hi);
+    e->a = a;
+    e->is_lvalue = !eb_type_is(to, EB_TYPE_FUNCTION);
+    return e;
+}
+
+eb_expr *eb_member_access(eb_unit *u, eb_expr *a, const uint32_t *path, uint32_t length) {
+    const eb_type *record = eb_type_plain(a->type);
+    const eb_member *member = NULL;
+    unsigned quals = eb_type_quals(a->type);
+    uint32_t *copy = eb_alloc_array(&u->ctx->arena, length, sizeof *copy);
+    for (uint32_t n = 0; n < length; n++) {
+        copy[n] = path[n];
+        member = &record->of.record->members.at[path[n]];
+        quals |= n + 1 < length ? eb_type_quals(member->type) : 0;
+        record = eb_type_plain(member->type);
+    }
+    eb_type *type = member->type;
+    if (quals && !eb_type_is(type, EB_TYPE_ARRAY))
+        type = eb_type_qualified(&u->types, type, quals);
+    eb_expr *e = eb_expr_new(u, EB_EXPR_MEMBER, type, a->lo, eb_behind(u));
+    e->a = a;
+    e->is_lvalue = a->is_lvalue;
+    e->of.path.at = copy;
+    e->of.path.length = length;
+    return e;
+}
+
+static eb_expr *member(eb_unit *u, eb_expr *a, bool arrow) {
+    if (arrow)
+        a = dereference(u, a, a->lo);
+    eb_tok tok = eb_peek(u);
+    if (!eb_is_name(u)) {
+        /* A member may have a keyword's name only where keywords are spelled otherwise. */
+        eb_expected(u, "a member's name");
+        return eb_expr_error(u, a->lo, a->hi);
+    }
+    eb_take(u);
+    if (eb_expr_is_error(a))
+        return a;
+    eb_loc hi = eb_tok_end(u, tok);
+    if (!eb_type_is_record(a->type)) {
+        eb_diag_add(u->ctx, EB_DIAG_NOT_RECORD, a->lo, a->hi, eb_type_string(u, a->type));
+        return eb_expr_error(u, a->lo, hi);
+    }
+    if (!eb_require_complete(u, a->type, a->lo, a->hi))
+        return eb_expr_error(u, a->lo, hi);
+    uint32_t path[EB_PATH_MOST];
+    eb_record *record = eb_type_plain(a->type)->of.record;
+    uint32_t length = eb_record_find(record, tok.value, path);
+    if (length)
+        return eb_member_access(u, a, path, length);
+    eb_str text = eb_name_text(u, tok.value);
+    eb_diag_add(u->ctx, EB_DIAG_NO_MEMBER, tok.loc, hi, eb_type_string(u, a->type), (int)text.len,
+                text.at);
+    return eb_expr_error(u, a->lo, hi);
+}
+
+static eb_expr *subscript(eb_unit *u, eb_expr *a) {
+    eb_expr *b = eb_value(u, eb_expression(u));
+    if (!eb_expect(u, EB_TOK_RBRACKET, "']'"))
+        eb_skip_to_close(u);
+    a = eb_value(u, a);
+    if (!eb_type_is(a->type, EB_TYPE_POINTER) && eb_type_is(b->type, EB_TYPE_POINTER)) {
+        eb_expr *swap = a;
+        a = b;
+        b = swap;
+    }
+    if (eb_expr_is_error(a) || eb_expr_is_error(b))
+        return eb_expr_error(u, a->lo, eb_behind(u));
+    if (!eb_type_is(a->type, EB_TYPE_POINTER) || !eb_type_is_integer(b->type)) {
+        eb_diag_add(u->ctx, EB_DIAG_NOT_POINTER, a->lo, a->hi, eb_type_string(u, a->type));
+        return eb_expr_error(u, a->lo, eb_behind(u));
+    }
+    eb_type *to = eb_type_plain(a->type)->base;
+    if (!eb_require_complete(u, to, a->lo, a->hi))
+        return eb_expr_error(u, a->lo, eb_behind(u));
+    eb_expr *e = eb_expr_new(u, EB_EXPR_INDEX, to, a->lo, eb_behind(u));
+    e->a = a;
+    e->b = eb_cast(u, b,
+                   basic(u, eb_type_is_unsigned(b->type) && eb_type_size(b->type) == 8
+                                ? EB_TYPE_ULONG
+                                : EB_TYPE_LONG));
+    e->is_lvalue = true;
+    return e;
+}
+
+/* The default argument promotions, for what no parameter says. */
+static eb_expr *promoted_argument(eb_unit *u, eb_expr *e) {
+    e = eb_value(u, e);
+    if (eb_type_is_integer(e->type))
+        return eb_cast(u, e, eb_type_promoted(&u->types, e->type));
+    return e;
+}
+
+static void check_count(eb_unit *u, const eb_type *type, uint32_t given, const eb_expr *callee) {
+    if (type->no_prototype || given == type->count || (type->variadic && given > type->count))
+        return;
+    eb_diag *diag = eb_diag_add(u->ctx, EB_DIAG_ARGUMENTS, callee->lo, eb_behind(u),
+                                (unsigned)type->count, given);
+    const eb_expr *f = callee->kind == EB_EXPR_DECAY ? callee->a : callee;
+    if (f->kind == EB_EXPR_DECL)
+        eb_diag_note(u->ctx, diag, f->of.decl->lo, f->of.decl->hi, "it was declared here");
+}
+
+static eb_expr *call(eb_unit *u, eb_expr *callee) {
+    EB_VEC(eb_expr *) args = {0};
+    callee = eb_value(u, callee);
+    eb_type *type = eb_type_is(callee->type, EB_TYPE_POINTER)
+                        ? eb_type_plain(eb_type_plain(callee->type)->base)
+                        : eb_type_plain(callee->type);
+    bool is_function = type->kind == EB_TYPE_FUNCTION;
+    if (!is_function && !eb_expr_is_error(callee))
+        eb_diag_add(u->ctx, EB_DIAG_NOT_FUNCTION, callee->lo, callee->hi,
+                    eb_type_string(u, callee->type));
+    while (!eb_is(u, EB_TOK_RPAREN) && !eb_is(u, EB_TOK_END)) {
+        eb_expr *arg = eb_assignment(u);
+        arg = is_function && args.len < type->count
+                  ? eb_convert(u, arg, type->of.params[args.len].type, "parameter")
+                  : promoted_argument(u, arg);
+        *EB_PUSH(&u->ctx->arena, &args) = arg;
+        if (!eb_skip(u, EB_TOK_COMMA))
+            break;
+    }
+    if (!eb_expect(u, EB_TOK_RPAREN, "')' behind arguments"))
+        eb_skip_to_close(u);
+    if (!is_function)
+        return eb_expr_error(u, callee->lo, eb_behind(u));
+    check_count(u, type, args.len, callee);
+    if (!eb_type_is(type->base, EB_TYPE_VOID))
+        eb_complete(u, type->base);
+    eb_expr *e = eb_expr_new(u, EB_EXPR_CALL, eb_type_unqualified(&u->types, type->base),
+                             callee->lo, eb_behind(u));
+    e->a = callee;
+    e->of.args.at = args.at;
+    e->of.args.count = args.len;
+    return e;
+}
+
+/* An lvalue that may be written, or a diagnostic. */
+static bool writable(eb_unit *u, const eb_expr *e) {
+    if (eb_expr_is_error(e))
+        return false;
+    if (!e->is_lvalue || eb_type_is(e->type, EB_TYPE_ARRAY)) {
+        eb_diag_add(u->ctx, EB_DIAG_NOT_LVALUE, e->lo, e->hi);
+        return false;
+    }
+    if (eb_type_quals(e->type) & EB_CONST) {
+        eb_diag_add(u->ctx, EB_DIAG_CONST_WRITTEN, e->lo, e->hi, eb_type_string(u, e->type));
+        return false;
+    }
+    return true;
+}
+
+static eb_expr *step(eb_unit *u, eb_expr *a, eb_tok op, bool postfix) {
+    if (!writable(u, a))
+        return eb_expr_error(u, a->lo, a->hi);
+    if (!eb_type_is_scalar(a->type)) {
+        eb_diag_add(u->ctx, EB_DIAG_NOT_SCALAR, a->lo, a->hi, eb_type_string(u, a->type));
+        return eb_expr_error(u, a->lo, a->hi);
+    }
+    if (eb_type_is(a->type, EB_TYPE_POINTER))
+        eb_complete(u, eb_type_plain(a->type)->base);
+    eb_expr *e = op_node(u, EB_EXPR_STEP, eb_type_unqualified(&u->types, a->type), op, a);
+    e->postfix = postfix;
+    e->hi = eb_behind(u);
+    return e;
+}
+
+static eb_expr *postfix_of(eb_unit *u, eb_expr *e) {
+    for (;;) {
+        eb_tok tok = eb_peek(u);
+        if (eb_skip(u, EB_TOK_LBRACKET))
+            e = subscript(u, e);
+        else if (eb_skip(u, EB_TOK_LPAREN))
+            e = call(u, e);
+        else if (eb_skip(u, EB_TOK_DOT))
+            e = member(u, e, false);
+        else if (eb_skip(u, EB_TOK_ARROW))
+            e = member(u, e, true);
+        else if (eb_skip(u, EB_TOK_PLUSPLUS) || eb_skip(u, EB_TOK_MINUSMINUS))
+            e = step(u, e, tok, true);
+        else
+            return e;
+    }
+}
+
+/* ---- unary ---- */
+
+/* sizeof and _Alignof, of a type or of an expression, which is not evaluated. */
+static eb_expr *size_of(eb_unit *u, eb_tok tok) {
+    bool align = tok.value == EB_KW_ALIGNOF, unevaluated = u->unevaluated;
+    eb_type *type;
+    u->unevaluated = true;
+    if (eb_is(u, EB_TOK_LPAREN) && eb_starts_type(u, eb_ahead(u, 1))) {
+        eb_loc lo = eb_take(u).loc;
+        type = eb_type_name(u);
+        if (!eb_expect(u, EB_TOK_RPAREN, "')'"))
+            eb_skip_to_close(u);
+        if (eb_is(u, EB_TOK_LBRACE))
+            type = postfix_of(u, compound_literal(u, type, lo))->type;
+    } else {
+        type = unary(u)->type;
+    }
+    u->unevaluated = unevaluated;
+    eb_loc hi = eb_behind(u);
+    if (eb_type_is(type, EB_TYPE_ERROR))
+        return eb_expr_error(u, tok.loc, hi);
+    bool any = eb_type_is(type, EB_TYPE_VOID) || eb_type_is(type, EB_TYPE_FUNCTION);
+    if (!any && !eb_require_complete(u, type, tok.loc, hi))
+        return eb_expr_error(u, tok.loc, hi);
+    return eb_expr_number(u, basic(u, EB_TYPE_ULONG),
+                          align ? eb_type_align(type) : eb_type_size(type), tok.loc, hi);
+}
+
+static eb_expr *address_of(eb_unit *u, eb_tok op) {
+    eb_expr *a = cast_expression(u);
+    if (eb_expr_is_error(a))
+        return a;
+    if (!a->is_lvalue && !eb_type_is(a->type, EB_TYPE_FUNCTION)) {
+        eb_diag_add(u->ctx, EB_DIAG_NO_ADDRESS, a->lo, a->hi);
+        return eb_expr_error(u, op.loc, a->hi);
+    }
+    return op_node(u, EB_EXPR_ADDRESS, eb_type_pointer(&u->types, a->type), op, a);
+}
+
+static eb_expr *signed_value(eb_unit *u, eb_tok op) {
+    eb_expr *a = eb_value(u, cast_expression(u));
+    if (eb_expr_is_error(a))
+        return a;
+    bool fine =
+        op.kind == EB_TOK_TILDE ? eb_type_is_integer(a->type) : eb_type_is_arithmetic(a->type);
+    if (!fine) {
+        eb_diag_add(u->ctx, EB_DIAG_OPERAND, a->lo, a->hi, eb_tok_text(u->words, op).at,
+                    eb_type_string(u, a->type));
+        return eb_expr_error(u, op.loc, a->hi);
+    }
+    a = promoted_argument(u, a);
+    if (op.kind == EB_TOK_PLUS)
+        return a;
+    return op_node(u, EB_EXPR_UNARY, a->type, op, a);
+}
+
+static eb_expr *unary(eb_unit *u) {
+    eb_tok op = eb_peek(u);
+    eb_expr *a;
+    switch (op.kind) {
+    case EB_TOK_PLUSPLUS:
+    case EB_TOK_MINUSMINUS:
+        eb_take(u);
+        return step(u, unary(u), op, false);
+    case EB_TOK_AND:
+        eb_take(u);
+        return address_of(u, op);
+    case EB_TOK_STAR:
+        eb_take(u);
+        return dereference(u, cast_expression(u), op.loc);
+    case EB_TOK_PLUS:
+    case EB_TOK_MINUS:
+    case EB_TOK_TILDE:
+        eb_take(u);
+        return signed_value(u, op);
+    case EB_TOK_NOT:
+        eb_take(u);
+        a = eb_condition(u, cast_expression(u));
+        return op_node(u, EB_EXPR_UNARY, basic(u, EB_TYPE_INT), op, a);
+    case EB_TOK_ANDAND:
+        eb_take(u);
+        eb_take(u);
+        eb_diag_add(u->ctx, EB_DIAG_LABEL_ADDRESS, op.loc, eb_behind(u));
+        return eb_expr_error(u, op.loc, eb_behind(u));
+    case EB_TOK_NAME:
+        if (op.value == EB_KW_SIZEOF || op.value == EB_KW_ALIGNOF) {
+            eb_take(u);
+            return size_of(u, op);
+        }
+        if (eb_skip_word(u, EB_KW_EXTENSION))
+            return cast_expression(u);
+        break;
+    default:
+        break;
+    }
+    return postfix_of(u, primary(u));
+}
+
+static eb_expr *cast_to(eb_unit *u, eb_type *type, eb_loc lo) {
+    eb_expr *a = cast_expression(u);
+    if (eb_type_is(type, EB_TYPE_VOID)) {
+        eb_expr *e = eb_expr_new(u, EB_EXPR_CAST, type, lo, a->hi);
+        e->a = eb_value(u, a);
+        return e;
+    }
+    a = eb_value(u, a);
+    if (eb_expr_is_error(a) || eb_type_is(type, EB_TYPE_ERROR))
+        return eb_expr_error(u, lo, a->hi);
+    if (eb_type_is_record(type) && eb_type_compatible(type, a->type, true))
+        return a;
+    bool mixed = (eb_type_is_floating(type) && eb_type_is(a->type, EB_TYPE_POINTER)) ||
+                 (eb_type_is_floating(a->type) && eb_type_is(type, EB_TYPE_POINTER));
+    if (!eb_type_is_scalar(type) || !eb_type_is_scalar(a->type) || mixed) {
+        eb_diag_add(u->ctx, EB_DIAG_CAST, lo, a->hi, eb_type_string(u, a->type),
+                    eb_type_string(u, type));
+        return eb_expr_error(u, lo, a->hi);
+    }
+    eb_expr *e = eb_expr_new(u, EB_EXPR_CAST, eb_type_unqualified(&u->types, type), lo, a->hi);
+    e->a = a;
+    return e;
+}
+
+static eb_expr *cast_expression(eb_unit *u) {
+    eb_nest(u);
+    eb_expr *e;
+    if (eb_is(u, EB_TOK_LPAREN) && eb_starts_type(u, eb_ahead(u, 1))) {
+        eb_loc lo = eb_take(u).loc;
+        eb_type *type = eb_type_name(u);
+        if (!eb_expect(u, EB_TOK_RPAREN, "')'"))
+            eb_skip_to_close(u);
+        e = eb_is(u, EB_TOK_LBRACE) ? postfix_of(u, compound_literal(u, type, lo))
+                                    : cast_to(u, type, lo);
+    } else {
+        e = unary(u);
+    }
+    eb_unnest(u);
+    return e;
+}
+
+/* ---- binary, conditional, assignment ---- */
+
+static unsigned binding(unsigned kind) {
+    switch (kind) { /* one case per row */
+    case EB_TOK_STAR:
+    case EB_TOK_SLASH:
+    case EB_TOK_PERCENT:
+        return 10;
+    case EB_TOK_PLUS:
+    case EB_TOK_MINUS:
+        return 9;
+    case EB_TOK_SHL:
+    case EB_TOK_SHR:
+        return 8;
+    case EB_TOK_LT:
+    case EB_TOK_LE:
+    case EB_TOK_GT:
+    case EB_TOK_GE:
+        return 7;
+    case EB_TOK_EQ:
+    case EB_TOK_NE:
+        return 6;
+    case EB_TOK_AND:
+        return 5;
+    case EB_TOK_XOR:
+        return 4;
+    case EB_TOK_OR:
+        return 3;
+    case EB_TOK_ANDAND:
+        return 2;
+    case EB_TOK_OROR:
+        return 1;
+    default:
+        return 0;
+    }
+}
+
+static eb_expr *climb(eb_unit *u, unsigned least) {
+    eb_expr *a = cast_expression(u);
+    for (unsigned bound; (bound = binding(eb_peek(u).kind)) >= least && bound;) {
+        eb_tok op = eb_take(u);
+        a = eb_binary(u, (eb_tok_kind)op.kind, a, climb(u, bound + 1));
+    }
+    return a;
+}
+
+/* What both arms of ?: become. */
+static eb_type *arms(eb_unit *u, eb_expr *b, eb_expr *c) {
+    eb_type *x = eb_type_plain(b->type), *y = eb_type_plain(c->type);
+    if (eb_type_is_arithmetic(x) && eb_type_is_arithmetic(y))
+        return eb_type_common(&u->types, b->type, c->type);
+    if (x->kind == EB_TYPE_VOID || y->kind == EB_TYPE_VOID)
+        return basic(u, EB_TYPE_VOID);
+    if (x->kind == EB_TYPE_POINTER && y->kind == EB_TYPE_POINTER) {
+        eb_constant zero = eb_constant_of(b);
+        if (zero.kind == EB_CONSTANT_NUMBER && !zero.value)
+            return c->type;
+        zero = eb_constant_of(c);
+        if (zero.kind == EB_CONSTANT_NUMBER && !zero.value)
+            return b->type;
+        bool b_void = eb_type_is(x->base, EB_TYPE_VOID);
+        eb_type *to = b_void ? x->base : eb_type_is(y->base, EB_TYPE_VOID) ? y->base : x->base;
+        unsigned quals = eb_type_quals(x->base) | eb_type_quals(y->base);
+        return eb_type_pointer(&u->types, eb_type_qualified(&u->types, to, quals));
+    }
+    if (x->kind == EB_TYPE_POINTER && eb_type_is_integer(y))
+        return b->type;
+    if (y->kind == EB_TYPE_POINTER && eb_type_is_integer(x))
+        return c->type;
+    return eb_type_compatible(x, y, true) ? b->type : NULL;
+}
+
+eb_expr *eb_conditional(eb_unit *u) {
+    eb_nest(u);
+    eb_expr *a = climb(u, 1);
+    if (eb_is(u, EB_TOK_QUESTION)) {
+        eb_take(u);
+        a = eb_condition(u, a);
+        bool omitted = eb_is(u, EB_TOK_COLON);
+        eb_expr *b = omitted ? a : eb_value(u, eb_expression(u));
+        eb_expect(u, EB_TOK_COLON, "':'");
+        eb_expr *c = eb_value(u, eb_conditional(u));
+        bool wrong = eb_expr_is_error(a) || eb_expr_is_error(b) || eb_expr_is_error(c);
+        eb_type *type = wrong ? basic(u, EB_TYPE_ERROR) : arms(u, b, c);
+        if (!type) {
+            eb_diag_add(u->ctx, EB_DIAG_OPERANDS, b->lo, c->hi, "?:", eb_type_string(u, b->type),
+                        eb_type_string(u, c->type));
+            type = basic(u, EB_TYPE_ERROR);
+        }
+        eb_expr *e = eb_expr_new(u, EB_EXPR_COND, type, a->lo, c->hi);
+        bool convert = eb_type_is_scalar(type);
+        e->a = a;
+        e->b = omitted ? NULL : convert ? eb_cast(u, b, type) : b;
+        e->c = convert ? eb_cast(u, c, type) : c;
+        a = e;
+    }
+    eb_unnest(u);
+    return a;
+}
+
+/* The operator of a compound assignment, or END. */
+static eb_tok_kind updating(unsigned kind) {
+    static const uint8_t rows[][2] = {
+        {EB_TOK_PLUSEQ, EB_TOK_PLUS},       {EB_TOK_MINUSEQ, EB_TOK_MINUS},
+        {EB_TOK_STAREQ, EB_TOK_STAR},       {EB_TOK_SLASHEQ, EB_TOK_SLASH},
+        {EB_TOK_PERCENTEQ, EB_TOK_PERCENT}, {EB_TOK_ANDEQ, EB_TOK_AND},
+        {EB_TOK_OREQ, EB_TOK_OR},           {EB_TOK_XOREQ, EB_TOK_XOR},
+        {EB_TOK_SHLEQ, EB_TOK_SHL},         {EB_TOK_SHREQ, EB_TOK_SHR}};
+    for (size_t n = 0; n < sizeof rows / sizeof rows[0]; n++)
+        if (rows[n][0] == kind)
+            return (eb_tok_kind)rows[n][1];
+    return EB_TOK_END;
+}
+
+static eb_expr *update(eb_unit *u, eb_expr *a, eb_tok_kind op, eb_expr *b) {
+    if (!writable(u, a))
+        return eb_expr_error(u, a->lo, b->hi);
+    eb_expr *result = eb_binary(u, op, a, b); /* checks, and says in which type it is computed */
+    if (eb_expr_is_error(result))
+        return result;
+    eb_expr *e =
+        eb_expr_new(u, EB_EXPR_UPDATE, eb_type_unqualified(&u->types, a->type), a->lo, b->hi);
+    e->op = (uint8_t)op;
+    e->a = a;
+    e->b = result->b;
+    e->of.common = result->type;
+    return e;
+}
+
+eb_expr *eb_assignment(eb_unit *u) {
+    eb_expr *a = eb_conditional(u);
+    eb_tok op = eb_peek(u);
+    eb_tok_kind by = updating(op.kind);
+    if (op.kind != EB_TOK_ASSIGN && by == EB_TOK_END)
+        return a;
+    eb_take(u);
+    eb_nest(u);
+    eb_expr *b = eb_assignment(u);
+    eb_unnest(u);
+    if (by != EB_TOK_END)
+        return update(u, a, by, b);
+    if (!writable(u, a))
+        return eb_expr_error(u, a->lo, b->hi);
+    b = eb_convert(u, b, a->type, "variable");
+    eb_expr *e =
+        eb_expr_new(u, EB_EXPR_ASSIGN, eb_type_unqualified(&u->types, a->type), a->lo, b->hi);
+    e->a = a;
+    e->b = b;
+    return e;
+}
+
+eb_expr *eb_expression(eb_unit *u) {
+    eb_expr *a = eb_assignment(u);
+    while (eb_skip(u, EB_TOK_COMMA)) {
+        eb_expr *b = eb_value(u, eb_assignment(u));
+        eb_expr *e = eb_expr_new(u, EB_EXPR_COMMA, b->type, a->lo, b->hi);
+        e->a = eb_value(u, a);
+        e->b = b;
+        a = e;
+    }
+    return a;
+}

@@ -1,0 +1,361 @@
+/* init.c - initialisers (C11 6.7.9): braces, designators, brace elision, strings, flexible arrays;
+ * the result is a flat list of values with their offsets, later ones overriding earlier ones. */
+#include "parse.h"
+
+typedef struct target {
+    eb_unit *u;
+    eb_decl *decl;
+} target;
+
+static void put(target *t, uint64_t offset, eb_type *type, eb_expr *expr) {
+    *EB_PUSH(&t->u->ctx->arena, &t->decl->inits) =
+        (eb_init){.offset = offset, .type = type, .expr = expr};
+}
+
+static void value_at(target *t, uint64_t offset, eb_type *type, const eb_member *field);
+
+/* ---- designators ---- */
+
+/* .member and [index] behind an lvalue, for offsetof and designators: without the leading '.' for
+ * the first member of offsetof. */
+eb_expr *eb_designated(eb_unit *u, eb_expr *at) {
+    for (bool first = true;; first = false) {
+        if (first || eb_skip(u, EB_TOK_DOT)) {
+            eb_tok tok = eb_peek(u);
+            uint32_t path[EB_PATH_MOST], length = 0;
+            if (!eb_is_name(u)) {
+                eb_expected(u, "a member's name");
+                return eb_expr_error(u, at->lo, at->hi);
+            }
+            eb_take(u);
+            if (eb_type_is_record(at->type) && eb_complete(u, at->type))
+                length = eb_record_find(eb_type_plain(at->type)->of.record, tok.value, path);
+            if (!length) {
+                eb_str text = eb_name_text(u, tok.value);
+                eb_diag_add(u->ctx, EB_DIAG_NO_MEMBER, tok.loc, eb_tok_end(u, tok),
+                            eb_type_string(u, at->type), (int)text.len, text.at);
+                return eb_expr_error(u, at->lo, at->hi);
+            }
+            at = eb_member_access(u, at, path, length);
+        } else if (eb_skip(u, EB_TOK_LBRACKET)) {
+            eb_expr *index = eb_value(u, eb_expression(u));
+            eb_expr *array = eb_value(u, at);
+            if (!eb_expect(u, EB_TOK_RBRACKET, "']'"))
+                eb_skip_to_close(u);
+            if (eb_expr_is_error(index) || !eb_type_is(array->type, EB_TYPE_POINTER))
+                return eb_expr_error(u, at->lo, at->hi);
+            eb_expr *e = eb_expr_new(u, EB_EXPR_INDEX, eb_type_plain(array->type)->base, at->lo,
+                                     eb_behind(u));
+            e->a = array;
+            e->b = eb_cast(u, index, eb_type_basic(&u->types, EB_TYPE_LONG));
+            e->is_lvalue = true;
+            at = e;
+        } else {
+            return at;
+        }
+    }
+}
+
+/* ---- strings ---- */
+
+static bool is_char_array(eb_type *type) {
+    eb_type *plain = eb_type_plain(type);
+    return plain->kind == EB_TYPE_ARRAY && eb_type_is_integer(plain->base);
+}
+
+/* A string literal, maybe in braces, for an array of characters: true when it was one. */
+static bool string_for(target *t, uint64_t offset, eb_type *type, uint64_t *count) {
+    eb_unit *u = t->u;
+    bool braced = eb_is(u, EB_TOK_LBRACE) && eb_ahead(u, 1).kind == EB_TOK_STRING;
+    if (!is_char_array(type) || !(braced || eb_is(u, EB_TOK_STRING)))
+        return false;
+    u->at += braced;
+    eb_loc lo = eb_peek(u).loc;
+    eb_type *element;
+    eb_type *array = eb_type_plain(type);
+    eb_str text = eb_strings(u, &element);
+    uint64_t width = eb_type_size(element), length = text.len / width;
+    if (array->count == EB_ARRAY_OPEN)
+        *count = length + 1;
+    else if (length > array->count)
+        eb_diag_add(u->ctx, EB_DIAG_STRING_LONG, lo, eb_behind(u), (unsigned long long)length,
+                    (unsigned long long)array->count);
+    uint64_t room = array->count == EB_ARRAY_OPEN ? length + 1 : array->count;
+    eb_type *own = eb_type_array(&u->types, element, room);
+    eb_expr *e = eb_expr_new(u, EB_EXPR_STRING, own, lo, eb_behind(u));
+    e->of.text = (eb_str){text.at, (size_t)((length < room ? length + 1 : room) * width)};
+    e->is_lvalue = true;
+    put(t, offset, own, e);
+    if (braced) {
+        eb_skip(u, EB_TOK_COMMA);
+        if (!eb_expect(u, EB_TOK_RBRACE, "'}'"))
+            eb_skip_to_close(u);
+    }
+    return true;
+}
+
+/* ---- aggregates ---- */
+
+/* A place in an aggregate that is being filled. */
+typedef struct cursor {
+    eb_type *type; /* plain: array or record */
+    uint64_t base;
+    uint64_t at;   /* the next element or member */
+    uint64_t most; /* elements reached, for arrays without a length */
+} cursor;
+
+static bool is_full(const cursor *c) {
+    if (c->type->kind == EB_TYPE_ARRAY)
+        return c->at >= c->type->count; /* EB_ARRAY_OPEN is never reached */
+    const eb_record *record = c->type->of.record;
+    if (c->type->kind == EB_TYPE_UNION)
+        return c->at > 0 || !record->members.len;
+    return c->at >= record->members.len;
+}
+
+/* Unnamed bit-fields are not initialised. */
+static void skip_unnamed(cursor *c) {
+    if (c->type->kind == EB_TYPE_ARRAY)
+        return;
+    const eb_record *record = c->type->of.record;
+    while (c->at < record->members.len && record->members.at[c->at].is_field &&
+           !record->members.at[c->at].name)
+        c->at++;
+}
+
+static void next_value(target *t, cursor *c) {
+    skip_unnamed(c);
+    if (c->type->kind == EB_TYPE_ARRAY) {
+        uint64_t size = eb_type_size(c->type->base);
+        value_at(t, c->base + c->at * size, c->type->base, NULL);
+        c->at++;
+        c->most = c->at > c->most ? c->at : c->most;
+        return;
+    }
+    const eb_member *member = &c->type->of.record->members.at[c->at];
+    value_at(t, c->base + member->offset / 8, member->type, member);
+    c->at++;
+}
+
+static void braced(target *t, uint64_t offset, eb_type *type, uint64_t *count);
+
+/* The value behind a designator that reaches deeper than one step. */
+static void designated_value(target *t, uint64_t offset, eb_type *type, const eb_member *field) {
+    eb_unit *u = t->u;
+    while (eb_is(u, EB_TOK_DOT) || eb_is(u, EB_TOK_LBRACKET)) {
+        eb_type *plain = eb_type_plain(type);
+        if (eb_skip(u, EB_TOK_LBRACKET)) {
+            int64_t index = 0;
+            eb_constant_integer(u, eb_conditional(u), &index);
+            if (!eb_expect(u, EB_TOK_RBRACKET, "']'"))
+                eb_skip_to_close(u);
+            if (plain->kind != EB_TYPE_ARRAY || (uint64_t)index >= plain->count) {
+                eb_diag_add(u->ctx, EB_DIAG_INIT_INDEX, eb_behind(u) - 1, eb_behind(u),
+                            (long long)index, eb_type_string(u, type));
+                return;
+            }
+            type = plain->base;
+            offset += (uint64_t)index * eb_type_size(type);
+            field = NULL;
+            continue;
+        }
+        eb_take(u);
+        eb_tok tok = eb_take(u);
+        uint32_t path[EB_PATH_MOST], length = 0;
+        if (tok.kind == EB_TOK_NAME && eb_type_is_record(type) && eb_complete(u, type))
+            length = eb_record_find(plain->of.record, tok.value, path);
+        if (!length) {
+            eb_str text = eb_tok_text(u->words, tok);
+            eb_diag_add(u->ctx, EB_DIAG_NO_MEMBER, tok.loc, eb_tok_end(u, tok),
+                        eb_type_string(u, type), (int)text.len, text.at);
+            return;
+        }
+        for (uint32_t n = 0; n < length; n++) {
+            field = &eb_type_plain(type)->of.record->members.at[path[n]];
+            offset += field->offset / 8;
+            type = field->type;
+        }
+    }
+    eb_skip(u, EB_TOK_ASSIGN);
+    value_at(t, offset, type, field);
+}
+
+/* [a ... b] = value: the value in all of them. */
+static void range(target *t, cursor *c, int64_t from, int64_t to) {
+    eb_unit *u = t->u;
+    uint64_t size = eb_type_size(c->type->base);
+    uint32_t at = u->at;
+    eb_skip(u, EB_TOK_ASSIGN);
+    for (int64_t n = from; n <= to; n++) {
+        u->at = at;
+        designated_value(t, c->base + (uint64_t)n * size, c->type->base, NULL);
+        if (t->decl->inits.len > 1u << 20)
+            eb_fail(&u->ctx->arena, EBPF_E_LIMIT);
+    }
+    c->at = (uint64_t)to + 1;
+    c->most = c->at > c->most ? c->at : c->most;
+}
+
+static bool designator(target *t, cursor *c) {
+    eb_unit *u = t->u;
+    if (eb_is(u, EB_TOK_LBRACKET) && c->type->kind == EB_TYPE_ARRAY) {
+        eb_loc lo = eb_take(u).loc;
+        int64_t from = 0, to;
+        eb_constant_integer(u, eb_conditional(u), &from);
+        to = from;
+        if (eb_skip(u, EB_TOK_ELLIPSIS))
+            eb_constant_integer(u, eb_conditional(u), &to);
+        if (!eb_expect(u, EB_TOK_RBRACKET, "']'"))
+            eb_skip_to_close(u);
+        bool open = c->type->count == EB_ARRAY_OPEN;
+        if (from < 0 || to < from || (!open && (uint64_t)to >= c->type->count) || to >= 1 << 28) {
+            eb_diag_add(u->ctx, EB_DIAG_INIT_INDEX, lo, eb_behind(u), (long long)to,
+                        eb_type_string(u, c->type));
+            from = to = 0;
+        }
+        range(t, c, from, to);
+        return true;
+    }
+    if (!eb_is(u, EB_TOK_DOT) || c->type->kind == EB_TYPE_ARRAY)
+        return false;
+    /* The member of this record that the path goes through is where it goes on behind. */
+    uint32_t path[EB_PATH_MOST];
+    eb_tok tok = eb_ahead(u, 1);
+    uint32_t length =
+        tok.kind == EB_TOK_NAME ? eb_record_find(c->type->of.record, tok.value, path) : 0;
+    designated_value(t, c->base, c->type, NULL);
+    c->at = length ? (uint64_t)path[0] + 1 : c->at;
+    return true;
+}
+
+/* GNU's old form, member: value. */
+static void old_designator(eb_unit *u) {
+    if (eb_is_name(u) && eb_ahead(u, 1).kind == EB_TOK_COLON)
+        eb_expected(u, "'.' and '=': member designators are written .member = value");
+}
+
+static void extra_value(eb_unit *u, eb_type *type) {
+    eb_expr *extra = eb_assignment(u);
+    eb_diag_add(u->ctx, EB_DIAG_INIT_EXTRA, extra->lo, extra->hi, eb_type_string(u, type));
+}
+
+static void braced(target *t, uint64_t offset, eb_type *type, uint64_t *count) {
+    eb_unit *u = t->u;
+    cursor c = {.type = eb_type_plain(type), .base = offset};
+    eb_take(u);
+    eb_nest(u);
+    if (c.type->kind != EB_TYPE_ARRAY && !eb_type_is_record(c.type)) { /* {5} for a scalar */
+        if (!eb_is(u, EB_TOK_RBRACE))
+            value_at(t, offset, type, NULL);
+        while (eb_skip(u, EB_TOK_COMMA) && !eb_is(u, EB_TOK_RBRACE))
+            extra_value(u, type);
+    } else {
+        while (!eb_is(u, EB_TOK_RBRACE) && !eb_is(u, EB_TOK_END)) {
+            uint32_t before = u->at;
+            old_designator(u);
+            if (!designator(t, &c)) {
+                skip_unnamed(&c);
+                if (is_full(&c))
+                    extra_value(u, c.type);
+                else
+                    next_value(t, &c);
+            }
+            if (!eb_skip(u, EB_TOK_COMMA) || u->at == before)
+                break;
+        }
+    }
+    eb_unnest(u);
+    if (!eb_expect(u, EB_TOK_RBRACE, "'}' or ','"))
+        eb_skip_to_close(u);
+    *count = c.most;
+}
+
+/* Values for an aggregate whose braces were left out: as many as it takes. */
+static void elided(target *t, uint64_t offset, eb_type *type) {
+    eb_unit *u = t->u;
+    cursor c = {.type = eb_type_plain(type), .base = offset};
+    eb_nest(u);
+    while (!is_full(&c) && !eb_is(u, EB_TOK_RBRACE) && !eb_is(u, EB_TOK_END)) {
+        next_value(t, &c);
+        skip_unnamed(&c);
+        /* The comma belongs to the outer list when this aggregate is full, or a designator comes.
+         */
+        eb_tok_kind next = (eb_tok_kind)eb_ahead(u, 1).kind;
+        if (is_full(&c) || !eb_is(u, EB_TOK_COMMA) || next == EB_TOK_DOT ||
+            next == EB_TOK_LBRACKET || next == EB_TOK_RBRACE)
+            break;
+        eb_take(u);
+    }
+    eb_unnest(u);
+}
+
+static void put_field(target *t, uint64_t offset, const eb_member *field, eb_expr *expr) {
+    put(t, offset, field->type, expr);
+    eb_init *init = &t->decl->inits.at[t->decl->inits.len - 1];
+    if (field->is_field) {
+        init->bit = (uint16_t)(field->offset % 8);
+        init->bits = field->bits;
+    }
+}
+
+static void value_at(target *t, uint64_t offset, eb_type *type, const eb_member *field) {
+    eb_unit *u = t->u;
+    uint64_t count;
+    eb_type *plain = eb_type_plain(type);
+    bool aggregate = plain->kind == EB_TYPE_ARRAY || eb_type_is_record(plain);
+    eb_complete(u, type);
+    if (string_for(t, offset, type, &count))
+        return;
+    if (eb_is(u, EB_TOK_LBRACE)) {
+        braced(t, offset, type, &count);
+        return;
+    }
+    if (!aggregate) {
+        eb_expr *e = eb_convert(u, eb_assignment(u), type, "variable");
+        if (field)
+            put_field(t, offset, field, e);
+        else
+            put(t, offset, type, e);
+        return;
+    }
+    /* An expression of the record's own type, or the first value of what is inside it. */
+    if (eb_type_is_record(plain)) {
+        uint32_t at = u->at, errors = u->ctx->errors, diags = u->ctx->diags.len;
+        eb_expr *e = eb_value(u, eb_assignment(u));
+        if (eb_type_compatible(e->type, type, true) || eb_expr_is_error(e)) {
+            put(t, offset, type, e);
+            return;
+        }
+        u->at = at;
+        u->ctx->errors = errors;
+        u->ctx->diags.len = diags;
+    }
+    elided(t, offset, type);
+}
+
+/* ---- a declaration's ---- */
+
+void eb_initialiser(eb_unit *u, eb_decl *decl) {
+    target t = {u, decl};
+    eb_type *plain = eb_type_plain(decl->type);
+    uint64_t count = 0;
+    bool open = plain->kind == EB_TYPE_ARRAY && plain->count == EB_ARRAY_OPEN;
+    eb_complete(u, decl->type);
+    if (plain->kind == EB_TYPE_ARRAY && !eb_is(u, EB_TOK_LBRACE) && !eb_is(u, EB_TOK_STRING)) {
+        /* GNU: an array from a compound literal of its type. */
+        eb_expr *e = eb_assignment(u);
+        if (e->kind == EB_EXPR_COMPOUND && eb_type_compatible(e->type, decl->type, true)) {
+            put(&t, 0, e->type, e);
+            count = eb_type_plain(e->type)->count;
+        } else if (!eb_expr_is_error(e)) {
+            eb_diag_add(u->ctx, EB_DIAG_EXPECTED, e->lo, e->hi, "'{' or a string for an array");
+        }
+    } else if (!string_for(&t, 0, decl->type, &count)) {
+        if (eb_is(u, EB_TOK_LBRACE))
+            braced(&t, 0, decl->type, &count);
+        else
+            value_at(&t, 0, decl->type, NULL);
+    }
+    if (open)
+        decl->type = eb_type_array(&u->types, plain->base, count);
+}

@@ -1,0 +1,453 @@
+/* parse.c - the parser's hands: tokens, scopes, pragmas, and the top level; see parse.h. */
+#include "parse.h"
+
+enum { NESTING_MOST = 400 };
+
+/* ---- tokens ---- */
+
+static const eb_tok the_end = {.kind = EB_TOK_END};
+
+eb_tok eb_ahead(const eb_unit *u, uint32_t by) {
+    uint32_t at = u->at + by;
+    return at < u->count ? u->toks[at] : the_end;
+}
+
+eb_tok eb_peek(const eb_unit *u) {
+    return eb_ahead(u, 0);
+}
+
+eb_tok eb_take(eb_unit *u) {
+    eb_tok tok = eb_peek(u);
+    u->at += u->at < u->count;
+    return tok;
+}
+
+bool eb_is(const eb_unit *u, eb_tok_kind kind) {
+    return eb_peek(u).kind == kind;
+}
+
+bool eb_is_word(const eb_unit *u, eb_keyword word) {
+    eb_tok tok = eb_peek(u);
+    return tok.kind == EB_TOK_NAME && tok.value == (uint32_t)word;
+}
+
+bool eb_is_name(const eb_unit *u) {
+    eb_tok tok = eb_peek(u);
+    return tok.kind == EB_TOK_NAME && tok.value >= EB_KW_COUNT;
+}
+
+bool eb_skip(eb_unit *u, eb_tok_kind kind) {
+    bool is = eb_is(u, kind);
+    u->at += is;
+    return is;
+}
+
+bool eb_skip_word(eb_unit *u, eb_keyword word) {
+    bool is = eb_is_word(u, word);
+    u->at += is;
+    return is;
+}
+
+eb_loc eb_tok_end(const eb_unit *u, eb_tok tok) {
+    return tok.loc + (eb_loc)eb_tok_text(u->words, tok).len;
+}
+
+eb_loc eb_behind(const eb_unit *u) {
+    return u->at ? eb_tok_end(u, u->toks[u->at - 1]) : 0;
+}
+
+void eb_expected(eb_unit *u, const char *what) {
+    eb_tok tok = eb_peek(u);
+    eb_str text = eb_tok_text(u->words, tok);
+    if (tok.kind == EB_TOK_END) {
+        eb_loc loc = u->count ? eb_tok_end(u, u->toks[u->count - 1]) : 0;
+        if (!u->ended) /* the first thing that is missing is all that there is to tell */
+            eb_diag_add(u->ctx, EB_DIAG_EXPECTED_END, loc, loc + 1, what);
+        u->ended = true;
+        return;
+    }
+    eb_diag_add(u->ctx, EB_DIAG_EXPECTED_BEFORE, tok.loc, eb_tok_end(u, tok), what, (int)text.len,
+                text.at);
+}
+
+bool eb_expect(eb_unit *u, eb_tok_kind kind, const char *what) {
+    if (eb_skip(u, kind))
+        return true;
+    eb_expected(u, what);
+    return false;
+}
+
+static int nesting_of(eb_tok tok) {
+    switch (tok.kind) {
+    case EB_TOK_LPAREN:
+    case EB_TOK_LBRACE:
+    case EB_TOK_LBRACKET:
+        return 1;
+    case EB_TOK_RPAREN:
+    case EB_TOK_RBRACE:
+    case EB_TOK_RBRACKET:
+        return -1;
+    default:
+        return 0;
+    }
+}
+
+void eb_skip_to_close(eb_unit *u) {
+    for (int depth = 1; depth > 0 && !eb_is(u, EB_TOK_END);) {
+        eb_tok_kind kind = (eb_tok_kind)eb_peek(u).kind;
+        /* The bracket is missing where a statement ends or a body begins. */
+        if (depth == 1 &&
+            (kind == EB_TOK_SEMICOLON || kind == EB_TOK_LBRACE || kind == EB_TOK_RBRACE))
+            return;
+        depth += nesting_of(eb_take(u));
+    }
+}
+
+void eb_resync(eb_unit *u) {
+    for (int depth = 0; !eb_is(u, EB_TOK_END); eb_take(u)) {
+        eb_tok tok = eb_peek(u);
+        int step = nesting_of(tok);
+        if (depth <= 0 && (tok.kind == EB_TOK_RBRACE || tok.kind == EB_TOK_SEMICOLON)) {
+            eb_skip(u, EB_TOK_SEMICOLON);
+            return;
+        }
+        depth += step;
+        if (depth < 0)
+            depth = 0;
+        if (depth == 0 && tok.kind == EB_TOK_RBRACE) { /* a body ends what had begun */
+            eb_take(u);
+            return;
+        }
+    }
+}
+
+void eb_nest(eb_unit *u) {
+    if (++u->depth > NESTING_MOST)
+        eb_fail(&u->ctx->arena, EBPF_E_LIMIT);
+}
+
+void eb_unnest(eb_unit *u) {
+    u->depth--;
+}
+
+/* ---- pragmas ---- */
+
+static bool next_is(const eb_unit *u, const char *text) {
+    eb_tok tok = eb_peek(u);
+    return tok.kind != EB_TOK_PRAGMA_END && tok.kind != EB_TOK_END &&
+           eb_str_is(eb_tok_text(u->words, tok), text);
+}
+
+static bool skip_text(eb_unit *u, const char *text) {
+    bool is = next_is(u, text);
+    u->at += is;
+    return is;
+}
+
+/* clang attribute push(__attribute__((X)), apply_to = record), or pop. */
+static void pragma_attribute(eb_unit *u) {
+    if (skip_text(u, "push")) {
+        bool preserve = false;
+        while (!eb_is(u, EB_TOK_PRAGMA_END) && !eb_is(u, EB_TOK_END)) {
+            preserve = preserve || next_is(u, "preserve_access_index");
+            eb_take(u);
+        }
+        *EB_PUSH(&u->ctx->arena, &u->preserve) = preserve;
+    } else if (skip_text(u, "pop") && u->preserve.len) {
+        u->preserve.len--;
+    }
+}
+
+/* unroll, unroll N, unroll(N), nounroll. */
+static void pragma_unroll(eb_unit *u) {
+    skip_text(u, "(");
+    eb_integer count;
+    if (eb_is(u, EB_TOK_NUMBER) && eb_integer_of(eb_tok_text(u->words, eb_peek(u)), &count))
+        u->unroll = count.value < UINT32_MAX ? (uint32_t)count.value : UINT32_MAX;
+    else
+        u->unroll = UINT32_MAX;
+}
+
+static void pragma_loop(eb_unit *u) {
+    if (skip_text(u, "unroll") && skip_text(u, "("))
+        u->unroll = next_is(u, "disable") ? 1 : UINT32_MAX;
+    else if (skip_text(u, "unroll_count"))
+        pragma_unroll(u);
+}
+
+/* pack(), pack(N), pack(push), pack(push, N), pack(pop). */
+static void pragma_pack(eb_unit *u) {
+    if (!skip_text(u, "("))
+        return;
+    if (skip_text(u, "pop")) {
+        u->pack = u->packs.len ? u->packs.at[--u->packs.len] : 0;
+        return;
+    }
+    if (skip_text(u, "push")) {
+        *EB_PUSH(&u->ctx->arena, &u->packs) = u->pack;
+        if (!skip_text(u, ","))
+            return;
+    }
+    eb_integer pack = {0};
+    if (eb_is(u, EB_TOK_NUMBER))
+        eb_integer_of(eb_tok_text(u->words, eb_peek(u)), &pack);
+    u->pack = pack.value <= 16 ? (uint32_t)pack.value : 0;
+}
+
+void eb_pragmas(eb_unit *u) {
+    while (eb_skip(u, EB_TOK_PRAGMA)) {
+        bool clang = skip_text(u, "clang"), gcc = !clang && skip_text(u, "GCC");
+        if (clang && skip_text(u, "attribute"))
+            pragma_attribute(u);
+        else if (clang && skip_text(u, "loop"))
+            pragma_loop(u);
+        else if (skip_text(u, "unroll"))
+            pragma_unroll(u);
+        else if (skip_text(u, "nounroll"))
+            u->unroll = 1;
+        else if (!clang && !gcc && skip_text(u, "pack"))
+            pragma_pack(u);
+        while (!eb_is(u, EB_TOK_END) && !eb_skip(u, EB_TOK_PRAGMA_END))
+            eb_take(u);
+    }
+}
+
+/* ---- scopes ---- */
+
+static eb_binding *binding(eb_unit *u, uint32_t name) {
+    while (u->bindings.len <= name)
+        EB_PUSH(&u->ctx->arena, &u->bindings);
+    return &u->bindings.at[name];
+}
+
+void eb_scope_open(eb_unit *u) {
+    *EB_PUSH(&u->ctx->arena, &u->scopes) = u->shadowed.len;
+}
+
+void eb_scope_close(eb_unit *u) {
+    uint32_t start = u->scopes.at[--u->scopes.len];
+    while (u->shadowed.len > start) {
+        const eb_shadowed *s = &u->shadowed.at[--u->shadowed.len];
+        u->bindings.at[s->name] = s->before;
+    }
+}
+
+eb_suspended eb_scope_suspend(eb_unit *u) {
+    eb_suspended s = {.count = u->shadowed.len, .scopes = u->scopes.len};
+    eb_shadowed *inner = eb_alloc_array(&u->ctx->arena, s.count, sizeof *inner);
+    for (uint32_t n = s.count; n; n--) {
+        const eb_shadowed *row = &u->shadowed.at[n - 1];
+        inner[n - 1] = (eb_shadowed){row->name, u->bindings.at[row->name]};
+        u->bindings.at[row->name] = row->before;
+    }
+    s.inner = inner;
+    u->shadowed.len = u->scopes.len = 0;
+    return s;
+}
+
+void eb_scope_resume(eb_unit *u, eb_suspended s) {
+    u->shadowed.len = s.count;
+    u->scopes.len = s.scopes;
+    for (uint32_t n = 0; n < s.count; n++) {
+        /* What stands at file scope now is what comes back when the inner scopes close. */
+        u->shadowed.at[n] = (eb_shadowed){s.inner[n].name, u->bindings.at[s.inner[n].name]};
+        u->bindings.at[s.inner[n].name] = s.inner[n].before;
+    }
+}
+
+bool eb_scope_is_global(const eb_unit *u) {
+    return u->scopes.len == 0;
+}
+
+eb_decl *eb_lookup(eb_unit *u, uint32_t name) {
+    return name < u->bindings.len ? u->bindings.at[name].decl : NULL;
+}
+
+eb_type *eb_lookup_tag(eb_unit *u, uint32_t name) {
+    return name < u->bindings.len ? u->bindings.at[name].tag : NULL;
+}
+
+eb_decl *eb_lookup_here(eb_unit *u, uint32_t name) {
+    eb_decl *decl = eb_lookup(u, name);
+    return decl && u->bindings.at[name].decl_depth == u->scopes.len ? decl : NULL;
+}
+
+eb_type *eb_lookup_tag_here(eb_unit *u, uint32_t name) {
+    eb_type *tag = eb_lookup_tag(u, name);
+    return tag && u->bindings.at[name].tag_depth == u->scopes.len ? tag : NULL;
+}
+
+static eb_binding *shadow(eb_unit *u, uint32_t name) {
+    eb_binding *b = binding(u, name);
+    if (u->scopes.len)
+        *EB_PUSH(&u->ctx->arena, &u->shadowed) = (eb_shadowed){name, *b};
+    return b;
+}
+
+void eb_bind(eb_unit *u, uint32_t name, eb_decl *decl) {
+    eb_binding *b = shadow(u, name);
+    b->decl = decl;
+    b->decl_depth = u->scopes.len;
+}
+
+void eb_bind_tag(eb_unit *u, uint32_t name, eb_type *type) {
+    eb_binding *b = shadow(u, name);
+    b->tag = type;
+    b->tag_depth = u->scopes.len;
+}
+
+eb_str eb_name_text(const eb_unit *u, uint32_t name) {
+    return u->words->names.at[name].text;
+}
+
+const char *eb_type_string(eb_unit *u, eb_type *type) {
+    eb_buf text = {.arena = &u->ctx->arena};
+    eb_type_text(&u->types, type, &text);
+    eb_buf_byte(&text, 0);
+    return (const char *)text.at;
+}
+
+/* ---- what #pragma says of diagnostics ---- */
+
+/* The token `by` places behind `at`, as text. */
+static eb_str text_at(const eb_pp *pp, uint32_t at, uint32_t by) {
+    return at + by < pp->out.len ? eb_tok_text(&pp->words, pp->out.at[at + by]) : (eb_str){"", 0};
+}
+
+/* Whether a #pragma means something to the grammar. The others may stand where none is looked for,
+ * as those about diagnostics in the middle of a declaration: they are taken out. */
+static bool is_meant(const eb_pp *pp, uint32_t at) {
+    static const char *const words[] = {"unroll", "nounroll", "pack"};
+    eb_str first = text_at(pp, at, 1), second = text_at(pp, at, 2);
+    if (eb_str_is(first, "clang"))
+        return eb_str_is(second, "attribute") || eb_str_is(second, "loop");
+    for (size_t n = 0; n < sizeof words / sizeof words[0]; n++)
+        if (eb_str_is(first, words[n]))
+            return true;
+    return false;
+}
+
+static unsigned group_of(eb_str option) {
+    static const struct {
+        const char *name;
+        unsigned group;
+    } groups[] = {{"\"-Wint-conversion\"", EB_GROUP_INT_CONVERSION},
+                  {"\"-Wincompatible-pointer-types\"", EB_GROUP_POINTER_TYPES},
+                  {"\"-Wincompatible-pointer-types-discards-qualifiers\"", EB_GROUP_QUALIFIERS},
+                  {"\"-Wall\"", 0}};
+    for (size_t n = 0; n < sizeof groups / sizeof groups[0]; n++)
+        if (eb_str_is(option, groups[n].name))
+            return groups[n].group;
+    return 0;
+}
+
+/* GCC diagnostic push, pop, ignored "-W...", error and warning "-W..."; clang's the same. */
+static unsigned diagnostic(const eb_pp *pp, uint32_t at, unsigned ignored, eb_unit *u) {
+    eb_str verb = text_at(pp, at, 3);
+    if (!eb_str_is(text_at(pp, at, 2), "diagnostic"))
+        return ignored;
+    if (eb_str_is(verb, "push"))
+        *EB_PUSH(&u->ctx->arena, &u->ignored_before) = ignored;
+    else if (eb_str_is(verb, "pop"))
+        return u->ignored_before.len ? u->ignored_before.at[--u->ignored_before.len] : 0;
+    else if (eb_str_is(verb, "ignored"))
+        return ignored | group_of(text_at(pp, at, 4));
+    else
+        return ignored & ~group_of(text_at(pp, at, 4));
+    return ignored;
+}
+
+static void drop_pragmas(eb_unit *u, eb_pp *pp) {
+    uint32_t to = 0;
+    unsigned ignored = 0;
+    bool dropping = false;
+    for (uint32_t n = 0; n < pp->out.len; n++) {
+        if (pp->out.at[n].kind == EB_TOK_PRAGMA && !is_meant(pp, n)) {
+            unsigned now = diagnostic(pp, n, ignored, u);
+            dropping = true;
+            if (now != ignored)
+                *EB_PUSH(&u->ctx->arena, &u->ignored) = (eb_ignored){to, now};
+            ignored = now;
+        }
+        if (!dropping)
+            pp->out.at[to++] = pp->out.at[n];
+        else if (pp->out.at[n].kind == EB_TOK_PRAGMA_END)
+            dropping = false;
+    }
+    pp->out.len = to;
+}
+
+bool eb_is_ignored(const eb_unit *u, unsigned group) {
+    uint32_t lo = 0, hi = u->ignored.len, at = u->at ? u->at - 1 : 0;
+    while (lo < hi) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        if (u->ignored.at[mid].from <= at)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo && (u->ignored.at[lo - 1].groups & group);
+}
+
+/* ---- the unit ---- */
+
+/* The other spellings of keywords become the first: their tokens get its number. */
+static void fold_keywords(eb_pp *pp) {
+    static const struct {
+        eb_keyword word;
+        const char *text;
+    } spellings[] = {
+#define SPELLED(id, text) {EB_KW_##id, text},
+#include "token.def"
+    };
+    enum { SPELLINGS = sizeof spellings / sizeof spellings[0] };
+    uint32_t names[SPELLINGS];
+    for (unsigned n = 0; n < SPELLINGS; n++)
+        names[n] = eb_name_enter(&pp->words, eb_str_from(spellings[n].text));
+    /* They were entered one after the other, behind the keywords. */
+    for (uint32_t n = 0; n < pp->out.len; n++) {
+        eb_tok *tok = &pp->out.at[n];
+        if (tok->kind == EB_TOK_NAME && tok->value >= names[0] &&
+            tok->value <= names[SPELLINGS - 1])
+            tok->value = (uint32_t)spellings[tok->value - names[0]].word;
+    }
+}
+
+static void predeclare_type(eb_unit *u, const char *name, eb_type *type) {
+    eb_decl *decl = eb_alloc(&u->ctx->arena, sizeof *decl);
+    decl->kind = EB_DECL_TYPEDEF;
+    decl->name = eb_name_enter(u->words, eb_str_from(name));
+    decl->type = eb_type_typedef(&u->types, decl->name, type);
+    eb_bind(u, decl->name, decl);
+}
+
+static void predeclare(eb_unit *u) {
+    eb_type *none = eb_type_basic(&u->types, EB_TYPE_VOID);
+    predeclare_type(u, "__builtin_va_list", eb_type_pointer(&u->types, none));
+    predeclare_type(u, "__int128_t", eb_type_basic(&u->types, EB_TYPE_INT128));
+    predeclare_type(u, "__uint128_t", eb_type_basic(&u->types, EB_TYPE_UINT128));
+}
+
+eb_unit *eb_parse(eb_pp *pp) {
+    eb_unit *u = eb_alloc(&pp->ctx->arena, sizeof *u);
+    u->ctx = pp->ctx;
+    drop_pragmas(u, pp);
+    fold_keywords(pp);
+    u->pp = pp;
+    u->words = &pp->words;
+    u->toks = pp->out.at;
+    u->count = pp->out.len;
+    eb_types_init(&u->types, u->ctx, u->words);
+    predeclare(u);
+    while (!eb_is(u, EB_TOK_END)) {
+        uint32_t before = u->at;
+        eb_pragmas(u);
+        if (eb_is(u, EB_TOK_END))
+            break;
+        if (!eb_skip(u, EB_TOK_SEMICOLON))
+            eb_declaration(u);
+        if (u->at == before) /* nothing begins with this token */
+            eb_take(u);
+    }
+    return u;
+}

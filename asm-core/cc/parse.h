@@ -1,0 +1,208 @@
+/* parse.h - tokens to the typed tree, in one pass by recursive descent.
+ *
+ * Files: parse.c tokens, scopes and the top level, spec.c declaration specifiers and tags,
+ * declarator.c declarators and attributes, decl.c declarations, init.c initialisers, expr.c
+ * expressions, convert.c conversions and checks, const.c constant expressions, builtin.c builtin
+ * functions, stmt.c statements. */
+#ifndef EB_PARSE_H
+#define EB_PARSE_H
+
+#include "ast.h"
+#include "literal.h"
+#include "pp.h"
+
+typedef enum eb_keyword {
+#define KEYWORD(id, spelling) EB_KW_##id,
+#include "token.def"
+    EB_KW_COUNT
+} eb_keyword;
+
+/* What a name means where the parser stands. */
+typedef struct eb_binding {
+    eb_decl *decl; /* ordinary names */
+    eb_type *tag;  /* struct, union, enum */
+    uint32_t decl_depth, tag_depth;
+} eb_binding;
+
+typedef struct eb_shadowed {
+    uint32_t name;
+    eb_binding before;
+} eb_shadowed;
+
+/* Warnings that #pragma GCC diagnostic can switch off. */
+enum { EB_GROUP_INT_CONVERSION = 1, EB_GROUP_POINTER_TYPES = 2, EB_GROUP_QUALIFIERS = 4 };
+
+typedef struct eb_ignored {
+    uint32_t from;   /* from this token on ... */
+    unsigned groups; /* ... these are not told */
+} eb_ignored;
+
+typedef struct eb_unit {
+    ebpf_ctx *ctx;
+    eb_pp *pp;
+    eb_words *words;
+    eb_types types;
+    const eb_tok *toks; /* ends with END */
+    uint32_t at, count;
+    EB_VEC(eb_binding) bindings; /* by name */
+    EB_VEC(eb_shadowed) shadowed;
+    EB_VEC(uint32_t) scopes;   /* where each begins in `shadowed` */
+    EB_VEC(eb_decl *) globals; /* variables and functions, in order */
+    eb_decl *function;         /* being read, or NULL */
+    uint32_t loops, switches;  /* around the statement being read */
+    eb_stmt *in_switch;
+    uint32_t depth;            /* of nesting */
+    EB_VEC(uint32_t) preserve; /* #pragma clang attribute push: 1 if preserve_access_index */
+    EB_VEC(uint32_t) packs;    /* #pragma pack(push) */
+    uint32_t pack;
+    uint32_t unroll;  /* of a #pragma in front of the next loop */
+    bool ended;       /* something was missing at the end of the text */
+    bool unevaluated; /* inside sizeof and typeof */
+    EB_VEC(eb_ignored) ignored;
+    EB_VEC(unsigned) ignored_before;
+} eb_unit;
+
+/* The unit of what `pp` has preprocessed. Errors are in the context. */
+eb_unit *eb_parse(eb_pp *pp);
+
+/* ---- tokens (parse.c) ---- */
+
+eb_tok eb_peek(const eb_unit *u);
+eb_tok eb_ahead(const eb_unit *u, uint32_t by);
+eb_tok eb_take(eb_unit *u);
+bool eb_is(const eb_unit *u, eb_tok_kind kind);
+bool eb_is_word(const eb_unit *u, eb_keyword word);
+/* Whether the next token is an identifier, not a keyword. */
+bool eb_is_name(const eb_unit *u);
+/* Take the token if it is next. */
+bool eb_skip(eb_unit *u, eb_tok_kind kind);
+bool eb_skip_word(eb_unit *u, eb_keyword word);
+/* The same, with a diagnostic when it is not; `what` is how it is called there. */
+bool eb_expect(eb_unit *u, eb_tok_kind kind, const char *what);
+/* Where the last token taken ends. */
+eb_loc eb_behind(const eb_unit *u);
+eb_loc eb_tok_end(const eb_unit *u, eb_tok tok);
+/* Behind the bracket that closes the one just taken, or in front of what shows that it is missing.
+ */
+void eb_skip_to_close(eb_unit *u);
+/* After an error: to the next ';' (taken) or '}' (not taken) of this nesting. */
+void eb_resync(eb_unit *u);
+void eb_pragmas(eb_unit *u);
+/* Nesting is bounded: recursion must not outgrow the stack. */
+void eb_nest(eb_unit *u);
+void eb_unnest(eb_unit *u);
+
+/* ---- scopes (parse.c) ---- */
+
+void eb_scope_open(eb_unit *u);
+void eb_scope_close(eb_unit *u);
+bool eb_scope_is_global(const eb_unit *u);
+/* To file scope and back, to read what was skipped there. */
+typedef struct eb_suspended {
+    const eb_shadowed *inner; /* what the inner scopes had bound */
+    uint32_t count, scopes;
+} eb_suspended;
+eb_suspended eb_scope_suspend(eb_unit *u);
+void eb_scope_resume(eb_unit *u, eb_suspended suspended);
+eb_decl *eb_lookup(eb_unit *u, uint32_t name);
+eb_type *eb_lookup_tag(eb_unit *u, uint32_t name);
+/* Only of the innermost scope. */
+eb_decl *eb_lookup_here(eb_unit *u, uint32_t name);
+eb_type *eb_lookup_tag_here(eb_unit *u, uint32_t name);
+void eb_bind(eb_unit *u, uint32_t name, eb_decl *decl);
+void eb_bind_tag(eb_unit *u, uint32_t name, eb_type *type);
+eb_str eb_name_text(const eb_unit *u, uint32_t name);
+
+/* ---- declarations ---- */
+
+typedef struct eb_spec {
+    eb_type *type;
+    uint8_t storage;
+    bool is_inline, is_auto_type, noreturn;
+    eb_attrs attrs;
+    eb_loc lo;
+} eb_spec;
+
+typedef struct eb_declarator {
+    eb_type *type;
+    uint32_t name; /* 1 + its number, or 0 */
+    eb_loc lo, hi;
+    const eb_param *params; /* of the innermost function declarator */
+    uint64_t param_count;
+    bool is_function; /* declared as one, not through a typedef */
+} eb_declarator;
+
+bool eb_starts_type(eb_unit *u, eb_tok tok); /* specifiers or qualifiers of a type name */
+bool eb_starts_declaration(eb_unit *u);      /* the same, with storage classes and attributes */
+eb_spec eb_specifiers(eb_unit *u);           /* spec.c */
+eb_declarator eb_declarator_of(eb_unit *u, eb_type *base);
+eb_type *eb_type_name(eb_unit *u);
+void eb_attributes(eb_unit *u, eb_attrs *attrs);
+/* Attributes that change a type, on it. */
+eb_type *eb_apply_type_attrs(eb_unit *u, eb_type *type, const eb_attrs *attrs, eb_loc loc);
+/* Reads the body of a record that was skipped. True if the type is complete then. */
+bool eb_complete(eb_unit *u, eb_type *type);
+/* Complete, or a diagnostic that says for what it must be. */
+bool eb_require_complete(eb_unit *u, eb_type *type, eb_loc lo, eb_loc hi);
+/* A declaration at file or block scope; its variables chained by `next`. */
+eb_decl *eb_declaration(eb_unit *u);
+void eb_static_assert(eb_unit *u);
+/* init.c: the initialiser of `decl`, which completes the type of an open array. */
+void eb_initialiser(eb_unit *u, eb_decl *decl);
+/* What offsetof names in an lvalue of a record: member.member[index]... */
+eb_expr *eb_designated(eb_unit *u, eb_expr *at);
+
+/* ---- expressions ---- */
+
+eb_expr *eb_expression(eb_unit *u); /* with commas */
+eb_expr *eb_assignment(eb_unit *u); /* without */
+eb_expr *eb_conditional(eb_unit *u);
+/* Arrays and functions to pointers, lvalues to their values (C11 6.3.2). */
+eb_expr *eb_value(eb_unit *u, eb_expr *expr);
+/* A value that can be tested, or a diagnostic. */
+eb_expr *eb_condition(eb_unit *u, eb_expr *expr);
+/* As if by assignment to `type`; `what` says into what, for the diagnostic. */
+eb_expr *eb_convert(eb_unit *u, eb_expr *expr, eb_type *type, const char *what);
+eb_expr *eb_cast(eb_unit *u, eb_expr *expr, eb_type *type);
+eb_expr *eb_expr_new(eb_unit *u, eb_expr_kind kind, eb_type *type, eb_loc lo, eb_loc hi);
+eb_expr *eb_expr_number(eb_unit *u, eb_type *type, uint64_t value, eb_loc lo, eb_loc hi);
+eb_expr *eb_expr_error(eb_unit *u, eb_loc lo, eb_loc hi);
+bool eb_expr_is_error(const eb_expr *expr);
+eb_expr *eb_binary(eb_unit *u, eb_tok_kind op, eb_expr *a, eb_expr *b);
+eb_expr *eb_member_access(eb_unit *u, eb_expr *a, const uint32_t *path, uint32_t length);
+/* Adjacent string literals as one; the bytes without the NUL. `unit` is the size of a character. */
+eb_str eb_strings(eb_unit *u, eb_type **element);
+/* A builtin function's call, its name taken, '(' next; NULL if the name is none. */
+eb_expr *eb_builtin_call(eb_unit *u, eb_tok name);
+
+/* ---- constants (const.c) ---- */
+
+typedef struct eb_constant {
+    enum { EB_CONSTANT_NONE, EB_CONSTANT_NUMBER, EB_CONSTANT_ADDRESS } kind;
+    uint64_t value; /* a number, truncated to its type and extended by its sign; or an offset */
+    const eb_expr *base; /* DECL, STRING or COMPOUND whose address it is */
+} eb_constant;
+
+eb_constant eb_constant_of(const eb_expr *expr);
+/* The same, with const variables as their initialisers. */
+eb_constant eb_constant_folded(const eb_expr *expr);
+/* An integer constant expression, or a diagnostic. */
+bool eb_constant_integer(eb_unit *u, eb_expr *expr, int64_t *value);
+/* `value` as it is in an integer type. */
+uint64_t eb_wrap(uint64_t value, eb_type *type);
+
+/* ---- statements ---- */
+
+eb_stmt *eb_block(eb_unit *u); /* at '{' */
+void eb_function_body(eb_unit *u, eb_decl *function);
+
+/* ---- diagnostics ---- */
+
+/* A type as text for a message: valid as long as the context. */
+const char *eb_type_string(eb_unit *u, eb_type *type);
+/* Whether a #pragma switched a group of warnings off where the parser stands. */
+bool eb_is_ignored(const eb_unit *u, unsigned group);
+/* EXPECTED: `what` is missing in front of the next token. */
+void eb_expected(eb_unit *u, const char *what);
+
+#endif

@@ -1,0 +1,187 @@
+/* pp.c - the feeds of the preprocessor and its main loop; see pp.h. */
+#include "pp.h"
+
+enum { FEEDS_MOST = 4000, INCLUDES_MOST = 200 };
+
+/* ---- feeds ---- */
+
+eb_feed *eb_pp_top_file(eb_pp *pp) {
+    for (uint32_t n = pp->feeds.len; n; n--)
+        if (pp->feeds.at[n - 1].is_file)
+            return &pp->feeds.at[n - 1];
+    return NULL;
+}
+
+void eb_pp_push_tokens(eb_pp *pp, eb_macro *macro, const eb_tok *at, uint32_t count) {
+    if (macro)
+        macro->active = true;
+    *EB_PUSH(&pp->ctx->arena, &pp->feeds) = (eb_feed){.macro = macro, .at = at, .end = at + count};
+}
+
+static void push_barrier(eb_pp *pp) {
+    *EB_PUSH(&pp->ctx->arena, &pp->feeds) = (eb_feed){.barrier = true};
+}
+
+uint32_t eb_pp_file_add(eb_pp *pp, eb_str path, eb_str text) {
+    for (uint32_t n = 0; n < pp->files.len; n++)
+        if (eb_str_eq(pp->files.at[n].path, path))
+            return n;
+    *EB_PUSH(&pp->ctx->arena, &pp->files) = (eb_pp_file){
+        .path = eb_str_copy(&pp->ctx->arena, path), .text = eb_str_copy(&pp->ctx->arena, text)};
+    return pp->files.len - 1;
+}
+
+void eb_pp_push_file(eb_pp *pp, uint32_t file, eb_loc from) {
+    eb_pp_file *entry = &pp->files.at[file];
+    uint32_t depth = 0;
+    for (uint32_t n = 0; n < pp->feeds.len; n++)
+        depth += pp->feeds.at[n].is_file;
+    if (depth > INCLUDES_MOST) {
+        eb_diag_add(pp->ctx, EB_DIAG_INCLUDE_DEPTH, from, from + 1, (unsigned)INCLUDES_MOST);
+        return;
+    }
+    if (entry->entered && (entry->once || (entry->guard && eb_macro_of(pp, entry->guard - 1))))
+        return;
+    entry->entered = true;
+    eb_loc first = eb_source_add(pp->ctx, entry->path, entry->text);
+    if (from)
+        eb_source_from(pp->ctx, from, from + 1);
+    *EB_PUSH(&pp->ctx->arena, &pp->feeds) =
+        (eb_feed){.is_file = true,
+                  .lexer = eb_lexer_of(&pp->words, entry->text, first),
+                  .file = file,
+                  .ifs = pp->ifs.len,
+                  .guard_possible = true,
+                  .presumed = entry->path};
+}
+
+/* The top feed is used up. */
+static void pop(eb_pp *pp) {
+    eb_feed *feed = &pp->feeds.at[pp->feeds.len - 1];
+    if (feed->macro)
+        feed->macro->active = false;
+    if (feed->is_file)
+        eb_directive_file_end(pp, feed);
+    pp->feeds.len--;
+}
+
+/* ---- tokens ---- */
+
+eb_tok eb_pp_raw(eb_pp *pp) {
+    while (pp->feeds.len) {
+        eb_feed *feed = &pp->feeds.at[pp->feeds.len - 1];
+        if (!feed->is_file) {
+            if (feed->at < feed->end)
+                return *feed->at++;
+            if (feed->barrier)
+                break;
+            pop(pp);
+            continue;
+        }
+        eb_lexer before = feed->lexer;
+        eb_tok tok = eb_lex(&feed->lexer);
+        if (tok.kind == EB_TOK_HASH && (tok.flags & EB_TOK_BOL)) {
+            if (!eb_directive(pp, feed)) {
+                pp->feeds.at[pp->feeds.len - 1].lexer = before; /* once more, with the answer */
+                break;
+            }
+            continue;
+        }
+        if (tok.kind != EB_TOK_END) {
+            feed->guard_possible = feed->guard_possible && pp->ifs.len > feed->ifs && feed->guard;
+            return tok;
+        }
+        /* A macro call does not reach over the end of a file. */
+        if (pp->reading_args)
+            break;
+        pop(pp);
+    }
+    return (eb_tok){0};
+}
+
+/* In an #if, the operand of `defined` is not to be expanded. */
+static bool is_asked(eb_pp *pp, eb_tok tok) {
+    bool after = pp->after_defined;
+    pp->after_defined = tok.kind == EB_TOK_NAME ? tok.value == pp->name_defined
+                                                : after && tok.kind == EB_TOK_LPAREN;
+    return after;
+}
+
+eb_tok eb_pp_next(eb_pp *pp) {
+    for (;;) {
+        eb_tok tok = eb_pp_raw(pp);
+        if (pp->evaluating && is_asked(pp, tok))
+            return tok;
+        if (tok.kind != EB_TOK_NAME || (tok.flags & EB_TOK_PAINTED) ||
+            !pp->words.names.at[tok.value].macro)
+            return tok;
+        if (pp->feeds.len >= FEEDS_MOST)
+            eb_fail(&pp->ctx->arena, EBPF_E_LIMIT);
+        if (!eb_macro_expand(pp, &tok))
+            return tok;
+    }
+}
+
+eb_toks eb_pp_expand(eb_pp *pp, const eb_tok *at, uint32_t count) {
+    eb_toks out = {0};
+    bool reading = pp->reading_args;
+    pp->reading_args = false;
+    push_barrier(pp);
+    eb_pp_push_tokens(pp, NULL, at, count);
+    for (eb_tok tok; (tok = eb_pp_next(pp)).kind != EB_TOK_END;)
+        *EB_PUSH(&pp->ctx->arena, &out) = tok;
+    while (!pp->feeds.at[pp->feeds.len - 1].barrier)
+        pop(pp);
+    pp->feeds.len--;
+    pp->reading_args = reading;
+    return out;
+}
+
+eb_toks eb_pp_scratch(eb_pp *pp, eb_str text, eb_loc loc) {
+    eb_toks out = {0};
+    eb_lexer lexer = eb_lexer_of(&pp->words, text, 0);
+    lexer.directive = true;
+    for (eb_tok tok; (tok = eb_lex(&lexer)).kind != EB_TOK_END;) {
+        tok.loc = loc;
+        tok.flags &= (uint8_t)~EB_TOK_BOL;
+        *EB_PUSH(&pp->ctx->arena, &out) = tok;
+    }
+    return out;
+}
+
+/* ---- the unit ---- */
+
+eb_pp *eb_pp_new(ebpf_ctx *ctx, eb_str name, eb_str text, const eb_pp_options *options) {
+    eb_pp *pp = eb_alloc(&ctx->arena, sizeof *pp);
+    pp->ctx = ctx;
+    pp->words.ctx = ctx;
+    eb_words_start(&pp->words);
+    pp->name_defined = eb_name_enter(&pp->words, EB_STR("defined"));
+    pp->name_va_args = eb_name_enter(&pp->words, EB_STR("__VA_ARGS__"));
+    pp->name_va_opt = eb_name_enter(&pp->words, EB_STR("__VA_OPT__"));
+    pp->name_pragma = eb_name_enter(&pp->words, EB_STR("_Pragma"));
+    pp->main = ctx->sources.len;
+    eb_pp_push_file(pp, eb_pp_file_add(pp, name, text), 0);
+    eb_builtin_start(pp, options);
+    return pp;
+}
+
+bool eb_pp_run(eb_pp *pp) {
+    pp->wanted = 0;
+    for (eb_tok tok; (tok = eb_pp_next(pp)).kind != EB_TOK_END;)
+        *EB_PUSH(&pp->ctx->arena, &pp->out) = tok;
+    return pp->wanted == 0;
+}
+
+static void answer(eb_pp *pp, uint32_t request, bool found, uint32_t file) {
+    pp->requests.at[request].state = found ? EB_PP_FOUND : EB_PP_ABSENT;
+    pp->requests.at[request].file = file;
+}
+
+void eb_pp_found(eb_pp *pp, uint32_t request, eb_str path, eb_str text) {
+    answer(pp, request, true, eb_pp_file_add(pp, path, text));
+}
+
+void eb_pp_absent(eb_pp *pp, uint32_t request) {
+    answer(pp, request, false, 0);
+}

@@ -1,0 +1,407 @@
+/* pp_directive.c - the lines that begin with '#' (C11 6.10, GNU's and C23's additions).
+ *
+ * A directive that needs an answer of the host leaves no trace and is read again from its '#'. */
+#include "pp.h"
+
+#include <string.h>
+
+typedef enum directive {
+    NONE,
+#define DIRECTIVE(id, name) DIRECTIVE_##id,
+#include "predef.def"
+} directive;
+
+static const char *const names[] = {
+    "",
+#define DIRECTIVE(id, name) name,
+#include "predef.def"
+};
+
+static directive directive_of(const eb_pp *pp, eb_tok tok) {
+    if (tok.kind != EB_TOK_NAME)
+        return NONE;
+    eb_str text = eb_tok_text(&pp->words, tok);
+    for (unsigned n = 1; n < sizeof names / sizeof names[0]; n++)
+        if (eb_str_is(text, names[n]))
+            return (directive)n;
+    return NONE;
+}
+
+static void end_of_line(eb_pp *pp, eb_lexer *lexer) {
+    eb_tok tok = eb_lex(lexer);
+    if (tok.kind != EB_TOK_END)
+        eb_diag_add(pp->ctx, EB_DIAG_EXTRA_TOKENS, tok.loc, tok.loc + 1);
+}
+
+static eb_toks rest_of_line(eb_pp *pp, eb_lexer *lexer) {
+    eb_toks out = {0};
+    for (eb_tok tok; (tok = eb_lex(lexer)).kind != EB_TOK_END;)
+        *EB_PUSH(&pp->ctx->arena, &out) = tok;
+    return out;
+}
+
+/* The text from here to the end of the line, without white space around it. */
+static eb_str text_of_line(eb_lexer *lexer) {
+    while (lexer->at < lexer->end && (*lexer->at == ' ' || *lexer->at == '\t'))
+        lexer->at++;
+    const char *start = lexer->at;
+    eb_lexer_skip_line(lexer);
+    const char *end = lexer->at;
+    while (end > start && (end[-1] == ' ' || end[-1] == '\t' || end[-1] == '\r'))
+        end--;
+    return (eb_str){start, (size_t)(end - start)};
+}
+
+/* ---- files ---- */
+
+bool eb_include_find(eb_pp *pp, eb_str spelling, uint32_t kind, uint32_t *file) {
+    uint32_t from = eb_pp_top_file(pp)->file;
+    for (uint32_t n = 0; n < pp->requests.len; n++) {
+        const eb_pp_request *r = &pp->requests.at[n];
+        /* <...> is looked for in the same places from everywhere. */
+        if (r->kind != kind || (kind != EB_PP_ANGLE && r->from != from) ||
+            !eb_str_eq(r->spelling, spelling))
+            continue;
+        *file = r->state == EB_PP_FOUND ? r->file + 1 : 0;
+        if (r->state == EB_PP_OPEN)
+            pp->wanted = n + 1;
+        return r->state != EB_PP_OPEN;
+    }
+    *EB_PUSH(&pp->ctx->arena, &pp->requests) = (eb_pp_request){
+        .spelling = eb_str_copy(&pp->ctx->arena, spelling), .kind = kind, .from = from};
+    pp->wanted = pp->requests.len;
+    return false;
+}
+
+/* "name" or <name>, written so or made by macros. False after a diagnostic. */
+static bool header_name(eb_pp *pp, eb_lexer *lexer, eb_str *spelling, bool *angle) {
+    while (lexer->at < lexer->end && (*lexer->at == ' ' || *lexer->at == '\t'))
+        lexer->at++;
+    eb_str text = {lexer->at, 0};
+    eb_loc lo = eb_lexer_loc(lexer);
+    if (*lexer->at != '"' && *lexer->at != '<') {
+        eb_toks toks = rest_of_line(pp, lexer);
+        toks = eb_pp_expand(pp, toks.at, toks.len);
+        eb_buf made = {.arena = &pp->ctx->arena};
+        for (uint32_t n = 0; n < toks.len; n++) {
+            if (n && (toks.at[n].flags & EB_TOK_SPACE))
+                eb_buf_byte(&made, ' ');
+            eb_buf_str(&made, eb_tok_text(&pp->words, toks.at[n]));
+        }
+        size_t length = made.len;
+        eb_buf_byte(&made, 0);
+        text = (eb_str){(const char *)made.at, length};
+    } else {
+        const char *end = lexer->at + 1;
+        char close = *lexer->at == '<' ? '>' : '"';
+        while (end < lexer->end && *end != close && *end != '\n')
+            end++;
+        text.len = (size_t)(end - lexer->at) + (end < lexer->end && *end == close);
+        lexer->at += text.len;
+        end_of_line(pp, lexer);
+    }
+    *angle = text.len && text.at[0] == '<';
+    char close = *angle ? '>' : '"';
+    if (text.len < 3 || (text.at[0] != '"' && !*angle) || text.at[text.len - 1] != close) {
+        eb_diag_add(pp->ctx, EB_DIAG_EXPECTED, lo, lo + 1, "\"FILE\" or <FILE>");
+        return false;
+    }
+    *spelling = (eb_str){text.at + 1, text.len - 2};
+    return true;
+}
+
+static bool include(eb_pp *pp, eb_lexer *lexer, eb_tok tok, bool next) {
+    eb_str spelling;
+    bool angle;
+    uint32_t file;
+    if (pp->reading_args) {
+        eb_diag_add(pp->ctx, EB_DIAG_INCLUDE_IN_ARGS, tok.loc, eb_lexer_loc(lexer));
+        eb_lexer_skip_line(lexer);
+        return true;
+    }
+    if (!header_name(pp, lexer, &spelling, &angle))
+        return true;
+    uint32_t kind = angle ? EB_PP_ANGLE : EB_PP_QUOTE;
+    if (!eb_include_find(pp, spelling, next ? kind + 2 : kind, &file))
+        return false;
+    /* The directive ends before the file begins: its lexer must be where it goes on. */
+    lexer->directive = false;
+    eb_pp_top_file(pp)->lexer = *lexer;
+    if (file)
+        eb_pp_push_file(pp, file - 1, tok.loc);
+    else
+        eb_diag_add(pp->ctx, EB_DIAG_NO_FILE, tok.loc, eb_lexer_loc(lexer), (int)spelling.len,
+                    spelling.at);
+    return true;
+}
+
+/* ---- conditions ---- */
+
+/* Each evaluator: false when the host must be asked first. */
+static bool condition(eb_pp *pp, eb_lexer *lexer, directive kind, bool *value) {
+    if (kind == DIRECTIVE_IF || kind == DIRECTIVE_ELIF) {
+        eb_loc loc = eb_lexer_loc(lexer);
+        eb_toks toks = rest_of_line(pp, lexer);
+        *value = eb_pp_condition(pp, toks, loc);
+        return !pp->wanted;
+    }
+    eb_tok tok = eb_lex(lexer);
+    if (tok.kind != EB_TOK_NAME) {
+        eb_diag_add(pp->ctx, EB_DIAG_EXPECTED, tok.loc, tok.loc + 1, "a macro's name");
+        *value = false;
+        return true;
+    }
+    bool positive = kind == DIRECTIVE_IFDEF || kind == DIRECTIVE_ELIFDEF;
+    *value = (pp->words.names.at[tok.value].macro != 0) == positive;
+    end_of_line(pp, lexer);
+    return true;
+}
+
+static bool opens(directive kind) {
+    return kind == DIRECTIVE_IF || kind == DIRECTIVE_IFDEF || kind == DIRECTIVE_IFNDEF;
+}
+
+static bool is_else(directive kind) {
+    return kind == DIRECTIVE_ELIF || kind == DIRECTIVE_ELIFDEF || kind == DIRECTIVE_ELIFNDEF ||
+           kind == DIRECTIVE_ELSE;
+}
+
+static void check_else(eb_pp *pp, eb_pp_if *top, directive kind, eb_tok tok) {
+    if (top->in_else) {
+        eb_diag *diag = eb_diag_add(pp->ctx, EB_DIAG_AFTER_ELSE, tok.loc, tok.loc + 1, names[kind]);
+        eb_diag_note(pp->ctx, diag, top->loc, top->loc + 1, "the condition began here");
+    }
+    top->in_else = top->in_else || kind == DIRECTIVE_ELSE;
+}
+
+/* To the #elif or #else whose group is to be read, or behind the #endif. */
+static bool skip_group(eb_pp *pp, eb_lexer *lexer) {
+    uint32_t depth = 0;
+    for (;;) {
+        lexer->directive = false;
+        eb_lexer line = *lexer;
+        eb_tok tok = eb_lex(lexer);
+        if (tok.kind == EB_TOK_END)
+            return true;
+        if (tok.kind != EB_TOK_HASH || !(tok.flags & EB_TOK_BOL)) {
+            if (tok.kind == EB_TOK_OTHER || tok.kind == EB_TOK_STRING || tok.kind == EB_TOK_CHAR)
+                *lexer = line; /* an apostrophe in skipped prose begins no literal */
+            eb_lexer_skip_line(lexer);
+            if (lexer->at == line.at)
+                lexer->at++;
+            continue;
+        }
+        lexer->directive = true;
+        tok = eb_lex(lexer);
+        directive kind = directive_of(pp, tok);
+        eb_pp_if *top = &pp->ifs.at[pp->ifs.len - 1];
+        depth += opens(kind);
+        if (kind == DIRECTIVE_ENDIF && depth-- == 0) {
+            pp->ifs.len--;
+            end_of_line(pp, lexer);
+            return true;
+        }
+        if (depth == 0 && is_else(kind)) {
+            bool value = !top->taken && kind == DIRECTIVE_ELSE;
+            check_else(pp, top, kind, tok);
+            if (!top->taken && kind != DIRECTIVE_ELSE && !condition(pp, lexer, kind, &value))
+                return false;
+            if (value) {
+                pp->ifs.at[pp->ifs.len - 1].taken = true;
+                return true;
+            }
+        }
+        eb_lexer_skip_line(lexer);
+    }
+}
+
+static bool begin_if(eb_pp *pp, eb_lexer *lexer, directive kind, eb_loc loc) {
+    bool value;
+    if (!condition(pp, lexer, kind, &value))
+        return false;
+    *EB_PUSH(&pp->ctx->arena, &pp->ifs) = (eb_pp_if){.loc = loc, .taken = value};
+    return value || skip_group(pp, lexer);
+}
+
+static bool conditional(eb_pp *pp, eb_feed *feed, eb_lexer *lexer, directive kind, eb_tok tok) {
+    if (opens(kind))
+        return begin_if(pp, lexer, kind, tok.loc);
+    if (pp->ifs.len == feed->ifs) {
+        eb_diag_add(pp->ctx, EB_DIAG_NO_IF, tok.loc, tok.loc + 1, names[kind]);
+        return true;
+    }
+    if (kind == DIRECTIVE_ENDIF) {
+        pp->ifs.len--;
+        end_of_line(pp, lexer);
+        return true;
+    }
+    /* The group before this one was read, so none of the others is. */
+    check_else(pp, &pp->ifs.at[pp->ifs.len - 1], kind, tok);
+    eb_lexer_skip_line(lexer);
+    return skip_group(pp, lexer);
+}
+
+void eb_directive_file_end(eb_pp *pp, eb_feed *feed) {
+    if (feed->guard_possible && feed->guard)
+        pp->files.at[feed->file].guard = feed->guard;
+    while (pp->ifs.len > feed->ifs) {
+        eb_loc loc = pp->ifs.at[--pp->ifs.len].loc;
+        eb_diag_add(pp->ctx, EB_DIAG_OPEN_IF, loc, loc + 1);
+    }
+}
+
+/* ---- the others ---- */
+
+static void undefine(eb_pp *pp, eb_lexer *lexer) {
+    eb_tok tok = eb_lex(lexer);
+    if (tok.kind != EB_TOK_NAME) {
+        eb_diag_add(pp->ctx, EB_DIAG_EXPECTED, tok.loc, tok.loc + 1, "a macro's name");
+        return;
+    }
+    pp->words.names.at[tok.value].macro = 0;
+    end_of_line(pp, lexer);
+}
+
+/* #line NUMBER "FILE", or the line marker # NUMBER "FILE" FLAGS that preprocessors print. */
+static void set_line(eb_pp *pp, eb_feed *feed, eb_toks toks, eb_tok at) {
+    toks = eb_pp_expand(pp, toks.at, toks.len);
+    uint64_t line = 0;
+    eb_str text = toks.len ? eb_tok_text(&pp->words, toks.at[0]) : (eb_str){0};
+    for (size_t n = 0; n < text.len && line < INT32_MAX; n++)
+        line = text.at[n] >= '0' && text.at[n] <= '9' ? line * 10 + (uint64_t)(text.at[n] - '0')
+                                                      : INT32_MAX;
+    if (!toks.len || toks.at[0].kind != EB_TOK_NUMBER || line >= INT32_MAX) {
+        eb_diag_add(pp->ctx, EB_DIAG_EXPECTED, at.loc, at.loc + 1, "a line number");
+        return;
+    }
+    feed = eb_pp_top_file(pp);
+    feed->line_shift = (int32_t)line - (int32_t)eb_place_of(pp->ctx, at.loc).line - 1;
+    if (toks.len > 1 && toks.at[1].kind == EB_TOK_STRING) {
+        eb_str name = eb_tok_text(&pp->words, toks.at[1]);
+        feed->presumed = (eb_str){name.at + 1, name.len - 2};
+    }
+}
+
+static void pragma(eb_pp *pp, eb_feed *feed, eb_lexer *lexer, eb_tok tok) {
+    eb_lexer ahead = *lexer;
+    eb_tok first = eb_lex(&ahead);
+    if (first.kind == EB_TOK_NAME && eb_str_is(eb_tok_text(&pp->words, first), "once")) {
+        pp->files.at[feed->file].once = true;
+        *lexer = ahead;
+        end_of_line(pp, lexer);
+        return;
+    }
+    /* Handed on to the parser as it is, in front of what comes. */
+    eb_toks line = {0};
+    tok.kind = EB_TOK_PRAGMA;
+    *EB_PUSH(&pp->ctx->arena, &line) = tok;
+    for (eb_tok t; (t = eb_lex(lexer)).kind != EB_TOK_END;) {
+        t.flags |= EB_TOK_PAINTED;
+        *EB_PUSH(&pp->ctx->arena, &line) = t;
+    }
+    *EB_PUSH(&pp->ctx->arena, &line) = (eb_tok){.kind = EB_TOK_PRAGMA_END, .loc = tok.loc};
+    eb_pp_push_tokens(pp, NULL, line.at, line.len);
+}
+
+static void message(eb_pp *pp, eb_lexer *lexer, eb_tok tok, eb_diag_code code) {
+    eb_str text = text_of_line(lexer);
+    eb_diag_add(pp->ctx, code, tok.loc, eb_lexer_loc(lexer), (int)text.len, text.at);
+}
+
+/* An #ifndef that is the first thing of a file may enclose all of it. */
+static void watch_guard(eb_pp *pp, eb_feed *feed, const eb_lexer *lexer, directive kind) {
+    if (pp->ifs.len > feed->ifs + 1 || (pp->ifs.len > feed->ifs && !is_else(kind)))
+        return;
+    eb_lexer ahead = *lexer;
+    eb_tok tok = kind == DIRECTIVE_IFNDEF ? eb_lex(&ahead) : (eb_tok){0};
+    if (feed->guard_possible && !feed->guard && tok.kind == EB_TOK_NAME)
+        feed->guard = tok.value + 1;
+    else
+        feed->guard_possible = false;
+}
+
+static bool obey(eb_pp *pp, eb_feed *feed, eb_lexer *lexer, directive kind, eb_tok tok) {
+    switch (kind) { /* one case per row */
+    case DIRECTIVE_DEFINE:
+        eb_macro_define(pp, lexer);
+        return true;
+    case DIRECTIVE_UNDEF:
+        undefine(pp, lexer);
+        return true;
+    case DIRECTIVE_INCLUDE:
+    case DIRECTIVE_IMPORT:
+        return include(pp, lexer, tok, false);
+    case DIRECTIVE_INCLUDE_NEXT:
+        return include(pp, lexer, tok, true);
+    case DIRECTIVE_IF:
+    case DIRECTIVE_IFDEF:
+    case DIRECTIVE_IFNDEF:
+    case DIRECTIVE_ELIF:
+    case DIRECTIVE_ELIFDEF:
+    case DIRECTIVE_ELIFNDEF:
+    case DIRECTIVE_ELSE:
+    case DIRECTIVE_ENDIF:
+        return conditional(pp, feed, lexer, kind, tok);
+    case DIRECTIVE_LINE:
+        set_line(pp, feed, rest_of_line(pp, lexer), tok);
+        return true;
+    case DIRECTIVE_ERROR:
+        message(pp, lexer, tok, EB_DIAG_USER_ERROR);
+        return true;
+    case DIRECTIVE_WARNING:
+        message(pp, lexer, tok, EB_DIAG_USER_WARNING);
+        return true;
+    case DIRECTIVE_PRAGMA:
+        pragma(pp, feed, lexer, tok);
+        return true;
+    case DIRECTIVE_IDENT:
+    case DIRECTIVE_SCCS:
+        eb_lexer_skip_line(lexer);
+        return true;
+    case NONE:
+        break;
+    }
+    eb_str text = eb_tok_text(&pp->words, tok);
+    eb_diag_add(pp->ctx, EB_DIAG_BAD_DIRECTIVE, tok.loc, eb_lexer_loc(lexer), (int)text.len,
+                text.at);
+    return true;
+}
+
+bool eb_directive(eb_pp *pp, eb_feed *feed) {
+    uint32_t ifs = pp->ifs.len, counter = pp->counter, number = (uint32_t)(feed - pp->feeds.at);
+    eb_pp_if top = ifs ? pp->ifs.at[ifs - 1] : (eb_pp_if){0};
+    eb_lexer lexer = feed->lexer;
+    lexer.directive = true;
+    eb_tok tok = eb_lex(&lexer);
+    if (tok.kind == EB_TOK_END) /* the null directive */
+        return true;
+    eb_feed before = *feed;
+    directive kind = directive_of(pp, tok);
+    watch_guard(pp, feed, &lexer, kind);
+    bool entering = kind == DIRECTIVE_INCLUDE || kind == DIRECTIVE_INCLUDE_NEXT;
+    bool done = true;
+    if (tok.kind == EB_TOK_NUMBER) {
+        eb_toks toks = {0};
+        *EB_PUSH(&pp->ctx->arena, &toks) = tok;
+        for (eb_tok t; (t = eb_lex(&lexer)).kind != EB_TOK_END;)
+            *EB_PUSH(&pp->ctx->arena, &toks) = t;
+        set_line(pp, feed, toks, tok);
+    } else {
+        done = obey(pp, feed, &lexer, kind, tok);
+    }
+    feed = &pp->feeds.at[number];
+    if (!done) {
+        *feed = before;
+        pp->ifs.len = ifs;
+        pp->counter = counter;
+        if (ifs)
+            pp->ifs.at[ifs - 1] = top;
+        return false;
+    }
+    if (!entering) {
+        eb_lexer_skip_line(&lexer);
+        lexer.directive = false;
+        feed->lexer = lexer;
+    }
+    return true;
+}

@@ -1,0 +1,716 @@
+/* spec.c - declaration specifiers: storage, type words, struct, union and enum (C11 6.7.1
+ * to 6.7.4).
+ *
+ * A record's body is only skipped over when it is met, if nothing in it can be seen from outside
+ * but its members: no enumerator and no tag. eb_complete reads it on first use. */
+#include "parse.h"
+
+/* ---- type words ---- */
+
+enum {
+    W_VOID = 1 << 0,
+    W_BOOL = 1 << 2,
+    W_CHAR = 1 << 4,
+    W_SHORT = 1 << 6,
+    W_INT = 1 << 8,
+    W_LONG = 1 << 10,
+    W_FLOAT = 1 << 12,
+    W_DOUBLE = 1 << 14,
+    W_SIGNED = 1 << 16,
+    W_UNSIGNED = 1 << 18,
+    W_INT128 = 1 << 20,
+};
+
+static const struct {
+    uint32_t words;
+    eb_type_kind kind;
+} combinations[] = {
+    {W_VOID, EB_TYPE_VOID},
+    {W_BOOL, EB_TYPE_BOOL},
+    {W_CHAR, EB_TYPE_CHAR},
+    {W_SIGNED + W_CHAR, EB_TYPE_SCHAR},
+    {W_UNSIGNED + W_CHAR, EB_TYPE_UCHAR},
+    {W_SHORT, EB_TYPE_SHORT},
+    {W_SHORT + W_INT, EB_TYPE_SHORT},
+    {W_SIGNED + W_SHORT, EB_TYPE_SHORT},
+    {W_SIGNED + W_SHORT + W_INT, EB_TYPE_SHORT},
+    {W_UNSIGNED + W_SHORT, EB_TYPE_USHORT},
+    {W_UNSIGNED + W_SHORT + W_INT, EB_TYPE_USHORT},
+    {W_INT, EB_TYPE_INT},
+    {W_SIGNED, EB_TYPE_INT},
+    {W_SIGNED + W_INT, EB_TYPE_INT},
+    {W_UNSIGNED, EB_TYPE_UINT},
+    {W_UNSIGNED + W_INT, EB_TYPE_UINT},
+    {W_LONG, EB_TYPE_LONG},
+    {W_LONG + W_INT, EB_TYPE_LONG},
+    {W_SIGNED + W_LONG, EB_TYPE_LONG},
+    {W_SIGNED + W_LONG + W_INT, EB_TYPE_LONG},
+    {W_UNSIGNED + W_LONG, EB_TYPE_ULONG},
+    {W_UNSIGNED + W_LONG + W_INT, EB_TYPE_ULONG},
+    {W_LONG + W_LONG, EB_TYPE_LLONG},
+    {W_LONG + W_LONG + W_INT, EB_TYPE_LLONG},
+    {W_SIGNED + W_LONG + W_LONG, EB_TYPE_LLONG},
+    {W_SIGNED + W_LONG + W_LONG + W_INT, EB_TYPE_LLONG},
+    {W_UNSIGNED + W_LONG + W_LONG, EB_TYPE_ULLONG},
+    {W_UNSIGNED + W_LONG + W_LONG + W_INT, EB_TYPE_ULLONG},
+    {W_INT128, EB_TYPE_INT128},
+    {W_SIGNED + W_INT128, EB_TYPE_INT128},
+    {W_UNSIGNED + W_INT128, EB_TYPE_UINT128},
+    {W_FLOAT, EB_TYPE_FLOAT},
+    {W_DOUBLE, EB_TYPE_DOUBLE},
+    {W_LONG + W_DOUBLE, EB_TYPE_LDOUBLE},
+};
+
+static uint32_t word_of(eb_tok tok) {
+    switch (tok.kind == EB_TOK_NAME ? tok.value : UINT32_MAX) { /* one case per row */
+    case EB_KW_VOID:
+        return W_VOID;
+    case EB_KW_BOOL:
+        return W_BOOL;
+    case EB_KW_CHAR:
+        return W_CHAR;
+    case EB_KW_SHORT:
+        return W_SHORT;
+    case EB_KW_INT:
+        return W_INT;
+    case EB_KW_LONG:
+        return W_LONG;
+    case EB_KW_FLOAT:
+        return W_FLOAT;
+    case EB_KW_DOUBLE:
+        return W_DOUBLE;
+    case EB_KW_SIGNED:
+        return W_SIGNED;
+    case EB_KW_UNSIGNED:
+        return W_UNSIGNED;
+    case EB_KW_INT128:
+        return W_INT128;
+    default:
+        return 0;
+    }
+}
+
+static unsigned qual_of(eb_tok tok) {
+    switch (tok.kind == EB_TOK_NAME ? tok.value : UINT32_MAX) {
+    case EB_KW_CONST:
+        return EB_CONST;
+    case EB_KW_VOLATILE:
+        return EB_VOLATILE;
+    case EB_KW_RESTRICT:
+        return EB_RESTRICT;
+    default:
+        return 0;
+    }
+}
+
+bool eb_starts_type(eb_unit *u, eb_tok tok) {
+    if (tok.kind != EB_TOK_NAME)
+        return false;
+    if (tok.value >= EB_KW_COUNT) {
+        const eb_decl *decl = eb_lookup(u, tok.value);
+        return decl && decl->kind == EB_DECL_TYPEDEF;
+    }
+    switch (tok.value) {
+    case EB_KW_STRUCT:
+    case EB_KW_UNION:
+    case EB_KW_ENUM:
+    case EB_KW_TYPEOF:
+    case EB_KW_ATOMIC:
+    case EB_KW_AUTO_TYPE:
+    case EB_KW_COMPLEX:
+        return true;
+    default:
+        return word_of(tok) || qual_of(tok);
+    }
+}
+
+bool eb_starts_declaration(eb_unit *u) {
+    eb_tok tok = eb_peek(u);
+    if (eb_starts_type(u, tok)) {
+        /* A typedef's name with ':' behind it is a label. */
+        return tok.value < EB_KW_COUNT || eb_ahead(u, 1).kind != EB_TOK_COLON;
+    }
+    if (tok.kind != EB_TOK_NAME)
+        return false;
+    switch (tok.value) {
+    case EB_KW_TYPEDEF:
+    case EB_KW_EXTERN:
+    case EB_KW_STATIC:
+    case EB_KW_AUTO:
+    case EB_KW_REGISTER:
+    case EB_KW_THREAD_LOCAL:
+    case EB_KW_INLINE:
+    case EB_KW_NORETURN:
+    case EB_KW_ALIGNAS:
+    case EB_KW_ATTRIBUTE:
+    case EB_KW_STATIC_ASSERT:
+        return true;
+    case EB_KW_EXTENSION: {
+        eb_unit ahead = *u;
+        while (eb_skip_word(&ahead, EB_KW_EXTENSION))
+            continue;
+        return eb_starts_declaration(&ahead);
+    }
+    default:
+        return false;
+    }
+}
+
+/* ---- enum ---- */
+
+static void enumerator(eb_unit *u, eb_enum *e, int64_t *next) {
+    eb_tok tok = eb_take(u);
+    eb_attrs attrs = {0};
+    eb_attributes(u, &attrs);
+    if (eb_skip(u, EB_TOK_ASSIGN)) {
+        eb_expr *expr = eb_conditional(u);
+        if (eb_constant_integer(u, expr, next) && eb_type_is_unsigned(expr->type) && *next < 0)
+            e->is_unsigned = true;
+    }
+    eb_decl *decl = eb_alloc(&u->ctx->arena, sizeof *decl);
+    decl->kind = EB_DECL_ENUMERATOR;
+    decl->name = tok.value;
+    decl->lo = tok.loc;
+    decl->hi = eb_tok_end(u, tok);
+    decl->value = *next;
+    decl->type = e->type; /* int while the list is read; see enum_body */
+    eb_decl *old = eb_lookup_here(u, tok.value);
+    if (old) {
+        eb_str text = eb_name_text(u, tok.value);
+        eb_diag *diag =
+            eb_diag_add(u->ctx, EB_DIAG_REDEFINED, decl->lo, decl->hi, (int)text.len, text.at);
+        eb_diag_note(u->ctx, diag, old->lo, old->hi, "it was declared here");
+    }
+    eb_bind(u, tok.value, decl);
+    *EB_PUSH(&u->ctx->arena, &e->list) = (eb_enumerator){tok.value, *next, tok.loc};
+    *next = (int64_t)((uint64_t)*next + 1);
+}
+
+/* clang's choice: the first of unsigned int, int, long and unsigned long that holds all values. */
+static eb_type_kind integer_for(const eb_enum *e) {
+    bool negative = false, wide = false, wide_signed = false;
+    for (uint32_t n = 0; n < e->list.len; n++) {
+        int64_t v = e->list.at[n].value;
+        bool below = v < 0 && !e->is_unsigned;
+        negative = negative || below;
+        wide = wide || (below ? v < INT32_MIN : (uint64_t)v > UINT32_MAX);
+        wide_signed = wide_signed || (!below && (uint64_t)v > INT32_MAX);
+    }
+    if (!negative)
+        return wide ? EB_TYPE_ULONG : EB_TYPE_UINT;
+    return wide || wide_signed ? EB_TYPE_LONG : EB_TYPE_INT;
+}
+
+static void enum_body(eb_unit *u, eb_enum *e) {
+    int64_t next = 0;
+    while (eb_is_name(u)) {
+        enumerator(u, e, &next);
+        if (!eb_skip(u, EB_TOK_COMMA))
+            break;
+    }
+    if (!eb_expect(u, EB_TOK_RBRACE, "an enumerator's name or '}'"))
+        eb_skip_to_close(u);
+    e->integer = eb_type_basic(&u->types, integer_for(e));
+    e->complete = true;
+}
+
+/* attribute packed: the smallest integer that holds all values. */
+static void pack_enum(eb_unit *u, eb_enum *e) {
+    int64_t most = 0, least = 0;
+    e->packed = true;
+    for (uint32_t n = 0; n < e->list.len; n++) {
+        int64_t v = e->list.at[n].value;
+        most = v > most ? v : most;
+        least = v < least ? v : least;
+    }
+    if (least == 0 && most <= UINT16_MAX)
+        e->integer = eb_type_basic(&u->types, most <= UINT8_MAX ? EB_TYPE_UCHAR : EB_TYPE_USHORT);
+    else if (most <= INT16_MAX && least >= INT16_MIN)
+        e->integer = eb_type_basic(
+            &u->types, most <= INT8_MAX && least >= INT8_MIN ? EB_TYPE_SCHAR : EB_TYPE_SHORT);
+}
+
+static eb_type *enum_specifier(eb_unit *u) {
+    eb_attrs attrs = {0};
+    eb_attributes(u, &attrs);
+    eb_tok tok = eb_peek(u);
+    bool named = eb_is_name(u);
+    u->at += named;
+    if (eb_skip(u, EB_TOK_LBRACE)) {
+        eb_type *old = named ? eb_lookup_tag_here(u, tok.value) : NULL;
+        eb_enum *e = old && old->kind == EB_TYPE_ENUM ? old->of.enumeration : NULL;
+        if (e && e->complete) {
+            eb_str text = eb_name_text(u, tok.value);
+            eb_diag *diag = eb_diag_add(u->ctx, EB_DIAG_REDEFINED, tok.loc, eb_tok_end(u, tok),
+                                        (int)text.len, text.at);
+            eb_diag_note(u->ctx, diag, e->loc, e->loc + 1, "it was declared here");
+            e = NULL;
+        }
+        if (!e) {
+            e = eb_enum_new(&u->types, named ? tok.value + 1 : 0, tok.loc);
+            if (named)
+                eb_bind_tag(u, tok.value, e->type);
+        }
+        enum_body(u, e);
+        eb_attributes(u, &attrs);
+        if (attrs.packed)
+            pack_enum(u, e);
+        return e->type;
+    }
+    if (!named) {
+        eb_expected(u, "a name or '{' behind enum");
+        return eb_type_basic(&u->types, EB_TYPE_ERROR);
+    }
+    eb_type *type = eb_lookup_tag(u, tok.value);
+    if (type && type->kind == EB_TYPE_ENUM)
+        return type;
+    eb_enum *e = eb_enum_new(&u->types, tok.value + 1, tok.loc);
+    eb_bind_tag(u, tok.value, e->type);
+    return e->type;
+}
+
+/* ---- struct and union ---- */
+
+static void check_duplicate(eb_unit *u, const eb_record *record, const eb_member *member) {
+    uint32_t path[EB_PATH_MOST];
+    if (!member->name || !eb_record_find(record, member->name - 1, path))
+        return;
+    eb_str text = eb_name_text(u, member->name - 1);
+    eb_diag *diag = eb_diag_add(u->ctx, EB_DIAG_DUPLICATE_MEMBER, member->loc,
+                                member->loc + (eb_loc)text.len, (int)text.len, text.at);
+    eb_loc old = record->members.at[path[0]].loc;
+    eb_diag_note(u->ctx, diag, old, old + 1, "it was declared here");
+}
+
+static void add_member(eb_unit *u, eb_record *record, eb_member member) {
+    check_duplicate(u, record, &member);
+    *EB_PUSH(&u->ctx->arena, &record->members) = member;
+}
+
+static void bit_field(eb_unit *u, eb_member *member) {
+    eb_expr *expr = eb_conditional(u);
+    int64_t bits = 0;
+    member->is_field = true;
+    if (!eb_constant_integer(u, expr, &bits))
+        return;
+    uint64_t most = eb_type_size(member->type) * 8;
+    if (eb_type_is(member->type, EB_TYPE_BOOL))
+        most = 1;
+    if (bits < 0 || (uint64_t)bits > most || !eb_type_is_integer(member->type) ||
+        (bits == 0 && member->name))
+        eb_diag_add(u->ctx, EB_DIAG_BIT_FIELD, expr->lo, expr->hi, (long long)bits,
+                    eb_type_string(u, member->type));
+    else
+        member->bits = (uint16_t)bits;
+}
+
+/* One declarator of a member declaration. */
+static void member_declarator(eb_unit *u, eb_record *record, const eb_spec *spec) {
+    eb_member member = {.type = spec->type, .loc = eb_peek(u).loc};
+    eb_attrs attrs = spec->attrs;
+    attrs.decl_tags.len = spec->attrs.decl_tags.len;
+    if (!eb_is(u, EB_TOK_COLON)) {
+        eb_declarator d = eb_declarator_of(u, spec->type);
+        member.type = d.type;
+        member.name = d.name;
+        member.loc = d.lo;
+    }
+    if (eb_skip(u, EB_TOK_COLON))
+        bit_field(u, &member);
+    eb_attributes(u, &attrs);
+    member.type = eb_apply_type_attrs(u, member.type, &attrs, member.loc);
+    member.align = attrs.align;
+    member.packed = attrs.packed;
+    for (uint32_t n = 0; n < attrs.decl_tags.len; n++)
+        *EB_PUSH(&u->ctx->arena, &member.tags) = attrs.decl_tags.at[n];
+    bool open = eb_type_is(member.type, EB_TYPE_ARRAY) &&
+                eb_type_plain(member.type)->count == EB_ARRAY_OPEN;
+    if (!open && !eb_require_complete(u, member.type, member.loc, eb_behind(u)))
+        member.type = eb_type_basic(&u->types, EB_TYPE_ERROR);
+    else if (open)
+        eb_require_complete(u, eb_type_plain(member.type)->base, member.loc, eb_behind(u));
+    add_member(u, record, member);
+}
+
+static void member_declaration(eb_unit *u, eb_record *record) {
+    if (eb_is_word(u, EB_KW_STATIC_ASSERT)) {
+        eb_static_assert(u);
+        return;
+    }
+    eb_spec spec = eb_specifiers(u);
+    if (eb_is(u, EB_TOK_SEMICOLON)) { /* an anonymous record, or nothing */
+        if (eb_type_is_record(spec.type) && eb_complete(u, spec.type)) {
+            eb_record *inner = eb_type_plain(spec.type)->of.record;
+            if (!inner->name)
+                add_member(u, record, (eb_member){.type = spec.type, .loc = spec.lo});
+        }
+    } else {
+        do
+            member_declarator(u, record, &spec);
+        while (eb_skip(u, EB_TOK_COMMA));
+    }
+    if (!eb_expect(u, EB_TOK_SEMICOLON, "';' behind a member"))
+        eb_resync(u);
+}
+
+/* The members, at the token behind '{'; the '}' is taken. */
+static void record_body(eb_unit *u, eb_record *record) {
+    eb_nest(u);
+    record->reading = true;
+    for (;;) {
+        uint32_t before = u->at;
+        eb_pragmas(u);
+        if (eb_skip(u, EB_TOK_RBRACE))
+            break;
+        if (eb_is(u, EB_TOK_END)) {
+            eb_expected(u, "'}'");
+            break;
+        }
+        if (!eb_skip(u, EB_TOK_SEMICOLON))
+            member_declaration(u, record);
+        if (u->at == before)
+            eb_take(u);
+    }
+    record->reading = false;
+    eb_unnest(u);
+}
+
+static void lay_out(eb_unit *u, eb_record *record) {
+    if (!eb_record_lay_out(record))
+        eb_diag_add(u->ctx, EB_DIAG_TYPE_SIZE, record->loc, record->loc + 1,
+                    eb_type_string(u, record->type));
+}
+
+static void spread_preserve(eb_record *record);
+
+bool eb_complete(eb_unit *u, eb_type *type) {
+    type = eb_type_plain(type);
+    while (type->kind == EB_TYPE_ARRAY)
+        type = eb_type_plain(type->base);
+    if (type->kind != EB_TYPE_STRUCT && type->kind != EB_TYPE_UNION)
+        return eb_type_is_complete(type);
+    eb_record *record = type->of.record;
+    if (record->complete || !record->body)
+        return record->complete;
+    /* Read as it would have been where it stands: at file scope, under the pragmas of that place.
+     */
+    uint32_t at = u->at, pack = u->pack, unroll = u->unroll;
+    eb_suspended scopes = eb_scope_suspend(u);
+    *EB_PUSH(&u->ctx->arena, &u->preserve) = record->preserve;
+    u->pack = record->pack;
+    u->at = record->body;
+    record->body = 0;
+    record_body(u, record);
+    u->preserve.len--;
+    u->pack = pack;
+    u->unroll = unroll;
+    u->at = at;
+    eb_scope_resume(u, scopes);
+    lay_out(u, record);
+    if (record->preserve)
+        spread_preserve(record);
+    return true;
+}
+
+static bool defines_tag(const eb_unit *u, uint32_t at) {
+    return at + 1 < u->count &&
+           (u->toks[at].kind == EB_TOK_LBRACE ||
+            (u->toks[at].kind == EB_TOK_NAME && u->toks[at + 1].kind == EB_TOK_LBRACE));
+}
+
+static eb_type *declare_tag(eb_unit *u, eb_tok tok, bool is_union) {
+    eb_record *record = eb_record_new(&u->types, is_union, tok.value + 1, tok.loc);
+    eb_bind_tag(u, tok.value, record->type);
+    return record->type;
+}
+
+/* The tags that a body mentions are declared by that, also when it is skipped. */
+static void declare_mentioned(eb_unit *u, uint32_t from, uint32_t to) {
+    for (uint32_t at = from; at + 1 < to; at++) {
+        eb_tok tok = u->toks[at], next = u->toks[at + 1];
+        bool is_union = tok.value == EB_KW_UNION;
+        if (tok.kind == EB_TOK_NAME && (tok.value == EB_KW_STRUCT || is_union) &&
+            next.kind == EB_TOK_NAME && next.value >= EB_KW_COUNT && !eb_lookup_tag(u, next.value))
+            declare_tag(u, next, is_union);
+    }
+}
+
+/* What stands in the main file is always read: it is what somebody is writing. */
+static bool in_main_file(const eb_unit *u, eb_loc loc) {
+    const eb_source *main = &u->ctx->sources.at[u->pp->main];
+    return loc >= main->first && loc <= main->first + main->text.len;
+}
+
+/* Skip the body, whose '{' was taken, if it shows nothing but its members to the outside. */
+static bool skip_body(eb_unit *u, eb_record *record) {
+    uint32_t at = u->at, depth = 1;
+    for (; depth; at++) {
+        if (at >= u->count)
+            return false;
+        eb_tok tok = u->toks[at];
+        depth += tok.kind == EB_TOK_LBRACE;
+        depth -= tok.kind == EB_TOK_RBRACE;
+        if (tok.kind == EB_TOK_PRAGMA)
+            return false;
+        if (tok.kind != EB_TOK_NAME)
+            continue;
+        bool tagged = tok.value == EB_KW_STRUCT || tok.value == EB_KW_UNION;
+        if (tok.value == EB_KW_STATIC_ASSERT || tok.value == EB_KW_ATTRIBUTE ||
+            (tok.value == EB_KW_ENUM && defines_tag(u, at + 1)) ||
+            (tagged && at + 1 < u->count && u->toks[at + 1].kind == EB_TOK_NAME &&
+             defines_tag(u, at + 1)))
+            return false;
+    }
+    declare_mentioned(u, u->at, at);
+    record->body = u->at;
+    u->at = at;
+    return true;
+}
+
+static bool preserving(const eb_unit *u) {
+    for (uint32_t n = 0; n < u->preserve.len; n++)
+        if (u->preserve.at[n])
+            return true;
+    return false;
+}
+
+static void apply_record_attrs(eb_unit *u, eb_record *record, const eb_attrs *attrs) {
+    record->packed = record->packed || attrs->packed;
+    record->preserve = record->preserve || attrs->preserve || preserving(u);
+    record->transparent = record->transparent || attrs->transparent;
+    if (attrs->align > record->least_align)
+        record->least_align = attrs->align;
+    for (uint32_t n = 0; n < attrs->decl_tags.len; n++)
+        *EB_PUSH(&u->ctx->arena, &record->tags) = attrs->decl_tags.at[n];
+}
+
+/* preserve_access_index is also that of the anonymous records inside. */
+static void spread_preserve(eb_record *record) {
+    for (uint32_t n = 0; n < record->members.len; n++) {
+        eb_type *type = eb_type_plain(record->members.at[n].type);
+        if (!eb_type_is_record(type) || type->of.record->name)
+            continue;
+        type->of.record->preserve = true;
+        spread_preserve(type->of.record);
+    }
+}
+
+/* A record whose '{' was taken. */
+static void define_record(eb_unit *u, eb_record *record, eb_attrs *attrs) {
+    record->pack = u->pack;
+    record->loc = eb_ahead(u, 0).loc;
+    bool skipped = eb_scope_is_global(u) && !in_main_file(u, record->loc) && skip_body(u, record);
+    if (!skipped)
+        record_body(u, record);
+    eb_attributes(u, attrs);
+    apply_record_attrs(u, record, attrs);
+    if (!skipped) {
+        lay_out(u, record);
+        if (record->preserve)
+            spread_preserve(record);
+    }
+}
+
+static eb_type *record_specifier(eb_unit *u, bool is_union) {
+    eb_attrs attrs = {0};
+    eb_attributes(u, &attrs);
+    eb_tok tok = eb_peek(u);
+    bool named = eb_is_name(u);
+    u->at += named;
+    bool defined = eb_skip(u, EB_TOK_LBRACE);
+    if (!named && !defined) {
+        eb_expected(u, is_union ? "a name or '{' behind union" : "a name or '{' behind struct");
+        return eb_type_basic(&u->types, EB_TYPE_ERROR);
+    }
+    eb_type *type = NULL;
+    if (named) /* `struct x;` in a block is a new type */
+        type = defined || eb_is(u, EB_TOK_SEMICOLON) ? eb_lookup_tag_here(u, tok.value)
+                                                     : eb_lookup_tag(u, tok.value);
+    eb_type_kind kind = is_union ? EB_TYPE_UNION : EB_TYPE_STRUCT;
+    bool again = type && defined && type->kind == kind &&
+                 (type->of.record->complete || type->of.record->body || type->of.record->reading);
+    if (type && (type->kind != kind || again)) {
+        eb_str text = eb_name_text(u, tok.value);
+        eb_diag_add(u->ctx, EB_DIAG_REDEFINED, tok.loc, eb_tok_end(u, tok), (int)text.len, text.at);
+        type = NULL;
+    }
+    if (!type)
+        type = named ? declare_tag(u, tok, is_union)
+                     : eb_record_new(&u->types, is_union, 0, tok.loc)->type;
+    if (defined)
+        define_record(u, type->of.record, &attrs);
+    else
+        apply_record_attrs(u, type->of.record, &attrs);
+    return type;
+}
+
+/* ---- typeof ---- */
+
+static eb_type *typeof_specifier(eb_unit *u) {
+    eb_type *type = eb_type_basic(&u->types, EB_TYPE_ERROR);
+    if (!eb_expect(u, EB_TOK_LPAREN, "'(' behind typeof"))
+        return type;
+    bool unevaluated = u->unevaluated;
+    u->unevaluated = true;
+    if (eb_starts_type(u, eb_peek(u)))
+        type = eb_type_name(u);
+    else
+        type = eb_expression(u)->type;
+    u->unevaluated = unevaluated;
+    if (!eb_expect(u, EB_TOK_RPAREN, "')'"))
+        eb_skip_to_close(u);
+    return type;
+}
+
+/* ---- all of them ---- */
+
+typedef struct collected {
+    eb_type *type;
+    uint32_t words;
+    unsigned quals;
+    eb_loc loc; /* of the first type word */
+} collected;
+
+static void set_type(eb_unit *u, collected *c, eb_type *type, eb_tok tok) {
+    if (c->type || c->words)
+        eb_diag_add(u->ctx, EB_DIAG_TWO_TYPES, tok.loc, eb_tok_end(u, tok));
+    c->type = type;
+}
+
+static bool storage_word(eb_unit *u, eb_spec *spec, eb_tok tok) {
+    static const struct {
+        eb_keyword word;
+        eb_storage storage;
+    } rows[] = {{EB_KW_EXTERN, EB_STORAGE_EXTERN},
+                {EB_KW_STATIC, EB_STORAGE_STATIC},
+                {EB_KW_AUTO, EB_STORAGE_AUTO},
+                {EB_KW_REGISTER, EB_STORAGE_REGISTER},
+                {EB_KW_TYPEDEF, EB_STORAGE_TYPEDEF}};
+    for (size_t n = 0; n < sizeof rows / sizeof rows[0]; n++) {
+        if (tok.value != (uint32_t)rows[n].word)
+            continue;
+        if (spec->storage && spec->storage != rows[n].storage)
+            eb_diag_add(u->ctx, EB_DIAG_TWO_STORAGES, tok.loc, eb_tok_end(u, tok));
+        spec->storage = (uint8_t)rows[n].storage;
+        return true;
+    }
+    return false;
+}
+
+static void alignas(eb_unit *u, eb_attrs *attrs) {
+    int64_t align = 0;
+    if (!eb_expect(u, EB_TOK_LPAREN, "'(' behind _Alignas"))
+        return;
+    if (eb_starts_type(u, eb_peek(u)))
+        align = eb_type_align(eb_type_name(u));
+    else
+        eb_constant_integer(u, eb_conditional(u), &align);
+    if (align > 0 && align <= 1 << 20 && (uint32_t)align > attrs->align)
+        attrs->align = (uint32_t)align;
+    if (!eb_expect(u, EB_TOK_RPAREN, "')'"))
+        eb_skip_to_close(u);
+}
+
+/* One specifier that is no type word and no name; false when the token is none. */
+static bool other_word(eb_unit *u, eb_spec *spec, collected *c, eb_tok tok) {
+    unsigned qual = qual_of(tok);
+    eb_take(u);
+    if (qual) {
+        c->quals |= qual;
+        return true;
+    }
+    if (storage_word(u, spec, tok))
+        return true;
+    switch (tok.value) { /* one case per row */
+    case EB_KW_STRUCT:
+    case EB_KW_UNION:
+        set_type(u, c, record_specifier(u, tok.value == EB_KW_UNION), tok);
+        return true;
+    case EB_KW_ENUM:
+        set_type(u, c, enum_specifier(u), tok);
+        return true;
+    case EB_KW_TYPEOF:
+        set_type(u, c, typeof_specifier(u), tok);
+        return true;
+    case EB_KW_AUTO_TYPE:
+        spec->is_auto_type = true;
+        set_type(u, c, eb_type_basic(&u->types, EB_TYPE_ERROR), tok);
+        return true;
+    case EB_KW_ATOMIC:
+        if (eb_skip(u, EB_TOK_LPAREN)) {
+            set_type(u, c, eb_type_name(u), tok);
+            eb_expect(u, EB_TOK_RPAREN, "')'");
+        }
+        c->quals |= EB_ATOMIC;
+        return true;
+    case EB_KW_ATTRIBUTE:
+        u->at--;
+        eb_attributes(u, &spec->attrs);
+        return true;
+    case EB_KW_ALIGNAS:
+        alignas(u, &spec->attrs);
+        return true;
+    case EB_KW_INLINE:
+        spec->is_inline = true;
+        return true;
+    case EB_KW_NORETURN:
+        spec->attrs.noreturn = true;
+        return true;
+    case EB_KW_EXTENSION:
+    case EB_KW_THREAD_LOCAL:
+    case EB_KW_COMPLEX:
+        return true;
+    default:
+        u->at--;
+        return false;
+    }
+}
+
+static eb_type *combine(eb_unit *u, const collected *c) {
+    for (size_t n = 0; n < sizeof combinations / sizeof combinations[0]; n++)
+        if (combinations[n].words == c->words)
+            return eb_type_basic(&u->types, combinations[n].kind);
+    eb_diag_add(u->ctx, EB_DIAG_TWO_TYPES, c->loc, eb_behind(u));
+    return eb_type_basic(&u->types, EB_TYPE_ERROR);
+}
+
+eb_spec eb_specifiers(eb_unit *u) {
+    eb_spec spec = {.lo = eb_peek(u).loc};
+    collected c = {0};
+    for (;;) {
+        eb_tok tok = eb_peek(u);
+        uint32_t word = word_of(tok);
+        if (tok.kind != EB_TOK_NAME)
+            break;
+        if (word) {
+            if (!c.words)
+                c.loc = tok.loc;
+            if (c.type)
+                eb_diag_add(u->ctx, EB_DIAG_TWO_TYPES, tok.loc, eb_tok_end(u, tok));
+            c.words += word;
+            eb_take(u);
+        } else if (tok.value >= EB_KW_COUNT) {
+            /* A typedef's name, unless there is a type already: then it is being declared again. */
+            if (c.type || c.words || !eb_starts_type(u, tok))
+                break;
+            c.type = eb_lookup(u, tok.value)->type;
+            eb_take(u);
+        } else if (!other_word(u, &spec, &c, tok)) {
+            break;
+        }
+    }
+    if (c.words) {
+        spec.type = combine(u, &c);
+    } else if (c.type) {
+        spec.type = c.type;
+    } else {
+        eb_tok tok = eb_peek(u);
+        eb_str text = eb_tok_text(u->words, tok);
+        eb_diag_add(u->ctx, EB_DIAG_NO_TYPE, tok.loc, eb_tok_end(u, tok), (int)text.len, text.at);
+        spec.type = eb_type_basic(&u->types, EB_TYPE_ERROR);
+        if (eb_is_name(u) && eb_ahead(u, 1).kind == EB_TOK_NAME)
+            eb_take(u); /* an unknown type's name: what is declared comes behind it */
+    }
+    spec.type = eb_type_qualified(&u->types, spec.type, c.quals);
+    return spec;
+}

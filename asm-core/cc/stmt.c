@@ -1,0 +1,480 @@
+/* stmt.c - statements and function bodies (C11 6.8; GNU's case ranges, asm, local labels). */
+#include "parse.h"
+
+static eb_stmt *statement(eb_unit *u);
+
+static eb_stmt *new_stmt(eb_unit *u, eb_stmt_kind kind, eb_loc lo) {
+    eb_stmt *s = eb_alloc(&u->ctx->arena, sizeof *s);
+    s->kind = (uint8_t)kind;
+    s->lo = lo;
+    s->hi = lo;
+    return s;
+}
+
+static void semicolon(eb_unit *u, const char *what) {
+    if (!eb_expect(u, EB_TOK_SEMICOLON, what))
+        eb_resync(u);
+}
+
+/* ( condition ) */
+static eb_expr *condition(eb_unit *u) {
+    if (!eb_expect(u, EB_TOK_LPAREN, "'('"))
+        return eb_expr_error(u, eb_behind(u), eb_behind(u));
+    eb_expr *e = eb_condition(u, eb_expression(u));
+    if (!eb_expect(u, EB_TOK_RPAREN, "')'"))
+        eb_skip_to_close(u);
+    return e;
+}
+
+/* ---- labels ---- */
+
+static eb_label *label_of(eb_unit *u, uint32_t name) {
+    for (uint32_t n = u->function->labels.len; n; n--)
+        if (u->function->labels.at[n - 1]->name == name)
+            return u->function->labels.at[n - 1];
+    eb_label *label = eb_alloc(&u->ctx->arena, sizeof *label);
+    label->name = name;
+    *EB_PUSH(&u->ctx->arena, &u->function->labels) = label;
+    return label;
+}
+
+/* __label__ a, b; makes names of this block: a newer label hides an older one. */
+static void local_labels(eb_unit *u) {
+    while (eb_is_name(u)) {
+        eb_label *label = eb_alloc(&u->ctx->arena, sizeof *label);
+        label->name = eb_take(u).value;
+        *EB_PUSH(&u->ctx->arena, &u->function->labels) = label;
+        if (!eb_skip(u, EB_TOK_COMMA))
+            break;
+    }
+    semicolon(u, "';'");
+}
+
+static eb_stmt *labelled(eb_unit *u) {
+    eb_tok tok = eb_take(u);
+    eb_stmt *s = new_stmt(u, EB_STMT_LABEL, tok.loc);
+    eb_attrs attrs = {0};
+    eb_take(u); /* ':' */
+    s->label = label_of(u, tok.value);
+    if (s->label->defined) {
+        eb_str text = eb_name_text(u, tok.value);
+        eb_diag_add(u->ctx, EB_DIAG_REDEFINED, tok.loc, eb_tok_end(u, tok), (int)text.len, text.at);
+    }
+    s->label->defined = tok.loc;
+    eb_attributes(u, &attrs);
+    /* C23 and GNU: a label may end a block, or stand in front of a declaration. */
+    if (eb_is(u, EB_TOK_RBRACE) || eb_starts_declaration(u))
+        s->body = new_stmt(u, EB_STMT_EMPTY, tok.loc);
+    else
+        s->body = statement(u);
+    return s;
+}
+
+/* ---- asm ---- */
+
+static void operands(eb_unit *u, void *to) {
+    EB_VEC(eb_asm_operand) *list = to;
+    eb_type *element;
+    while (eb_is(u, EB_TOK_STRING) || eb_is(u, EB_TOK_LBRACKET)) {
+        eb_asm_operand operand = {0};
+        if (eb_skip(u, EB_TOK_LBRACKET)) {
+            operand.name = eb_take(u).value + 1;
+            eb_expect(u, EB_TOK_RBRACKET, "']'");
+        }
+        operand.constraint = eb_strings(u, &element);
+        eb_expect(u, EB_TOK_LPAREN, "'(' and the operand");
+        operand.expr = eb_expression(u);
+        if (!eb_expect(u, EB_TOK_RPAREN, "')'"))
+            eb_skip_to_close(u);
+        if (operand.constraint.len && operand.constraint.at[0] != '=' &&
+            operand.constraint.at[0] != '+')
+            operand.expr = eb_value(u, operand.expr);
+        *EB_PUSH(&u->ctx->arena, list) = operand;
+        if (!eb_skip(u, EB_TOK_COMMA))
+            break;
+    }
+}
+
+static void asm_labels(eb_unit *u, eb_asm *a) {
+    while (eb_is_name(u)) {
+        eb_tok tok = eb_take(u);
+        eb_label *label = label_of(u, tok.value);
+        label->used = tok.loc;
+        *EB_PUSH(&u->ctx->arena, &a->labels) = label;
+        if (!eb_skip(u, EB_TOK_COMMA))
+            break;
+    }
+}
+
+static eb_stmt *assembly(eb_unit *u) {
+    eb_stmt *s = new_stmt(u, EB_STMT_ASM, eb_take(u).loc);
+    eb_asm *a = eb_alloc(&u->ctx->arena, sizeof *a);
+    eb_type *element;
+    s->assembly = a;
+    for (;;) {
+        if (eb_skip_word(u, EB_KW_VOLATILE))
+            a->is_volatile = true;
+        else if (eb_skip_word(u, EB_KW_GOTO))
+            a->is_goto = true;
+        else if (!eb_skip_word(u, EB_KW_INLINE))
+            break;
+    }
+    if (!eb_expect(u, EB_TOK_LPAREN, "'(' behind asm"))
+        return s;
+    if (eb_is(u, EB_TOK_STRING))
+        a->text = eb_strings(u, &element);
+    else
+        eb_expected(u, "a string of assembly");
+    /* "::" may be one token. */
+    for (int part = 0; part < 4;) {
+        if (eb_skip(u, EB_TOK_COLONCOLON))
+            part += 2;
+        else if (eb_skip(u, EB_TOK_COLON))
+            part += 1;
+        else
+            break;
+        if (part == 1)
+            operands(u, &a->outputs);
+        else if (part == 2)
+            operands(u, &a->inputs);
+        else if (part == 3)
+            while (eb_is(u, EB_TOK_STRING)) {
+                *EB_PUSH(&u->ctx->arena, &a->clobbers) = eb_strings(u, &element);
+                eb_skip(u, EB_TOK_COMMA);
+            }
+        else
+            asm_labels(u, a);
+    }
+    if (!eb_expect(u, EB_TOK_RPAREN, "')' or ':'"))
+        eb_skip_to_close(u);
+    semicolon(u, "';' behind asm");
+    return s;
+}
+
+/* ---- switch ---- */
+
+static eb_stmt *switch_statement(eb_unit *u) {
+    eb_stmt *s = new_stmt(u, EB_STMT_SWITCH, eb_take(u).loc), *outer = u->in_switch;
+    s->expr = condition(u);
+    if (!eb_expr_is_error(s->expr) && !eb_type_is_integer(s->expr->type)) {
+        eb_diag_add(u->ctx, EB_DIAG_NOT_INTEGER, s->expr->lo, s->expr->hi,
+                    eb_type_string(u, s->expr->type));
+        s->expr = eb_expr_error(u, s->expr->lo, s->expr->hi);
+    }
+    s->expr = eb_cast(u, s->expr, eb_type_promoted(&u->types, s->expr->type));
+    u->in_switch = s;
+    u->switches++;
+    s->body = statement(u);
+    u->switches--;
+    u->in_switch = outer;
+    return s;
+}
+
+static void add_case(eb_unit *u, eb_stmt *s) {
+    for (const eb_stmt *old = u->in_switch->cases; old; old = old->cases) {
+        bool both = s->kind == EB_STMT_DEFAULT && old->kind == EB_STMT_DEFAULT;
+        bool overlap = s->kind == EB_STMT_CASE && old->kind == EB_STMT_CASE &&
+                       s->value <= old->last && old->value <= s->last;
+        if (both || overlap) {
+            eb_diag *diag = eb_diag_add(u->ctx, EB_DIAG_DUPLICATE_CASE, s->lo, s->lo + 4);
+            eb_diag_note(u->ctx, diag, old->lo, old->lo + 4, "the other one is here");
+        }
+    }
+    s->cases = u->in_switch->cases;
+    u->in_switch->cases = s;
+}
+
+static eb_stmt *case_statement(eb_unit *u) {
+    eb_tok tok = eb_take(u);
+    bool otherwise = tok.value == EB_KW_DEFAULT;
+    eb_stmt *s = new_stmt(u, otherwise ? EB_STMT_DEFAULT : EB_STMT_CASE, tok.loc);
+    if (!otherwise) {
+        eb_constant_integer(u, eb_conditional(u), &s->value);
+        s->last = s->value;
+        if (eb_skip(u, EB_TOK_ELLIPSIS))
+            eb_constant_integer(u, eb_conditional(u), &s->last);
+        if (u->in_switch && !eb_expr_is_error(u->in_switch->expr)) {
+            s->value = (int64_t)eb_wrap((uint64_t)s->value, u->in_switch->expr->type);
+            s->last = (int64_t)eb_wrap((uint64_t)s->last, u->in_switch->expr->type);
+        }
+    }
+    eb_expect(u, EB_TOK_COLON, "':'");
+    if (u->in_switch)
+        add_case(u, s);
+    else
+        eb_diag_add(u->ctx, EB_DIAG_OUTSIDE, tok.loc, eb_tok_end(u, tok),
+                    otherwise ? "default" : "case", "a switch");
+    if (eb_is(u, EB_TOK_RBRACE) || eb_starts_declaration(u))
+        s->body = new_stmt(u, EB_STMT_EMPTY, tok.loc);
+    else
+        s->body = statement(u);
+    return s;
+}
+
+/* ---- loops ---- */
+
+static eb_stmt *loop_body(eb_unit *u) {
+    u->loops++;
+    eb_stmt *body = statement(u);
+    u->loops--;
+    return body;
+}
+
+static eb_stmt *for_statement(eb_unit *u, eb_stmt *s) {
+    eb_expect(u, EB_TOK_LPAREN, "'(' behind for");
+    eb_scope_open(u);
+    if (eb_starts_declaration(u)) {
+        s->init = new_stmt(u, EB_STMT_DECL, eb_peek(u).loc);
+        s->init->decl = eb_declaration(u);
+    } else {
+        if (!eb_is(u, EB_TOK_SEMICOLON)) {
+            s->init = new_stmt(u, EB_STMT_EXPR, eb_peek(u).loc);
+            s->init->expr = eb_value(u, eb_expression(u));
+        }
+        eb_expect(u, EB_TOK_SEMICOLON, "';' behind the first part of for");
+    }
+    if (!eb_is(u, EB_TOK_SEMICOLON))
+        s->expr = eb_condition(u, eb_expression(u));
+    eb_expect(u, EB_TOK_SEMICOLON, "';' behind the condition");
+    if (!eb_is(u, EB_TOK_RPAREN))
+        s->step = eb_value(u, eb_expression(u));
+    if (!eb_expect(u, EB_TOK_RPAREN, "')'"))
+        eb_skip_to_close(u);
+    s->body = loop_body(u);
+    eb_scope_close(u);
+    return s;
+}
+
+static eb_stmt *loop(eb_unit *u, eb_stmt_kind kind) {
+    eb_stmt *s = new_stmt(u, kind, eb_take(u).loc);
+    s->unroll = u->unroll;
+    u->unroll = 0;
+    if (kind == EB_STMT_FOR)
+        return for_statement(u, s);
+    if (kind == EB_STMT_WHILE) {
+        s->expr = condition(u);
+        s->body = loop_body(u);
+        return s;
+    }
+    s->body = loop_body(u);
+    if (eb_skip_word(u, EB_KW_WHILE))
+        s->expr = condition(u);
+    else
+        eb_expected(u, "while behind the body of do");
+    semicolon(u, "';' behind do ... while");
+    return s;
+}
+
+/* ---- jumps ---- */
+
+static eb_stmt *jump(eb_unit *u, eb_stmt_kind kind) {
+    eb_tok tok = eb_take(u);
+    eb_stmt *s = new_stmt(u, kind, tok.loc);
+    bool inside = u->loops || (kind == EB_STMT_BREAK && u->switches);
+    if (!inside)
+        eb_diag_add(u->ctx, EB_DIAG_OUTSIDE, tok.loc, eb_tok_end(u, tok),
+                    kind == EB_STMT_BREAK ? "break" : "continue",
+                    kind == EB_STMT_BREAK ? "a loop or switch" : "a loop");
+    semicolon(u, "';'");
+    return s;
+}
+
+static eb_stmt *goto_statement(eb_unit *u) {
+    eb_stmt *s = new_stmt(u, EB_STMT_GOTO, eb_take(u).loc);
+    eb_tok tok = eb_peek(u);
+    if (eb_is(u, EB_TOK_STAR)) {
+        eb_diag_add(u->ctx, EB_DIAG_LABEL_ADDRESS, tok.loc, tok.loc + 1);
+        eb_resync(u);
+        s->kind = EB_STMT_EMPTY;
+        return s;
+    }
+    if (eb_is_name(u)) {
+        eb_take(u);
+        s->label = label_of(u, tok.value);
+        s->label->used = tok.loc;
+    } else {
+        eb_expected(u, "a label");
+        s->kind = EB_STMT_EMPTY;
+    }
+    semicolon(u, "';' behind goto");
+    return s;
+}
+
+static eb_stmt *return_statement(eb_unit *u) {
+    eb_tok tok = eb_take(u);
+    eb_stmt *s = new_stmt(u, EB_STMT_RETURN, tok.loc);
+    eb_type *result = eb_type_plain(u->function->type)->base;
+    bool is_void = eb_type_is(result, EB_TYPE_VOID);
+    if (!eb_is(u, EB_TOK_SEMICOLON)) {
+        s->expr = eb_expression(u);
+        bool none = eb_type_is(s->expr->type, EB_TYPE_VOID);
+        if (is_void && !none && !eb_expr_is_error(s->expr))
+            eb_diag_add(u->ctx, EB_DIAG_RETURN_VALUE, s->expr->lo, s->expr->hi);
+        s->expr = is_void ? eb_value(u, s->expr) : eb_convert(u, s->expr, result, "result");
+    } else if (!is_void && !eb_type_is(result, EB_TYPE_ERROR)) {
+        eb_diag_add(u->ctx, EB_DIAG_RETURN_NOTHING, tok.loc, eb_tok_end(u, tok),
+                    eb_type_string(u, result));
+    }
+    semicolon(u, "';' behind return");
+    return s;
+}
+
+/* ---- statements ---- */
+
+static eb_stmt *if_statement(eb_unit *u) {
+    eb_stmt *s = new_stmt(u, EB_STMT_IF, eb_take(u).loc);
+    s->expr = condition(u);
+    s->body = statement(u);
+    if (eb_skip_word(u, EB_KW_ELSE))
+        s->other = statement(u);
+    return s;
+}
+
+static eb_stmt *expression_statement(eb_unit *u) {
+    eb_stmt *s = new_stmt(u, EB_STMT_EXPR, eb_peek(u).loc);
+    uint32_t errors = u->ctx->errors;
+    s->expr = eb_expression(u);
+    if (!eb_skip(u, EB_TOK_SEMICOLON)) {
+        if (u->ctx->errors == errors)
+            eb_expected(u, "';' behind an expression");
+        eb_resync(u);
+    }
+    /* As a value, but for the last of a statement expression, which decides by itself. */
+    bool last = eb_is(u, EB_TOK_RBRACE);
+    if (!last)
+        s->expr = eb_value(u, s->expr);
+    return s;
+}
+
+static eb_stmt *keyword_statement(eb_unit *u, uint32_t word) {
+    switch (word) { /* one case per row */
+    case EB_KW_IF:
+        return if_statement(u);
+    case EB_KW_WHILE:
+        return loop(u, EB_STMT_WHILE);
+    case EB_KW_DO:
+        return loop(u, EB_STMT_DO);
+    case EB_KW_FOR:
+        return loop(u, EB_STMT_FOR);
+    case EB_KW_SWITCH:
+        return switch_statement(u);
+    case EB_KW_CASE:
+    case EB_KW_DEFAULT:
+        return case_statement(u);
+    case EB_KW_GOTO:
+        return goto_statement(u);
+    case EB_KW_BREAK:
+        return jump(u, EB_STMT_BREAK);
+    case EB_KW_CONTINUE:
+        return jump(u, EB_STMT_CONTINUE);
+    case EB_KW_RETURN:
+        return return_statement(u);
+    case EB_KW_ASM:
+        return assembly(u);
+    default:
+        return NULL;
+    }
+}
+
+static eb_stmt *unnested(eb_unit *u) {
+    eb_tok tok = eb_peek(u);
+    eb_attrs attrs = {0};
+    if (tok.kind == EB_TOK_LBRACE)
+        return eb_block(u);
+    if (eb_skip(u, EB_TOK_SEMICOLON))
+        return new_stmt(u, EB_STMT_EMPTY, tok.loc);
+    if (eb_is_name(u) && eb_ahead(u, 1).kind == EB_TOK_COLON)
+        return labelled(u);
+    if (eb_is_word(u, EB_KW_ATTRIBUTE)) { /* __attribute__((fallthrough)); */
+        eb_attributes(u, &attrs);
+        return unnested(u);
+    }
+    eb_stmt *s = tok.kind == EB_TOK_NAME ? keyword_statement(u, tok.value) : NULL;
+    return s ? s : expression_statement(u);
+}
+
+static eb_stmt *statement(eb_unit *u) {
+    eb_nest(u);
+    eb_pragmas(u);
+    eb_stmt *s = unnested(u);
+    eb_pragmas(u);
+    s->hi = eb_behind(u);
+    eb_unnest(u);
+    return s;
+}
+
+/* __attribute__((...)); is a statement; anything else that begins so is a declaration. */
+static bool is_attribute_statement(const eb_unit *u) {
+    uint32_t by = 0;
+    while (eb_ahead(u, by).kind == EB_TOK_NAME && eb_ahead(u, by).value == EB_KW_ATTRIBUTE) {
+        int depth = 0;
+        do {
+            eb_tok_kind kind = (eb_tok_kind)eb_ahead(u, ++by).kind;
+            depth += kind == EB_TOK_LPAREN;
+            depth -= kind == EB_TOK_RPAREN;
+            if (kind == EB_TOK_END)
+                return false;
+        } while (depth > 0);
+        by++;
+    }
+    return by && eb_ahead(u, by).kind == EB_TOK_SEMICOLON;
+}
+
+static eb_stmt *block_item(eb_unit *u) {
+    if (eb_skip_word(u, EB_KW_LABEL)) {
+        local_labels(u);
+        return new_stmt(u, EB_STMT_EMPTY, eb_behind(u));
+    }
+    bool label = eb_is_name(u) && eb_ahead(u, 1).kind == EB_TOK_COLON;
+    if (!label && !is_attribute_statement(u) && eb_starts_declaration(u)) {
+        eb_stmt *s = new_stmt(u, EB_STMT_DECL, eb_peek(u).loc);
+        s->decl = eb_declaration(u);
+        s->hi = eb_behind(u);
+        return s;
+    }
+    return statement(u);
+}
+
+eb_stmt *eb_block(eb_unit *u) {
+    eb_stmt *s = new_stmt(u, EB_STMT_BLOCK, eb_take(u).loc), **last = &s->body;
+    eb_scope_open(u);
+    for (;;) {
+        uint32_t before = u->at;
+        eb_pragmas(u);
+        if (eb_skip(u, EB_TOK_RBRACE))
+            break;
+        if (eb_is(u, EB_TOK_END)) {
+            eb_expected(u, "'}'");
+            break;
+        }
+        *last = block_item(u);
+        last = &(*last)->next;
+        if (u->at == before)
+            eb_take(u);
+    }
+    eb_scope_close(u);
+    s->hi = eb_behind(u);
+    return s;
+}
+
+void eb_function_body(eb_unit *u, eb_decl *function) {
+    eb_decl *outer = u->function;
+    u->function = function;
+    eb_scope_open(u);
+    for (uint32_t n = 0; n < function->param_count; n++) {
+        eb_decl *param = function->params[n];
+        eb_require_complete(u, param->type, param->lo, param->hi);
+        if (param->name != UINT32_MAX)
+            eb_bind(u, param->name, param);
+    }
+    function->body = eb_block(u);
+    eb_scope_close(u);
+    for (uint32_t n = 0; n < function->labels.len; n++) {
+        const eb_label *label = function->labels.at[n];
+        eb_str text = eb_name_text(u, label->name);
+        if (label->used && !label->defined)
+            eb_diag_add(u->ctx, EB_DIAG_NO_LABEL, label->used, label->used + (eb_loc)text.len,
+                        (int)text.len, text.at);
+    }
+    u->function = outer;
+}

@@ -1,0 +1,75 @@
+/* ebpf_cc.h - C for BPF: the preprocessor.
+ *
+ * Nothing here reads files. Where the text says #include (or __has_include) and the unit does not
+ * have the file, ebpf_cc_preprocess stops with EBPF_NEED_FILE; the host looks for what
+ * ebpf_cc_request names, answers, and calls again:
+ *
+ *     while ((status = ebpf_cc_preprocess(unit, &text)) == EBPF_NEED_FILE) {
+ *         ebpf_cc_file wanted;
+ *         ebpf_cc_request(unit, &wanted);
+ *         ... ebpf_cc_answer(unit, path, ...) or ebpf_cc_absent(unit) ...
+ *     }
+ *
+ * A file is known by its path: the same path is the same file, for #pragma once and include guards.
+ */
+#ifndef EBPF_CC_H
+#define EBPF_CC_H
+
+#include "ebpf.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { EBPF_NEED_FILE = 1 };
+
+typedef struct ebpf_cc ebpf_cc; /* one translation unit; owned by its context */
+
+typedef struct ebpf_cc_options {
+    uint32_t cpu;        /* instruction set: 1 to 4, as clang's -mcpu=v1 to v4; 0 means 3 */
+    uint32_t endian;     /* enum ebpf_endian */
+    uint32_t plain;      /* not 0: __OPTIMIZE__ is not defined, as with -O0 */
+    uint32_t reserved;   /* 0 */
+    const char *defines; /* lines read first: what -D, -U and -include say */
+    size_t defines_size;
+} ebpf_cc_options;
+
+enum ebpf_cc_include {
+    EBPF_INCLUDE_QUOTE = 0, /* "name": beside the including file first */
+    EBPF_INCLUDE_ANGLE = 1, /* <name> */
+    /* the same by #include_next: behind the folder that the including file was found in */
+    EBPF_INCLUDE_QUOTE_NEXT = 2,
+    EBPF_INCLUDE_ANGLE_NEXT = 3
+};
+
+typedef struct ebpf_cc_file {
+    const char *spelling; /* between the quotes or the < > */
+    size_t spelling_size;
+    const char *from; /* the path of the including file */
+    size_t from_size;
+    uint32_t kind; /* enum ebpf_cc_include */
+} ebpf_cc_file;
+
+/* A unit whose main file is `text`, called `name`. The bytes are copied. `options` may be NULL. */
+EBPF_API int ebpf_cc_new(ebpf_ctx *ctx, const char *name, size_t name_size, const void *text,
+                         size_t size, const ebpf_cc_options *options, ebpf_cc **out);
+
+/* The unit's tokens as text (as `cc -E -P`), or EBPF_NEED_FILE. EBPF_E_INPUT after errors; the text
+ * is there then, too. */
+EBPF_API int ebpf_cc_preprocess(ebpf_cc *unit, ebpf_bytes *text);
+
+/* Check the unit: EBPF_OK, EBPF_E_INPUT with diagnostics, or EBPF_NEED_FILE. */
+EBPF_API int ebpf_cc_check(ebpf_cc *unit);
+
+/* What is wanted; EBPF_E_ARG when nothing is. */
+EBPF_API int ebpf_cc_request(ebpf_cc *unit, ebpf_cc_file *wanted);
+/* The file that was wanted, under the path that names it. The bytes are copied. */
+EBPF_API int ebpf_cc_answer(ebpf_cc *unit, const char *path, size_t path_size, const void *text,
+                            size_t size);
+/* There is no such file: #include is an error, __has_include is 0. */
+EBPF_API int ebpf_cc_absent(ebpf_cc *unit);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
