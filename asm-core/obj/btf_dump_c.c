@@ -42,6 +42,7 @@ typedef struct dumper {
     EB_VEC(uint32_t) queue;   /* definitions in order */
     EB_VEC(uint32_t) chain;   /* a stack of declarations: pointers, arrays, qualifiers */
     eb_map tags, identifiers; /* names to how many had them */
+    uint32_t record;          /* the one whose members are written */
     uint32_t depth;
     uint64_t steps; /* that are left */
     bool failed;
@@ -534,11 +535,15 @@ static void put_padding(dumper *d, uint64_t at, uint64_t next, uint32_t align, b
             put_pad(d, pads[pad].name, in_bitfield ? start - at : 0, level);
         at = start;
     }
-    for (; next - at >= bits && enter(d, 0); at += bits) {
-        put_pad(d, pads[pad].name, bits, level);
-        leave(d);
+    uint64_t lines = (next - at) / bits;
+    if (lines > d->steps) {
+        fail(d, d->record, "has a hole that is too large to be filled");
+        return;
     }
-    if (at == next || d->failed)
+    d->steps -= lines;
+    for (; next - at >= bits; at += bits)
+        put_pad(d, pads[pad].name, bits, level);
+    if (at == next)
         return;
     while (last && pads[last].bits < next - at)
         last--;
@@ -566,6 +571,7 @@ static void put_members(dumper *d, uint32_t id, const eb_btf_type *type, bool pa
     for (uint32_t i = 0; i < type->count && !d->failed; i++) {
         eb_btf_member m = eb_btf_member_at(d->btf, type, i);
         uint32_t align = packed ? 1 : align_of(d, m.type);
+        d->record = id;
         put_padding(d, at, m.offset, align, in_bitfield && m.bits, level);
         new_line(d, level);
         put_decl(d, m.type, m.name, level);
@@ -578,6 +584,7 @@ static void put_members(dumper *d, uint32_t id, const eb_btf_type *type, bool pa
         PUT(d, ";");
         most = at > most ? at : most;
     }
+    d->record = id;
     if (type->kind == EB_BTF_STRUCT)
         put_padding(d, at, size, align_of(d, id), false, level);
     else if (round_up(most, 8 * (packed ? 1 : align_of_members(d, type))) < size)

@@ -260,6 +260,14 @@ static void endless(void **state) {
     refuse_c(ctx, btf, "takes too long");
 }
 
+static void hollow(void **state) {
+    (void)state;
+    ebpf_ctx *ctx = unit_open();
+    eb_btf *btf = eb_btf_new(&ctx->arena, false);
+    eb_btf_add_record(btf, EB_BTF_STRUCT, EB_STR("hollow"), UINT32_MAX);
+    refuse_c(ctx, btf, "type 1 'hollow' cannot be written as C: it has a hole that is too large");
+}
+
 static void json_values(void **state) {
     (void)state;
     ebpf_ctx *ctx = unit_open();
@@ -444,8 +452,9 @@ static void find_cases(void) {
 int main(void) {
     const struct CMUnitTest others[] = {
         cmocka_unit_test(attribute_tags), cmocka_unit_test(endless),
-        cmocka_unit_test(json_values),    cmocka_unit_test(elf_files),
-        cmocka_unit_test(kernel_lines),   cmocka_unit_test(split_lines)};
+        cmocka_unit_test(hollow),         cmocka_unit_test(json_values),
+        cmocka_unit_test(elf_files),      cmocka_unit_test(kernel_lines),
+        cmocka_unit_test(split_lines)};
     find_cases();
     if (!count)
         return fprintf(stderr, "no cases in %s/btf\n", CASES), 1;
