@@ -340,7 +340,7 @@ static int run_btf_dump(ebpf_ctx *ctx, void *args) {
     eb_buf text = {.arena = &ctx->arena};
     int status = EBPF_OK;
     if (a->format == EBPF_BTF_C)
-        status = eb_btf_dump_c(ctx, EB_STR("BTF"), a->btf, a->roots, a->root_count, &text);
+        status = eb_btf_dump_c(ctx, a->btf, a->roots, a->root_count, &text);
     else if (a->format == EBPF_BTF_RAW)
         eb_btf_dump_raw(a->btf, a->roots, a->root_count, &text);
     else

@@ -62,6 +62,7 @@ typedef struct eb_btf_index eb_btf_index;
 
 struct eb_btf {
     eb_arena *arena;
+    eb_str name;        /* for diagnostics */
     const eb_btf *base; /* NULL for BTF that stands by itself */
     bool big;           /* byte order */
     uint32_t first;     /* id of its first own type: 1, or the base's count */

@@ -9,6 +9,7 @@ enum { MOST_MEMBERS = 0xffff };
 static eb_btf *new_btf(eb_arena *arena, bool big) {
     eb_btf *btf = eb_alloc(arena, sizeof *btf);
     btf->arena = arena;
+    btf->name = EB_STR("BTF");
     btf->big = big;
     btf->first = btf->count = 1;
     btf->own_types.arena = btf->own_strings.arena = arena;

@@ -6,8 +6,8 @@
 
 /* As C that compiles to the same layout, with all that `roots` need, or everything when there are
  * none. Returns 0, or EBPF_E_INPUT with a diagnostic when no C has that layout. */
-int eb_btf_dump_c(ebpf_ctx *ctx, eb_str input, const eb_btf *btf, const uint32_t *roots,
-                  uint32_t root_count, eb_buf *out);
+int eb_btf_dump_c(ebpf_ctx *ctx, const eb_btf *btf, const uint32_t *roots, uint32_t root_count,
+                  eb_buf *out);
 /* The types themselves, or all without those of the base, as bpftool's raw format has them. */
 void eb_btf_dump_raw(const eb_btf *btf, const uint32_t *roots, uint32_t root_count, eb_buf *out);
 /* The same as { "types": [{ "id", "kind", "name", ... }] }, with bpftool's keys. What is above 2^53

@@ -35,7 +35,6 @@ typedef struct state {
 
 typedef struct dumper {
     ebpf_ctx *ctx;
-    eb_str input;
     const eb_btf *btf;
     eb_buf *out;
     state *states;
@@ -74,7 +73,7 @@ static void put_number(dumper *d, uint32_t value) {
 static int fail(dumper *d, uint32_t id, const char *why) {
     eb_str name = eb_btf_name(d->btf, id);
     if (!d->failed)
-        eb_diag_input(d->ctx, EB_DIAG_BTF_NOT_C, d->input, -1, id, (int)name.len, name.at, why);
+        eb_diag_input(d->ctx, EB_DIAG_BTF_NOT_C, d->btf->name, -1, id, (int)name.len, name.at, why);
     d->failed = true;
     return -1;
 }
@@ -845,10 +844,9 @@ static const char prologue[] =
 static const char epilogue[] = "#ifndef BPF_NO_PRESERVE_ACCESS_INDEX\n#pragma clang attribute pop\n"
                                "#endif\n\n#endif /* __VMLINUX_H__ */\n";
 
-int eb_btf_dump_c(ebpf_ctx *ctx, eb_str input, const eb_btf *btf, const uint32_t *roots,
-                  uint32_t root_count, eb_buf *out) {
+int eb_btf_dump_c(ebpf_ctx *ctx, const eb_btf *btf, const uint32_t *roots, uint32_t root_count,
+                  eb_buf *out) {
     dumper d = {.ctx = ctx,
-                .input = input,
                 .btf = btf,
                 .out = out,
                 .states = eb_alloc_array(&ctx->arena, btf->count, sizeof(state)),

@@ -376,6 +376,7 @@ int eb_btf_read(ebpf_ctx *ctx, eb_str input, const uint8_t *bytes, size_t size, 
     eb_btf *btf = eb_alloc(&ctx->arena, sizeof *btf);
     reader r = {.ctx = ctx, .input = input, .btf = btf};
     btf->arena = &ctx->arena;
+    btf->name = eb_str_copy(&ctx->arena, input);
     btf->base = base;
     btf->first = base ? base->count : 1;
     btf->string_base = base ? base->string_base + (uint32_t)base->strings_size : 0;

@@ -83,9 +83,9 @@ static void dump(ebpf_ctx *ctx, const eb_btf *btf, eb_buf *text) {
     REQUIRE(is_json((const char *)text->at, text->len));
     eb_btf_dump_raw(btf, NULL, 0, text);
     uint32_t before = ctx->errors, root = btf->count - 1;
-    int status = eb_btf_dump_c(ctx, EB_STR("fuzz"), btf, NULL, 0, text);
+    int status = eb_btf_dump_c(ctx, btf, NULL, 0, text);
     REQUIRE((status != EBPF_OK) == (ctx->errors > before));
-    (void)eb_btf_dump_c(ctx, EB_STR("fuzz"), btf, &root, root != 0, text);
+    (void)eb_btf_dump_c(ctx, btf, &root, root != 0, text);
 }
 
 static void describe(ebpf_ctx *ctx, eb_btf *btf, input in) {

@@ -193,7 +193,7 @@ static void check_case(void **state) {
     eb_btf_dump_raw(btf, NULL, 0, &raw);
     if (raw.len != lines.len || memcmp(raw.at, lines.at, raw.len) != 0)
         fail_msg("%s: its lines come back as\n%.*s", path, (int)raw.len, (const char *)raw.at);
-    int status = eb_btf_dump_c(ctx, EB_STR("case"), btf, NULL, 0, &text);
+    int status = eb_btf_dump_c(ctx, btf, NULL, 0, &text);
     eb_str got = status ? eb_str_from(unit_diagnostics(ctx)) : body_of(&text);
     const char *blessed = getenv("BLESS");
     if (blessed && *blessed == '1')
@@ -216,7 +216,7 @@ static void attribute_tags(void **state) {
     eb_btf_add_ref(btf, EB_BTF_TYPEDEF, EB_STR("arena_ptr"), 3);
     eb_buf text = {.arena = &ctx->arena};
     uint32_t root = 4;
-    assert_int_equal(eb_btf_dump_c(ctx, EB_STR("x"), btf, &root, 1, &text), EBPF_OK);
+    assert_int_equal(eb_btf_dump_c(ctx, btf, &root, 1, &text), EBPF_OK);
     eb_str got = body_of(&text);
     assert_true(eb_str_is(got, "typedef int __attribute__((address_space(1))) *arena_ptr;\n\n"));
     eb_buf json = {.arena = &ctx->arena};
@@ -232,7 +232,7 @@ static void attribute_tags(void **state) {
 
 static void refuse_c(ebpf_ctx *ctx, const eb_btf *btf, const char *why) {
     eb_buf text = {.arena = &ctx->arena};
-    assert_int_equal(eb_btf_dump_c(ctx, EB_STR("x"), btf, NULL, 0, &text), EBPF_E_INPUT);
+    assert_int_equal(eb_btf_dump_c(ctx, btf, NULL, 0, &text), EBPF_E_INPUT);
     unit_expect_error(ctx, why);
     unit_close(ctx);
 }
