@@ -16,11 +16,11 @@
  * selftests takes in all is less than 30,000; a million takes a tenth of a second. */
 enum { EFFORT = 1000000, EFFORT_EACH = 2000 };
 
-typedef struct candidates {
-    const eb_core_types *types; /* of the target that they are in */
-    uint32_t target;
-    EB_VEC(uint32_t) ids;
-} candidates;
+typedef struct candidate {
+    uint32_t target, id;
+} candidate;
+
+typedef EB_VEC(candidate) candidates;
 
 typedef struct core {
     ebpf_object *obj;
@@ -57,11 +57,10 @@ static void add_candidates(core *c, candidates *found, uint32_t kinds, eb_str es
                            uint32_t target) {
     const eb_btf *btf = c->targets[target].btf;
     for (uint32_t id = 0; (id = eb_btf_next_flavour(btf, kinds, essential, id)) != 0;)
-        *EB_PUSH(c->job.arena, &found->ids) = id;
-    found->types = &c->types[target];
-    found->target = target;
+        *EB_PUSH(c->job.arena, found) = (candidate){target, id};
 }
 
+/* Those of the first target, or else those of all the others. */
 static candidates *candidates_of(core *c, uint32_t id) {
     if (c->known[id])
         return c->known[id];
@@ -69,8 +68,11 @@ static candidates *candidates_of(core *c, uint32_t id) {
     eb_btf_type type = eb_btf_at(c->local.btf, id);
     uint32_t kinds = eb_core_is_enum(type.kind) ? EB_BTF_IS(EB_BTF_ENUM) | EB_BTF_IS(EB_BTF_ENUM64)
                                                 : EB_BTF_IS(type.kind);
-    for (uint32_t i = 0; i < c->count && !found->ids.len; i++)
-        add_candidates(c, found, kinds, eb_btf_essential(type.name), i);
+    eb_str essential = eb_btf_essential(type.name);
+    add_candidates(c, found, kinds, essential, 0);
+    if (!found->len)
+        for (uint32_t i = 1; i < c->count; i++)
+            add_candidates(c, found, kinds, essential, i);
     return found;
 }
 
@@ -372,7 +374,7 @@ static void nothing_found(core *c, const eb_core_path *local, const candidates *
     eb_core_job *job = &c->job;
     eb_buf text = {.arena = job->arena};
     eb_str why = job->why;
-    if (!among->ids.len) {
+    if (!among->len) {
         eb_buf_str(&text, EB_STR("there is no "));
         eb_btf_spell(c->local.btf, local->root, &text);
         eb_buf_str(&text, EB_STR(" in"));
@@ -380,31 +382,32 @@ static void nothing_found(core *c, const eb_core_path *local, const candidates *
             eb_buf_fmt(&text, "%s%.*s", i ? ", " : " ", (int)c->targets[i].name.len,
                        c->targets[i].name.at);
     } else {
-        eb_str in = c->targets[among->target].name;
-        eb_btf_spell(among->types->btf, among->ids.at[among->ids.len - 1], &text);
+        const candidate *last = &among->at[among->len - 1];
+        eb_str in = c->targets[last->target].name;
+        eb_btf_spell(c->targets[last->target].btf, last->id, &text);
         eb_buf_fmt(&text, " of %.*s: %.*s", (int)in.len, in.at, (int)why.len, why.at);
-        if (among->ids.len > 1)
-            eb_buf_fmt(&text, " (nor have %u others of that name)", among->ids.len - 1);
+        if (among->len > 1)
+            eb_buf_fmt(&text, " (nor have %u others of that name)", among->len - 1);
     }
     job->why = (eb_str){(const char *)text.at, text.len};
 }
 
 static eb_str type_text(core *c, const eb_core_path *path) {
     eb_buf text = {.arena = c->job.arena};
+    eb_str in = c->targets[path->types - c->types].name;
     eb_btf_spell(path->types->btf, path->root, &text);
-    eb_buf_fmt(&text, " [%u]", path->root);
+    eb_buf_fmt(&text, " [%u] of %.*s", path->root, (int)in.len, in.at);
     return (eb_str){(const char *)text.at, text.len};
 }
 
-static eb_core_match disagree(core *c, uint32_t target, const eb_core_path *a,
-                              const eb_core_path *b, const answer *x, const answer *y) {
-    eb_str one = type_text(c, a), other = type_text(c, b), in = c->targets[target].name;
+static eb_core_match disagree(core *c, const eb_core_path *a, const eb_core_path *b,
+                              const answer *x, const answer *y) {
+    eb_str one = type_text(c, a), other = type_text(c, b);
     bool places = a->bit_offset != b->bit_offset;
     return eb_core_because(
-        &c->job, EB_CORE_ERROR, "%.*s and %.*s of %.*s both have it, %s %lld and %lld",
-        (int)one.len, one.at, (int)other.len, other.at, (int)in.len, in.at,
-        places ? "at bits" : "with the values", (long long)(places ? a->bit_offset : x->to),
-        (long long)(places ? b->bit_offset : y->to));
+        &c->job, EB_CORE_ERROR, "%.*s and %.*s both have it, %s %lld and %lld", (int)one.len,
+        one.at, (int)other.len, other.at, places ? "at bits" : "with the values",
+        (long long)(places ? a->bit_offset : x->to), (long long)(places ? b->bit_offset : y->to));
 }
 
 /* Ask every candidate; those that have it must agree, and are the candidates from now on. */
@@ -413,23 +416,24 @@ static eb_core_match ask(core *c, const eb_core_path *local, candidates *among, 
     eb_core_path paths[2], *path = &paths[0];
     uint32_t kept = 0;
     answer a;
-    for (uint32_t i = 0; i < among->ids.len; i++) {
+    for (uint32_t i = 0; i < among->len; i++) {
+        candidate one = among->at[i];
         eb_core_path *here = &paths[kept != 0];
-        eb_core_match match = eb_core_find(&c->job, local, among->types, among->ids.at[i], here);
+        eb_core_match match = eb_core_find(&c->job, local, &c->types[one.target], one.id, here);
         if (match == EB_CORE_NO)
             continue;
         if (match == EB_CORE_ERROR || answer_of(c, local, here, &a) != EB_CORE_YES)
             return EB_CORE_ERROR;
         if (kept &&
             (here->bit_offset != path->bit_offset || a.poison != out->poison || a.to != out->to))
-            return disagree(c, among->target, path, here, out, &a);
+            return disagree(c, path, here, out, &a);
         if (!kept)
             *out = a;
-        among->ids.at[kept++] = among->ids.at[i];
+        among->at[kept++] = one;
     }
     if (kept) {
-        among->ids.len = kept;
-        result->target = among->target;
+        among->len = kept;
+        result->target = among->at[0].target;
         result->found = path->root;
         result->path = spell(c, path);
         return EB_CORE_YES;

@@ -411,8 +411,8 @@ static void candidates_disagree(void **state) {
     assert_int_equal(relocate(obj, target, &results), EBPF_E_INPUT);
     assert_int_equal(results.at[0].outcome, EB_CORE_FAILED);
     assert_int_equal(insn_at(obj, &results.at[0]).imm, 0); /* as it was */
-    unit_expect_error(
-        ctx, "struct task [7] and struct task___2 [8] of vmlinux both have it, at bits 64 and 128");
+    unit_expect_error(ctx, "struct task [7] of vmlinux and struct task___2 [8] of vmlinux both "
+                           "have it, at bits 64 and 128");
     unit_close(ctx);
 }
 
@@ -459,6 +459,30 @@ static void modules(void **state) {
     assert_int_equal(insn_at(obj, &results.at[1]).imm, 4);
     assert_int_equal(insn_at(obj, &results.at[2]).imm, 0);
     expect_str(results.at[2].reason, EB_STR("there is no struct tail in vmlinux, first, second"));
+    unit_close(ctx);
+}
+
+/* Of all modules that have it; they must agree. */
+static void modules_disagree(void **state) {
+    (void)state;
+    ebpf_ctx *ctx = unit_open();
+    ebpf_object *obj = program(ctx, false);
+    eb_btf *kernel = eb_btf_new(&ctx->arena, false), *first, *second;
+    eb_core_results results = {0};
+    add_basics(kernel, false);
+    first = eb_btf_new_split(&ctx->arena, kernel);
+    add_task(first, "task", 64, NULL);
+    second = eb_btf_new_split(&ctx->arena, kernel);
+    add_task(second, "task", 160, "flags");
+    add_record(obj, insn_of(ALU, 0), EB_CORE_FIELD_BYTE_OFFSET, TASK, "0:0");
+    add_record(obj, insn_of(ALU, 4), EB_CORE_FIELD_BYTE_OFFSET, TASK, "0:1");
+    finish(obj);
+    eb_core_target targets[] = {
+        {kernel, EB_STR("vmlinux")}, {first, EB_STR("first")}, {second, EB_STR("second")}};
+    assert_int_equal(eb_core_relocate(obj, targets, 3, &results), EBPF_E_INPUT);
+    unit_expect_error(ctx, "struct task [7] of first and struct task [7] of second both have it");
+    assert_int_equal(insn_at(obj, &results.at[1]).imm, 24);
+    assert_int_equal(results.at[1].target, 2);
     unit_close(ctx);
 }
 
@@ -694,15 +718,16 @@ static void nothing_to_do(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_kind_found),  cmocka_unit_test(every_kind_not_found),
-        cmocka_unit_test(other_sizes),       cmocka_unit_test(signed_field_grown),
-        cmocka_unit_test(small_pointers),    cmocka_unit_test(longer_array),
-        cmocka_unit_test(candidates_agree),  cmocka_unit_test(candidates_disagree),
-        cmocka_unit_test(candidates_pruned), cmocka_unit_test(modules),
-        cmocka_unit_test(refused),           cmocka_unit_test(far_offset),
-        cmocka_unit_test(message),           cmocka_unit_test(records_afterwards),
-        cmocka_unit_test(reports),           cmocka_unit_test(too_much_effort),
-        cmocka_unit_test(circles),           cmocka_unit_test(nothing_to_do),
+        cmocka_unit_test(every_kind_found),   cmocka_unit_test(every_kind_not_found),
+        cmocka_unit_test(other_sizes),        cmocka_unit_test(signed_field_grown),
+        cmocka_unit_test(small_pointers),     cmocka_unit_test(longer_array),
+        cmocka_unit_test(candidates_agree),   cmocka_unit_test(candidates_disagree),
+        cmocka_unit_test(candidates_pruned),  cmocka_unit_test(modules),
+        cmocka_unit_test(modules_disagree),   cmocka_unit_test(refused),
+        cmocka_unit_test(far_offset),         cmocka_unit_test(message),
+        cmocka_unit_test(records_afterwards), cmocka_unit_test(reports),
+        cmocka_unit_test(too_much_effort),    cmocka_unit_test(circles),
+        cmocka_unit_test(nothing_to_do),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
