@@ -23,8 +23,10 @@ static uint32_t advance(ebpf_vm *vm) {
 uint32_t eb_vm_transfer(ebpf_vm *vm, uint32_t ret) {
     uint32_t go = vm->go;
     vm->go = EB_GO_ON;
-    if (go == EB_GO_TAIL)
+    if (go == EB_GO_TAIL) {
+        vm->may_goto[vm->depth] = EB_MAY_GOTO_MOST;
         return vm->go_op;
+    }
     if (vm->depth + 1 >= EBPF_VM_FRAMES) {
         eb_vm_refuse(vm, EBPF_FAULT_DEPTH, 0,
                      "this callback would be the %uth call inside each other",

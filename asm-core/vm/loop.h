@@ -335,8 +335,8 @@ dispatch:
 
     OP(JA, ONLY) : JUMP(pc + pc->off);
     OP(JA32, ONLY) : JUMP(pc + pc->off);
-    OP(MAY_GOTO, ONLY) : if (vm->may_goto == 0) JUMP(pc + pc->off);
-    vm->may_goto--;
+    OP(MAY_GOTO, ONLY) : if (vm->may_goto[vm->depth] == 0) JUMP(pc + pc->off);
+    vm->may_goto[vm->depth]--;
     NEXT();
 
     OP(CALL, ONLY) : callee = pc->imm;

@@ -98,6 +98,9 @@ uint8_t *eb_vm_reach(ebpf_vm *vm, uint64_t address, uint32_t size, bool write) {
     if (info->kind == EBPF_REGION_STACK && info->index > vm->depth)
         return refuse(vm, region == id ? EBPF_FAULT_FREED : EBPF_FAULT_BOUNDS, region, address,
                       size, write);
+    if (info->kind == EBPF_REGION_MAP && vm->maps[info->index].type == EB_MAP_ARENA &&
+        size <= sizeof vm->hole) /* just before it: guard pages */
+        return memset(vm->hole, 0, sizeof vm->hole);
     if (region == id && end <= info->size && write && end <= vm->regions[id].read)
         return refuse(vm, EBPF_FAULT_READ_ONLY, region, address, size, write);
     return refuse(vm, EBPF_FAULT_BOUNDS, region, address, size, write);
@@ -134,6 +137,7 @@ static void set_frame(ebpf_vm *vm, uint32_t depth, uint32_t size) {
 
 void eb_vm_frame_open(ebpf_vm *vm, uint32_t depth) {
     vm->depth = depth;
+    vm->may_goto[depth] = EB_MAY_GOTO_MOST;
     set_frame(vm, depth, EBPF_VM_FRAME_SIZE);
     vm->state.reg[10] = eb_vm_address(EB_REGION_STACK + depth, EBPF_VM_FRAME_SIZE);
 }

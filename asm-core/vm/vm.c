@@ -14,8 +14,6 @@ _Static_assert(sizeof(ebpf_vm_fault) == 48, "hosts read it by offset");
 _Static_assert(offsetof(ebpf_vm_fault, column) == 40, "hosts read it by offset");
 _Static_assert(sizeof(ebpf_vm_map) == 32, "hosts read it by offset");
 
-enum { MAY_GOTO_LOOPS = 8 << 20 }; /* the kernel's BPF_MAX_LOOPS */
-
 /* ---- making one ---- */
 
 static int load(ebpf_ctx *ctx, void *vm) {
@@ -159,7 +157,6 @@ void eb_vm_begin(ebpf_vm *vm, uint32_t op, void *mem, uint32_t size, uint32_t fl
     vm->state.executed = 0;
     vm->state.stop = 0;
     vm->state.helper = 0;
-    vm->may_goto = MAY_GOTO_LOOPS;
     vm->effects = (ebpf_vm_effects){0};
     vm->prog_type = vm->attach_type = 0;
     vm->pc = op;

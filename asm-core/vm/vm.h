@@ -148,10 +148,10 @@ struct ebpf_vm {
     uint8_t *scratch;
     uint32_t scratch_size; /* of each frame's piece */
     EB_VEC(eb_timer) timers;
-    uint64_t lock;     /* the bpf_spin_lock that the program holds, or 0 */
-    uint64_t firing;   /* the timer whose callback this run is, or 0 */
-    uint64_t left;     /* of the last loop's instructions */
-    uint32_t may_goto; /* how many more times may_goto falls through */
+    uint64_t lock;                     /* the bpf_spin_lock that the program holds, or 0 */
+    uint64_t firing;                   /* the timer whose callback this run is, or 0 */
+    uint64_t left;                     /* of the last loop's instructions */
+    uint32_t may_goto[EBPF_VM_FRAMES]; /* how many more times it falls through in each frame */
 
     eb_vmap *maps;
     uint32_t map_count, cpus;
@@ -197,6 +197,8 @@ struct ebpf_vm {
     eb_str fault_text;
     eb_buf printk;
 };
+
+enum { EB_MAY_GOTO_MOST = 8 << 20 }; /* the kernel's BPF_MAX_LOOPS */
 
 #define EB_NO_OP UINT32_MAX
 
