@@ -420,6 +420,31 @@ static void test_ring_buffer(void **state) {
     check_program(text, "f", false, 2);
 }
 
+/* The largest records that fit into an empty ring, and those one step larger. */
+static void test_ring_limits(void **state) {
+    (void)state;
+    NEEDS_BPF();
+    static const int sizes[] = {4096, 4089, 4088, 4081, 4080, 4073, 0};
+    char text[8192];
+    int at = snprintf(
+        text, sizeof text,
+        ".map m, type=ringbuf, max_entries=4096\n" RESULT_SECTION PROGRAM("raw_tp/x", "f"));
+    for (int i = 0; i < 7; i++)
+        at += snprintf(text + at, sizeof text - (size_t)at,
+                       "r1 = m ll\nr2 = results ll\nr3 = %d\nr4 = 0\ncall 130\n"
+                       "r1 = results ll\n*(u64 *)(r1 + %d) = r0\n",
+                       sizes[i] > 512 ? 512 : sizes[i], 64 + i * 8);
+    for (int i = 0; i < 7; i++)
+        at += snprintf(
+            text + at, sizeof text - (size_t)at,
+            "r1 = n ll\nr2 = %d\nr3 = 0\ncall 131\nif r0 == 0 goto none%d\nr1 = r0\nr2 = 0\n"
+            "call 133\nr0 = 7\nnone%d:\nr1 = results ll\n*(u64 *)(r1 + %d) = r0\n",
+            sizes[i], i, i, i * 8);
+    snprintf(text + at, sizeof text - (size_t)at,
+             END("f") ".map n, type=ringbuf, max_entries=4096\n" LICENSE);
+    check_program(text, "f", false, 1);
+}
+
 static void test_dynptrs(void **state) {
     (void)state;
     NEEDS_BPF();
@@ -1264,6 +1289,7 @@ int main(void) {
                                        cmocka_unit_test(test_values_after_changes),
                                        cmocka_unit_test(test_queues),
                                        cmocka_unit_test(test_ring_buffer),
+                                       cmocka_unit_test(test_ring_limits),
                                        cmocka_unit_test(test_dynptrs),
                                        cmocka_unit_test(test_tail_calls),
                                        cmocka_unit_test(test_tail_calls_from_functions),
