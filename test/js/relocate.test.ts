@@ -131,7 +131,9 @@ describe('relocate()', () => {
     const options = { filename: 'prog.o', names: ['target.o'] };
     const run = (): unknown => relocate(object('ambiguous'), target, options);
     expect(run).toThrow(BpfSyntaxError);
-    expect(run).toThrow(/struct pair \[1\] of target\.o and struct pair___2 \[4\]/);
+    expect(run).toThrow(
+      /struct pair \[1\] of target\.o and struct pair___2 \[4\]/,
+    );
     expect(run).toThrow(/cannot relocate prog\.o/);
   });
 
