@@ -15,7 +15,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         plant(obj->license.len == 1, data, size);
         if (ebpf_object_info(ctx, obj, &info) == EBPF_OK)
             REQUIRE(is_json(info.data, info.size));
+        (void)ebpf_object_text(ctx, obj, &info);
         require_round_trip(ctx, obj);
+        /* In place, so last; the size chooses what goes. */
+        if (ebpf_object_strip(ctx, obj, (uint32_t)size % 4) == EBPF_OK)
+            require_round_trip(ctx, obj);
     }
     require_diagnostics(ctx, status);
     ebpf_ctx_free(ctx);
