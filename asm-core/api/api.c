@@ -80,7 +80,8 @@ int ebpf_assemble(ebpf_ctx *ctx, const char *name, size_t name_size, const void 
     *out = NULL;
     if (dialect < 0 || dialect >= EBPF_DIALECT_COUNT || endian < 0 || endian > EBPF_BIG)
         return EBPF_E_ARG;
-    text_args args = {{name, name_size}, {text, size}, dialect, endian, out};
+    /* No text may come without an address. */
+    text_args args = {{name, name_size}, {size ? text : "", size}, dialect, endian, out};
     return eb_guard(ctx, run_assemble, &args);
 }
 

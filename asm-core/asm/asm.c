@@ -245,7 +245,7 @@ eb_asm *eb_asm_new(ebpf_ctx *ctx, eb_str name, enum ebpf_dialect dialect, bool b
     as->names.arena = as->locals.arena = as->type_names.arena = as->map_names.arena =
         as->section_names.arena = as->macro_names.arena = as->directives.arena = &ctx->arena;
     eb_asm_directives(as);
-    eb_asm_select(as, EB_STR(".text"), EB_SHT_PROGBITS, EB_SHF_ALLOC | EB_SHF_EXECINSTR, false);
+    eb_asm_select(as, EB_STR(".text"), EB_SHT_PROGBITS, EB_SHF_ALLOC | EB_SHF_EXECINSTR, true);
     return as;
 }
 

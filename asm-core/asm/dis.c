@@ -696,6 +696,8 @@ void eb_disassemble(const ebpf_object *obj, enum ebpf_dialect dialect, uint32_t 
     d.groups = groups_of(obj);
     d.names_helper = has_helper_name(obj);
     d.section_names.arena = &obj->ctx->arena;
+    if (obj->big)
+        eb_buf_str(out, EB_STR("\t# big-endian: to be assembled with --endian big\n"));
     put_files(&d);
     put_no_btf(&d);
     for (uint32_t i = 1; i < obj->sections.len; i++) {

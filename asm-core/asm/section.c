@@ -132,8 +132,12 @@ static bool parse_kind(eb_asm *as, kind *k) {
 static eb_str take_section_name(eb_asm *as) {
     const eb_token *first = eb_asm_peek(as);
     if (first->kind == EB_TOKEN_STRING) {
+        eb_buf text = {.arena = &as->ctx->arena};
         as->at++;
-        return first->text;
+        if (!first->text.len || !memchr(first->text.at, '\\', first->text.len))
+            return first->text;
+        return eb_asm_unescape(as, first, &text) ? (eb_str){(const char *)text.at, text.len}
+                                                 : (eb_str){0};
     }
     const char *from = first->text.at, *to = from;
     while (!eb_asm_at_end(as) && !eb_asm_is(as, ',')) {
@@ -186,10 +190,24 @@ static eb_str key_of(eb_asm *as, eb_str name, const kind *k) {
                       (int)k->group.len, k->group.at, (long long)k->unique);
 }
 
+/* What a section is that was entered without saying so, as .text is at the start. */
+static void settle(eb_asm *as, uint32_t number, const kind *k) {
+    eb_section *section = &as->obj->sections.at[number];
+    bool was_code = (section->flags & EB_SHF_EXECINSTR) != 0;
+    bool is_code = (k->flags & EB_SHF_EXECINSTR) != 0;
+    section->type = k->type;
+    section->flags = k->flags;
+    if (was_code != is_code)
+        section->align = is_code ? EBPF_SLOT : 1;
+    as->implied.at[number] = false;
+}
+
 static bool enter(eb_asm *as, eb_str name, const kind *k) {
     eb_str key = key_of(as, name, k);
     const uint32_t *known = eb_map_find(&as->section_names, key);
-    if (known && !k->implied && !as->implied.at[*known] &&
+    if (known && !k->implied && as->implied.at[*known] && !as->obj->sections.at[*known].size)
+        settle(as, *known, k);
+    if (known && !k->implied &&
         (as->obj->sections.at[*known].flags & ~(uint64_t)EB_SHF_GROUP) != k->flags) {
         const eb_token *token = &as->tokens.at[0];
         eb_diag_add(as->ctx, EB_DIAG_BAD_SECTION, token->lo, token->hi, (int)name.len, name.at,
@@ -209,13 +227,14 @@ static bool enter(eb_asm *as, eb_str name, const kind *k) {
 
 static bool run_section(eb_asm *as) {
     kind k = {.implied = true, .unique = -1};
+    uint32_t errors = as->ctx->errors;
     eb_str name = take_section_name(as);
     if (!name.len) {
-        eb_asm_expected(as, "a section name");
+        if (as->ctx->errors == errors)
+            eb_asm_expected(as, "a section name");
         return false;
     }
     implied_kind(name, &k.type, &k.flags);
-    uint32_t errors = as->ctx->errors;
     if (eb_asm_accept(as, ',') && !parse_kind(as, &k)) {
         if (as->ctx->errors == errors)
             eb_asm_expected(as, "',' and more");

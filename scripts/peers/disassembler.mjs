@@ -92,6 +92,41 @@ function wholeObject(elf) {
   ];
 }
 
+/** Objects of other compilers, byte orders and linkers, as far as they are installed. */
+function otherObjects(files, folder) {
+  const source = inRoot('test/native/data/object.c');
+  const made = [];
+  const make = (name, command, ...args) => {
+    const object = path.join(folder, `${name}.o`);
+    if (!hasCommand(command)) return;
+    execFileSync(command, [...args, object], { stdio: 'ignore' });
+    made.push({ name, object });
+  };
+  for (const endian of ['bpfel', 'bpfeb'])
+    for (const version of [14, 19])
+      for (const cpu of ['v1', 'v3']) {
+        const args = ['-target', endian, '-g', '-O2', `-mcpu=${cpu}`];
+        const name = `clang-${version}`;
+        make(`${name}-${endian}-${cpu}`, name, ...args, '-c', source, '-o');
+      }
+  for (const option of ['-gbtf', '-g', '-mbig-endian'])
+    make(`bpf-gcc${option}`, 'bpf-gcc', '-O2', option, '-c', source, '-o');
+  const pairs = [
+    ['linked_funcs1', 'linked_funcs2'],
+    ['linked_maps1', 'linked_maps2'],
+    ['bpf_cubic', 'pyperf50'],
+  ];
+  for (const pair of pairs) {
+    const parts = pair.map((name) => files.find((file) => file.name === name));
+    const object = path.join(folder, `${pair.join('+')}.o`);
+    if (!parts.every(Boolean) || !hasCommand('bpftool')) continue;
+    const inputs = parts.map((part) => part.object);
+    execFileSync('bpftool', ['gen', 'object', object, ...inputs]);
+    made.push({ name: path.basename(object), object });
+  }
+  return made;
+}
+
 function roundTrip(files) {
   const wrong = [];
   const changed = [];
@@ -106,7 +141,8 @@ function roundTrip(files) {
     try {
       const text = bpfc(['dis', object]);
       total.raw += rawSlots(text.toString('latin1'));
-      const after = readElf(bpfc(['as', '-', '-o', '-'], text));
+      const endian = before.big ? ['--endian', 'big'] : [];
+      const after = readElf(bpfc(['as', '-', '-o', '-', ...endian], text));
       for (const what of differences(before, after))
         wrong.push(`${name} ${what}`);
       const stripped = readElf(bpfc(['strip', object, '-o', '-']));
@@ -175,9 +211,18 @@ function warm(disassemble, bytes, options) {
   };
 }
 
-function speed(log) {
+/** What `work` makes of a folder that is there for it only. */
+function inFolder(work) {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'bpf-dis-'));
   try {
+    return work(folder);
+  } finally {
+    fs.rmSync(folder, { recursive: true });
+  }
+}
+
+function speed(log) {
+  return inFolder((folder) => {
     const [source, object] = ['mixed.s', 'mixed.o'].map((name) =>
       path.join(folder, name),
     );
@@ -200,9 +245,7 @@ function speed(log) {
       faster('speed of disassemble(), warm wasm', 3, theirs, wasmText),
       faster('the same with { objdump: true }', 3, theirs, wasmList),
     ];
-  } finally {
-    fs.rmSync(folder, { recursive: true });
-  }
+  });
 }
 
 export default {
@@ -220,6 +263,16 @@ export default {
     const { files } = await selftestCorpus({ sample, log });
     log(`${files.length} objects: dis | as`);
     const rows = roundTrip(files);
+    if (!sample)
+      inFolder((folder) => {
+        const others = otherObjects(files, folder);
+        const [sections] = roundTrip(others);
+        sections.what = 'the same of clang-14, gcc, big-endian, linked';
+        rows.push(sections, {
+          ...listing(others, '-dr', ['-dr'], ['--relocs']),
+          what: 'and their text equal to llvm-objdump -dr',
+        });
+      });
     log(`${files.length} objects: ${OBJDUMP}`);
     rows.push(listing(files, '-dr', ['-dr'], ['--relocs']));
     if (sample) return rows;

@@ -191,6 +191,7 @@ static void sections(void **state) {
     add_symbol(obj, "second", two, 0, 16, EB_STB_GLOBAL, EB_STT_FUNC);
     add_symbol(obj, "third", three, 0, 40, EB_STB_GLOBAL, EB_STT_FUNC);
     add_section(obj, "empty", EB_SHF_ALLOC, 1, 0);
+    add_section(obj, "a \"name\"\n\xff", EB_SHF_ALLOC, 1, 4);
     add_section(obj, "odd size", code, 8, 13);
     uint32_t note = add_section(obj, ".note", 0, 1, 3);
     obj->sections.at[note].type = EB_SHT_NOTE;
@@ -198,6 +199,17 @@ static void sections(void **state) {
     obj->sections.at[other].type = 0x70000001;
     eb_str text = expect_back(obj);
     expect_line(text, "\t.section\ttc,\"axG\",@progbits,\"kept once\",comdat\n");
+    unit_close(ctx);
+}
+
+/* .text is there from the start, but not what it is. */
+static void other_text(void **state) {
+    (void)state;
+    ebpf_ctx *ctx = unit_open();
+    ebpf_object *obj = eb_object_new(ctx, false);
+    add_section(obj, ".text", data, 4, 12);
+    add_section(obj, ".text", code, 8, 16);
+    expect_back(obj);
     unit_close(ctx);
 }
 
@@ -267,8 +279,9 @@ static void stripped(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(names),    cmocka_unit_test(places),   cmocka_unit_test(relocations),
-        cmocka_unit_test(sections), cmocka_unit_test(comments), cmocka_unit_test(stripped),
+        cmocka_unit_test(names),    cmocka_unit_test(places),     cmocka_unit_test(relocations),
+        cmocka_unit_test(sections), cmocka_unit_test(other_text), cmocka_unit_test(comments),
+        cmocka_unit_test(stripped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

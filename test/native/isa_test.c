@@ -129,7 +129,9 @@ static void round_trip(enum ebpf_dialect dialect, int endian, bool hex) {
             fail_msg("slot %zu is assembled to other bytes", i / EBPF_SLOT);
     assert_int_equal(ebpf_disassemble(ctx, obj, (int)dialect, flags, &text), EBPF_OK);
     eb_str back = {text.data, text.size};
-    const char *first = memchr(back.at, '\n', back.len); /* behind the .section line */
+    const char *first = strstr(back.at, "\t.section");
+    assert_non_null(first);
+    first = strchr(first, '\n'); /* behind the .section line */
     assert_non_null(first);
     back = (eb_str){first + 1, back.len - (size_t)(first + 1 - back.at)};
     assert_same_text((eb_str){(const char *)l.text.at, l.text.len}, back);
