@@ -212,11 +212,11 @@ static void wake_up(int signal) {
     (void)signal;
 }
 
-/* From now on the verifier has a second of CPU time, or none to watch. Some programs keep it busy
- * for minutes; a signal makes it give up (EAGAIN). */
+/* From now on the verifier has half a second of CPU time, or none to watch. Some programs keep it
+ * busy for minutes; a signal makes it give up (EAGAIN). */
 static void limit_time(bool on) {
     struct sigaction action = {.sa_handler = wake_up};
-    struct itimerval time = {.it_value.tv_sec = on};
+    struct itimerval time = {.it_value.tv_usec = on ? 500000 : 0};
     sigaction(SIGPROF, &action, NULL);
     setitimer(ITIMER_PROF, &time, NULL);
 }
@@ -253,7 +253,7 @@ static bool load(session *s, uint32_t entry, bool log) {
     bool late = s->progs[entry] < 0 && errno == EAGAIN;
     limit_time(false);
     if (late)
-        snprintf(s->out.why, sizeof s->out.why, "the verifier took longer than a second");
+        snprintf(s->out.why, sizeof s->out.why, "the verifier took longer than half a second");
     else if (s->progs[entry] < 0 && log)
         keep_reason(s, shared.log);
     free(insns);

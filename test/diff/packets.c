@@ -63,10 +63,14 @@ bool access_field(gen *g) {
         return false;
     int off = fields[n].off;
     if (fields[n].write && rng_chance(&g->r, 50)) {
-        int src = scalar(g);
-        if (src < 0)
+        int src = scalar(g), part = fresh(g);
+        if (src < 0 || part < 0)
             return false;
-        emit(g, EB_OP_STX32_W, (uint32_t)from, (uint32_t)src, off, 0);
+        /* Some of these have 16 bits in the kernel, which the VM does not know. */
+        move(g, (uint32_t)part, (uint32_t)src);
+        if (fields[n].kinds == TC)
+            emit(g, EB_OP_ALU64_K_AND, (uint32_t)part, 0, 0, 0x7fff);
+        emit(g, EB_OP_STX32_W, (uint32_t)from, (uint32_t)part, off, 0);
         return true;
     }
     int dst = target(g);
