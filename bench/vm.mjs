@@ -1,37 +1,56 @@
 // How fast the VM is, natively and in wasm: `node bench/vm.mjs` after `npm run build`. Numbers are
-// millions of instructions per second of CPU time, the best of three runs; nothing is asserted.
+// millions of instructions per second of CPU time, medians of alternated runs; nothing is asserted
+// here (scripts/peers/vm.mjs does, with the same measurements).
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const programs = fs
+export const programs = fs
   .readdirSync(path.join(root, 'bench/programs'))
   .filter((name) => name.endsWith('.s'))
   .map((name) => `bench/programs/${name}`);
+const ROUNDS = 5;
 const memorySize = 8192;
-const runs = 3;
 // Offsets in ebpf_vm_state, from ebpf_vm.h.
 const executedAt = 88;
 const budgetAt = 96;
+const SIZE_IN_R2 = 1;
+const STOP_EXIT = 1;
 
+/** Builds the native measurement; returns a function from a program to its rate. */
 function native() {
+  const quiet = { cwd: root, stdio: 'ignore' };
+  if (!fs.existsSync(path.join(root, 'build/release/build.ninja')))
+    execFileSync('cmake', ['--preset', 'release'], quiet);
   const build = ['--build', 'build/release', '--target', 'bench_vm'];
-  execFileSync('cmake', build, { cwd: root, stdio: 'ignore' });
+  execFileSync('cmake', build, quiet);
   const bench = path.join(root, 'build/release/bench_vm');
-  return execFileSync(bench, programs, { cwd: root, encoding: 'utf8' });
+  return (name) => {
+    const out = execFileSync(bench, [name], { cwd: root, encoding: 'utf8' });
+    return Number(/([\d.]+) M\/s/.exec(out)[1]);
+  };
 }
 
-async function instantiate(module) {
+/** The same in wasm; the first run of each program warms it up and does not count. */
+async function wasm() {
+  const bytes = fs.readFileSync(path.join(root, 'build/wasm/bpf.wasm'));
   const env = { emscripten_notify_memory_growth() {} };
-  const instance = await WebAssembly.instantiate(module, { env });
-  instance.exports._initialize?.();
-  return instance.exports;
+  const { instance } = await WebAssembly.instantiate(bytes, { env });
+  const ebpf = instance.exports;
+  ebpf._initialize?.();
+  const machines = new Map();
+  return (name) => {
+    if (!machines.has(name)) {
+      machines.set(name, load(ebpf, name));
+      runOnce(ebpf, machines.get(name));
+    }
+    return runOnce(ebpf, machines.get(name));
+  };
 }
 
-async function wasm(module, name) {
-  const ebpf = await instantiate(module);
+function load(ebpf, name) {
   const view = () => new DataView(ebpf.memory.buffer);
   const ctx = ebpf.ebpf_ctx_new(0);
   const text = fs.readFileSync(path.join(root, name));
@@ -43,30 +62,48 @@ async function wasm(module, name) {
     throw new Error(`${name} does not assemble`);
   if (ebpf.ebpf_vm_new(ctx, view().getUint32(out, true), 0, out) !== 0)
     throw new Error(`${name} does not load`);
-  const vm = view().getUint32(out, true);
-  const state = ebpf.ebpf_vm_state_of(vm);
-  let best = 0;
-  for (let run = 0; run < runs; run++) {
-    ebpf.ebpf_vm_start(
-      vm,
-      ebpf.ebpf_vm_program_find(vm, 0, 0),
-      memory,
-      memorySize,
-      1,
-    );
-    view().setBigUint64(state + budgetAt, 1n << 62n, true);
-    const start = process.cpuUsage();
-    if (ebpf.ebpf_vm_run(vm) !== 1) throw new Error(`${name} does not exit`);
-    const { user, system } = process.cpuUsage(start);
-    const executed = Number(view().getBigUint64(state + executedAt, true));
-    best = Math.max(best, executed / (user + system));
-  }
-  return `${name.padEnd(32)} ${best.toFixed(1).padStart(7)} M/s`;
+  return { name, memory, vm: view().getUint32(out, true) };
 }
 
-console.log('native');
-process.stdout.write(native());
-console.log(`wasm (Node ${process.versions.node})`);
-const bytes = fs.readFileSync(path.join(root, 'build/wasm/bpf.wasm'));
-const module = await WebAssembly.compile(bytes);
-for (const name of programs) console.log(await wasm(module, name));
+function runOnce(ebpf, { name, memory, vm }) {
+  const view = () => new DataView(ebpf.memory.buffer);
+  const state = ebpf.ebpf_vm_state_of(vm);
+  const program = ebpf.ebpf_vm_program_find(vm, 0, 0);
+  ebpf.ebpf_vm_start(vm, program, memory, memorySize, SIZE_IN_R2);
+  view().setBigUint64(state + budgetAt, 1n << 62n, true);
+  const start = process.cpuUsage();
+  if (ebpf.ebpf_vm_run(vm) !== STOP_EXIT)
+    throw new Error(`${name} does not exit`);
+  const { user, system } = process.cpuUsage(start);
+  const executed = Number(view().getBigUint64(state + executedAt, true));
+  return executed / (user + system);
+}
+
+function median(values) {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)];
+}
+
+/** Rows { name, native, wasm }: medians of M instructions/s, native and wasm in turns. */
+export async function measure(log = () => {}) {
+  const ways = { native: native(), wasm: await wasm() };
+  const rates = programs.map((name) => ({ name, native: [], wasm: [] }));
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const row of rates) {
+      for (const way of ['native', 'wasm']) row[way].push(ways[way](row.name));
+    }
+    log(`round ${round + 1} of ${ROUNDS}`);
+  }
+  return rates.map((row) => ({
+    name: row.name,
+    native: median(row.native),
+    wasm: median(row.wasm),
+  }));
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  for (const { name, native: fast, wasm: portable } of await measure()) {
+    const [a, b] = [fast, portable].map((rate) => rate.toFixed(0).padStart(6));
+    console.log(`${name.padEnd(32)} native ${a} M/s   wasm ${b} M/s`);
+  }
+}
