@@ -184,6 +184,9 @@ bool eb_asm_read(eb_asm *as, bool *clean);
 /* Read `scanner`'s text, `repeats` times more than once, before going on behind this statement.
  * False after a diagnostic when that is too much. */
 bool eb_asm_push(eb_asm *as, const eb_scanner *scanner, uint32_t repeats, bool macro);
+/* What macros and repetitions may come to, in bytes of text: a share of the context's memory, and
+ * no more than the same everywhere. */
+uint64_t eb_asm_expansion_most(const eb_asm *as);
 /* Leave the text at hand, with the .ifs that were opened in it. */
 void eb_asm_pop(eb_asm *as);
 /* The lines up to the statement that `ends` names, which is read, too; statements in `opens` nest.

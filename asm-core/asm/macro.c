@@ -316,7 +316,7 @@ void eb_run_irp(eb_asm *as, int characters) {
     eb_buf body = {.arena = &as->ctx->arena};
     eb_scanner scanner;
     eb_str value = {0};
-    uint64_t most = as->ctx->arena.limit / 16;
+    uint64_t most = eb_asm_expansion_most(as);
     bool ok = macro.name.len > 0;
     if (!ok)
         expected_at(&t, "a parameter's name");

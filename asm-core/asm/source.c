@@ -6,7 +6,7 @@
  * on. What all of them together may come to is bounded, and so is how deep they nest. */
 #include "asm.h"
 
-enum { DEPTH_MOST = 64, SHARE = 16, TEXT_COST = 64 };
+enum { DEPTH_MOST = 64, TEXT_COST = 64 };
 
 /* ---- statements ---- */
 
@@ -75,9 +75,15 @@ bool eb_asm_read(eb_asm *as, bool *clean) {
 
 /* ---- texts within texts ---- */
 
+uint64_t eb_asm_expansion_most(const eb_asm *as) {
+    enum { SHARE = 16, MOST = 32 << 20 };
+    size_t share = as->ctx->arena.limit / SHARE;
+    return share < MOST ? share : MOST;
+}
+
 bool eb_asm_push(eb_asm *as, const eb_scanner *scanner, uint32_t repeats, bool macro) {
     const eb_token *first = &as->tokens.at[0];
-    uint64_t most = as->ctx->arena.limit / SHARE;
+    uint64_t most = eb_asm_expansion_most(as);
     if (as->frames.len >= DEPTH_MOST) {
         eb_diag_add(as->ctx, EB_DIAG_EXPANSION_DEPTH, first->lo, first->hi, (unsigned)DEPTH_MOST);
         return false;
