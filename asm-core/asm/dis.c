@@ -703,8 +703,9 @@ void eb_disassemble(const ebpf_object *obj, enum ebpf_dialect dialect, uint32_t 
     for (uint32_t i = 1; i < obj->sections.len; i++) {
         open_section(&d, i);
         /* An empty .text is there anyway. */
-        bool implied = !d.section->size && eb_str_is(d.section->name, ".text");
-        if (!is_written(d.section) || (implied && !d.view->symbol_count))
+        bool implied = !d.section->size && !d.view->symbol_count && !d.view->anchored &&
+                       eb_str_is(d.section->name, ".text");
+        if (!is_written(d.section) || implied)
             continue;
         put_section(&d);
         if (eb_section_is_code(d.section) && d.section->bytes.len % EBPF_SLOT == 0)

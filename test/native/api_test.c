@@ -28,6 +28,8 @@ static void test_arguments(void **state) {
     assert_int_equal(ebpf_object_section(ctx, obj, "no", 2, &out), EBPF_E_ARG);
     assert_int_equal(ebpf_error_count(ctx), 0);
     assert_int_equal(ebpf_disassemble(ctx, obj, 0, 0, &out), EBPF_OK);
+    assert_int_equal(ebpf_assemble(ctx, NULL, 0, NULL, 0, 0, 0, &obj),
+                     EBPF_OK); /* no text at all */
     ebpf_ctx_free(ctx);
     ebpf_ctx_free(NULL);
 }
