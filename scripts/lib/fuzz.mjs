@@ -13,7 +13,7 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { noCounts } from './counts.mjs';
 import { hasCommand } from './needs.mjs';
-import { Log, StepError, hashInputs, inRoot, listFiles } from './steps.mjs';
+import { Log, hashInputs, inRoot, listFiles } from './steps.mjs';
 
 const at = (...parts) => inRoot('build/fuzz', ...parts);
 const run = promisify(execFile);
@@ -168,13 +168,14 @@ function sectionOf(elf, name) {
   return undefined;
 }
 
-/** A split BTF seed for fuzz_btf: "split", the size of the base, base and split. */
-const joined = (base, split) => {
+/** Two inputs in one, as test/fuzz/lib/pair.h reads them. */
+const pair = (first, second) => {
   const size = Buffer.alloc(4);
-  size.writeUInt32LE(base.length);
-  return Buffer.concat([Buffer.from('split'), size, base, split]);
+  size.writeUInt32LE(first.length);
+  return Buffer.concat([Buffer.from('pair:'), size, first, second]);
 };
 
+/** BTF by itself, and split on itself. */
 function btfSeeds(dir, objects) {
   for (const object of objects) {
     const name = path.basename(object);
@@ -182,7 +183,28 @@ function btfSeeds(dir, objects) {
     if (!btf) continue;
     fs.writeFileSync(path.join(dir, name), btf);
     if (btf.length < 3000)
-      fs.writeFileSync(path.join(dir, `${name}-split`), joined(btf, btf));
+      fs.writeFileSync(path.join(dir, `${name}-split`), pair(btf, btf));
+  }
+}
+
+/** Objects with CO-RE relocations: with their own types, and each of the selftests with those that
+ * it is made for. */
+function coreSeeds(dir, objects) {
+  const types = (object) => sectionOf(fs.readFileSync(object), '.BTF');
+  const write = (object, target, name) =>
+    fs.writeFileSync(
+      path.join(dir, name),
+      pair(types(target), fs.readFileSync(object)),
+    );
+  for (const object of objects.filter(types)) {
+    const name = path.basename(object);
+    fs.copyFileSync(object, path.join(dir, name));
+    write(object, object, `${name}-own`);
+    const about = /test_core_reloc_(\w+)\.o$/.exec(name)?.[1];
+    if (about)
+      for (const target of objects)
+        if (path.basename(target).startsWith(`btf__core_reloc_${about}`))
+          write(object, target, `${name}-${path.basename(target)}`);
   }
 }
 
@@ -200,11 +222,11 @@ function kernelFiles(most) {
   const step = Math.max(1, Math.ceil(small.length / most));
   return small
     .sort()
-    .filter((_, i) => i % step === 0)
+    .filter((name, i) => i % step === 0 || /core_reloc.*\.o$/.test(name))
     .map((name) => path.join(dir, name));
 }
 
-/** Bytes that are the same in every run, for fuzz_vm to make programs of. */
+/** Bytes that are the same in every run, for fuzz_vm and fuzz_calls to make programs of. */
 function programSeeds(dir) {
   let state = 1;
   for (let i = 0; i < 40; i++) {
@@ -240,10 +262,11 @@ async function makeSeeds(log, kernel) {
     fs.mkdirSync(dir, { recursive: true });
     if (target === 'assemble') textSeeds(dir, kernel);
     else if (target === 'btf') btfSeeds(dir, objects);
-    else
+    else if (target === 'core') coreSeeds(dir, objects);
+    else if (target !== 'calls')
       for (const object of objects)
         fs.copyFileSync(object, path.join(dir, path.basename(object)));
-    if (target === 'vm') programSeeds(dir);
+    if (target === 'vm' || target === 'calls') programSeeds(dir);
   }
   writeDictionary();
   fs.writeFileSync(stampFile, stamp);
@@ -346,35 +369,50 @@ export async function twoAtATime(jobs) {
 // ---- coverage ----
 
 /**
- * Runs the corpus of each target in the build for coverage: { target: Map(file => { lines, covered,
- * unreached: [function…] }) }, files as in the repository.
+ * Runs the corpora of all targets in the build for coverage. `groups` names some targets each; for
+ * each group: Map(file => { lines, covered, unreached: [function…] }), files as in the repository.
  */
-export async function measureCoverage(log) {
+export async function measureCoverage(log, groups) {
   await buildFuzzers(log, 'fuzz-coverage');
-  const measured = await twoAtATime(
-    fuzzTargets().map((target) => () => coverageOf(log, target)),
-  );
-  return Object.fromEntries(measured);
+  const raw = (
+    await twoAtATime(fuzzTargets().map((target) => () => profileOf(target)))
+  ).flat();
+  const measured = {};
+  for (const [name, targets] of Object.entries(groups)) {
+    const profiles = raw.filter(([target]) => targets.includes(target));
+    measured[name] = await coverageOf(log, name, profiles);
+  }
+  return measured;
 }
 
-async function coverageOf(log, target) {
-  const dir = inRoot('build/fuzz-coverage');
-  const program = path.join(dir, `fuzz_${target}`);
-  const raw = path.join(dir, `${target}.profraw`);
-  const data = path.join(dir, `${target}.profdata`);
+const inCoverage = (name) => inRoot('build/fuzz-coverage', name);
+
+/** [[target, its raw profile]] of the whole corpus, or [] where an input stopped the run. */
+async function profileOf(target) {
+  const raw = inCoverage(`${target}.profraw`);
   const own = new Log(`fuzz-coverage-${target}`);
   fs.rmSync(raw, { force: true });
+  fs.mkdirSync(at('corpus', target), { recursive: true });
   const inputs = [at('corpus', target), at('seeds', target)];
-  const status = await own.status(program, ['-runs=0', ...inputs], {
-    env: { LLVM_PROFILE_FILE: raw },
-  });
+  await own.status(
+    inCoverage(`fuzz_${target}`),
+    ['-runs=0', `-artifact_prefix=${at('found', 'coverage-')}`, ...inputs],
+    { env: { LLVM_PROFILE_FILE: raw } },
+  );
   own.close();
-  if (status !== 0 || !fs.existsSync(raw))
-    throw new StepError(`fuzz_${target} ended with ${status}: ${own.path}`);
-  await log.run(llvm('llvm-profdata'), ['merge', '-o', data, raw]);
+  return fs.existsSync(raw) ? [[target, raw]] : [];
+}
+
+async function coverageOf(log, name, profiles) {
+  if (profiles.length === 0) return new Map();
+  const data = inCoverage(`${name}.profdata`);
+  const raw = profiles.map(([, file]) => file);
+  await log.run(llvm('llvm-profdata'), ['merge', '-o', data, ...raw]);
+  const programs = profiles.map(([target]) => inCoverage(`fuzz_${target}`));
+  const others = programs.slice(1).flatMap((program) => ['-object', program]);
   const { stdout } = await run(
     llvm('llvm-cov'),
-    ['export', `-instr-profile=${data}`, program],
+    ['export', `-instr-profile=${data}`, programs[0], ...others],
     { maxBuffer: 1 << 30 },
   );
   const [{ files, functions }] = JSON.parse(stdout).data;
@@ -385,12 +423,12 @@ async function coverageOf(log, target) {
       covered: summary.lines.covered,
       unreached: [],
     });
-  for (const { name, count, filenames } of functions)
+  for (const { name: called, count, filenames } of functions)
     if (count === 0)
       reached
         .get(path.relative(inRoot(), filenames[0]))
-        ?.unreached.push(name.replace(/^.*:/, ''));
-  return [target, reached];
+        ?.unreached.push(called.replace(/^.*:/, ''));
+  return reached;
 }
 
 /** Step for scripts/test.mjs: one test per target. */

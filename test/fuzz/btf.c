@@ -1,11 +1,11 @@
-/* Any bytes as BTF, ELF with BTF in it, or "split", a size, a base of that size and what is split
- * on it: what the reader accepts is walked, dumped in every format, written and read back the same,
- * stands below split BTF, and is taken as what describes the maps and data of an object. Uses
- * internals, which no entry point reaches with BTF alone. */
+/* Any bytes as BTF, ELF with BTF in it, or a pair (lib/pair.h) of BTF and what is split on it: what
+ * the reader accepts is walked, dumped in every format, written and read back the same, stands
+ * below split BTF, and is taken as what describes the maps and data of an object. Uses internals,
+ * which no entry point reaches with BTF alone. */
 #include "btf_dump.h"
 #include "fuzz.h"
 #include "guard.h"
-#include "lib/mutate.h"
+#include "lib/pair.h"
 
 typedef struct input {
     const uint8_t *data;
@@ -105,24 +105,14 @@ static void describe(ebpf_ctx *ctx, eb_btf *btf, input in) {
     eb_object_info_json(obj, &json);
 }
 
-enum { SPLIT_HEAD = 9 };
-
-/* The size of the base in front of split BTF, or 0. */
-static size_t base_size(const uint8_t *data, size_t size) {
-    if (size < SPLIT_HEAD || memcmp(data, "split", 5) != 0)
-        return 0;
-    size_t base = eb_get32(data + 5, false);
-    return base <= size - SPLIT_HEAD ? base : size - SPLIT_HEAD;
-}
-
 static int run(ebpf_ctx *ctx, void *args) {
     input in = *(const input *)args;
-    size_t front = base_size(in.data, in.size);
     eb_btf *btf, *base = NULL;
-    if (front) {
-        if (eb_btf_read(ctx, EB_STR("base"), in.data + SPLIT_HEAD, front, NULL, &base))
+    part front, back;
+    if (open_pair(in.data, in.size, &front, &back)) {
+        if (eb_btf_read(ctx, EB_STR("base"), front.at, front.size, NULL, &base))
             return EBPF_E_INPUT;
-        in = (input){in.data + SPLIT_HEAD + front, in.size - SPLIT_HEAD - front};
+        in = (input){back.at, back.size};
     }
     if (eb_btf_open(ctx, EB_STR("fuzz"), in.data, in.size, base, &btf)) {
         REQUIRE(ctx->errors == 1);
@@ -150,27 +140,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     return 0;
 }
 
-/* Of split BTF the one half or the other. */
-static size_t mutate_split(uint8_t *data, size_t size, size_t most, chance *dice) {
-    size_t base = base_size(data, size), room = most - size, rest = size - SPLIT_HEAD - base;
-    uint8_t *split_at = data + SPLIT_HEAD + base;
-    if (roll(dice, 2))
-        return size - rest + mutate_btf(split_at, rest, rest + room, dice);
-    uint8_t *copy = malloc(base + room);
-    if (copy == NULL)
-        return size;
-    memcpy(copy, data + SPLIT_HEAD, base);
-    size_t made = mutate_btf(copy, base, base + room, dice);
-    memmove(data + SPLIT_HEAD + made, split_at, rest);
-    memcpy(data + SPLIT_HEAD, copy, made);
-    eb_set32(data + 5, false, (uint32_t)made);
-    free(copy);
-    return SPLIT_HEAD + made + rest;
+static size_t mutate_types(uint8_t *data, size_t size, size_t most, chance *dice) {
+    return is_elf(data, size) ? mutate_elf(data, size, most, dice)
+                              : mutate_btf(data, size, most, dice);
 }
 
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned seed) {
-    chance dice = {seed};
-    return base_size(data, size) ? mutate_split(data, size, most, &dice)
-           : is_elf(data, size)  ? mutate_elf(data, size, most, &dice)
-                                 : mutate_btf(data, size, most, &dice);
+    return mutate_pair(data, size, most, &(chance){seed}, mutate_btf, mutate_types);
 }

@@ -1,21 +1,11 @@
 /* CO-RE: any object against any BTF. The input is an ELF file, relocated against its own types; or
- * "core", a size, an ELF file of that size, and the target's BTF. However types are nested, it ends
- * soon; each relocation is answered once; what is written afterwards reads back. */
+ * a pair (lib/pair.h) of the target's BTF and an ELF file. However types are nested, it ends soon;
+ * each relocation is answered once; what is written afterwards reads back. */
 #include "core.h"
 #include "btf_ext.h"
 #include "fuzz.h"
 #include "guard.h"
-#include "lib/mutate.h"
-
-enum { HEAD = 8 };
-
-/* The size of the object in front of the target, or 0. */
-static size_t object_size(const uint8_t *data, size_t size) {
-    if (size < HEAD || memcmp(data, "core", 4) != 0)
-        return 0;
-    size_t object = eb_get32(data + 4, false);
-    return object <= size - HEAD ? object : size - HEAD;
-}
+#include "lib/pair.h"
 
 static uint32_t records_of(const ebpf_object *obj) {
     uint32_t count = 0;
@@ -70,15 +60,15 @@ static int run(ebpf_ctx *ctx, void *args) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     ebpf_ctx *ctx = ebpf_ctx_new(FUZZ_MEMORY);
-    size_t front = object_size(data, size);
-    const uint8_t *elf = front ? data + HEAD : data;
+    part types, elf = {data, size};
+    bool paired = open_pair(data, size, &types, &elf);
     ebpf_object *obj;
     ebpf_btf *btf = NULL;
     if (ctx == NULL)
         return 0;
-    int status = ebpf_object_read(ctx, "fuzz.o", 6, elf, front ? front : size, &obj);
-    if (status == EBPF_OK && front)
-        status = ebpf_btf_read(ctx, "target", 6, elf + front, size - HEAD - front, NULL, &btf);
+    int status = ebpf_object_read(ctx, "fuzz.o", 6, elf.at, elf.size, &obj);
+    if (status == EBPF_OK && paired)
+        status = ebpf_btf_read(ctx, "target", 6, types.at, types.size, NULL, &btf);
     else if (status == EBPF_OK)
         btf = obj->btf;
     if (status == EBPF_OK && btf) {
@@ -91,39 +81,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     return 0;
 }
 
-/* Put the object's own BTF behind it, as the target to begin with. */
-static size_t join(uint8_t *data, size_t size, size_t most) {
-    ebpf_ctx *ctx = ebpf_ctx_new(FUZZ_MEMORY);
-    ebpf_object *obj;
-    ebpf_bytes btf;
-    if (ctx && ebpf_object_read(ctx, "", 0, data, size, &obj) == EBPF_OK &&
-        ebpf_object_section(ctx, obj, ".BTF", 4, &btf) == EBPF_OK &&
-        most - size >= HEAD + btf.size) {
-        memmove(data + HEAD, data, size);
-        memcpy(data, "core", 4);
-        eb_set32(data + 4, false, (uint32_t)size);
-        memcpy(data + HEAD + size, btf.data, btf.size);
-        size += HEAD + btf.size;
-    }
-    ebpf_ctx_free(ctx);
-    return size;
-}
-
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned seed) {
-    chance dice = {seed};
-    size_t front = object_size(data, size), rest = size - HEAD - front;
-    if (!front)
-        return roll(&dice, 4) ? mutate_elf(data, size, most, &dice) : join(data, size, most);
-    if (roll(&dice, 2))
-        return HEAD + front + mutate_btf(data + HEAD + front, rest, rest + most - size, &dice);
-    uint8_t *copy = malloc(front + most - size);
-    if (copy == NULL)
-        return size;
-    memcpy(copy, data + HEAD, front);
-    size_t made = mutate_elf(copy, front, front + most - size, &dice);
-    memmove(data + HEAD + made, data + HEAD + front, rest);
-    memcpy(data + HEAD, copy, made);
-    eb_set32(data + 4, false, (uint32_t)made);
-    free(copy);
-    return HEAD + made + rest;
+    return mutate_pair(data, size, most, &(chance){seed}, mutate_btf, mutate_elf);
 }

@@ -1,45 +1,84 @@
-/* An object as text, with every option, and assembled again: the same sections with code and the
- * same relocations in them. An ELF file, whose header's unused bytes choose dialect and options; or
- * bare instructions, where the size does. */
+/* An object as text, with every option, and assembled again: the same bytes in its sections, and
+ * the same relocations of code. An ELF file, whose header's unused bytes choose dialect and
+ * options; or bare instructions, where the size does. */
 #include "fuzz.h"
 #include "lib/mutate.h"
 #include "object.h"
 
-enum { IDENT_DIALECT = 9, IDENT_FLAGS = 10, FLAGS = 128 };
+enum { IDENT_DIALECT = 9, IDENT_FLAGS = 10, FLAGS = 256 };
 
-static int is_code(const eb_section *section) {
-    return section->type == EB_SHT_PROGBITS && (section->flags & EB_SHF_EXECINSTR) != 0;
+/* What the text has to bring back: code and data, for any section that has bytes. */
+static int is_written(const eb_section *section) {
+    return section->type == EB_SHT_PROGBITS && section->size != 0;
 }
 
-/* The section with code that is called as number `index` of `obj` is, or NULL. */
-static const eb_section *same_named(const ebpf_object *in, const eb_section *as) {
-    for (uint32_t i = 1; i < in->sections.len; i++)
-        if (eb_str_eq(in->sections.at[i].name, as->name))
-            return &in->sections.at[i];
-    return NULL;
-}
-
-/* Text names sections and symbols: an object where a name stands for two things has none. */
-static int is_nameable(const ebpf_object *obj) {
-    for (uint32_t i = 1; i < obj->sections.len; i++) {
+static int is_named(const ebpf_object *obj) {
+    for (uint32_t i = 1; i < obj->sections.len; i++)
         if (obj->sections.at[i].name.len == 0)
             return 0;
-        for (uint32_t j = 1; j < i; j++)
-            if (eb_str_eq(obj->sections.at[i].name, obj->sections.at[j].name))
-                return 0;
-    }
     return 1;
 }
 
-static void require_same_code(const ebpf_object *a, const ebpf_object *b) {
+/* How many written sections before number `index` are called as it is. */
+static uint32_t namesakes(const ebpf_object *obj, uint32_t index) {
+    uint32_t count = 0;
+    for (uint32_t i = 1; i < index; i++)
+        count += is_written(&obj->sections.at[i]) &&
+                 eb_str_eq(obj->sections.at[i].name, obj->sections.at[index].name);
+    return count;
+}
+
+/* The section in `in` for number `index` of `obj`; 0 without. */
+static uint32_t counterpart(const ebpf_object *in, const ebpf_object *obj, uint32_t index) {
+    uint32_t before = namesakes(obj, index);
+    for (uint32_t i = 1; i < in->sections.len; i++)
+        if (is_written(&in->sections.at[i]) && namesakes(in, i) == before &&
+            eb_str_eq(in->sections.at[i].name, obj->sections.at[index].name))
+            return i;
+    return 0;
+}
+
+static eb_str section_of(const ebpf_object *obj, const eb_symbol *symbol) {
+    return symbol->section < obj->sections.len ? obj->sections.at[symbol->section].name
+                                               : EB_STR("");
+}
+
+/* Where a relocation leads: to the same place. A place has many names if it is a local one: its
+ * section's, and those of the local symbols there. */
+static int same_symbol(const ebpf_object *a, uint32_t x, const ebpf_object *b, uint32_t y) {
+    const eb_symbol *left = &a->symbols.at[x], *right = &b->symbols.at[y];
+    eb_str section = section_of(a, left);
+    return left->value == right->value && left->bind == right->bind &&
+           eb_str_eq(section, section_of(b, right)) &&
+           (eb_str_eq(left->name, right->name) || (section.len != 0 && left->bind == EB_STB_LOCAL));
+}
+
+static void require_same_relocs(const ebpf_object *a, const eb_section *x, const ebpf_object *b,
+                                const eb_section *y) {
+    REQUIRE(x->relocs.len == y->relocs.len);
+    for (uint32_t i = 0; i < x->relocs.len; i++) {
+        const eb_reloc *reloc = &x->relocs.at[i];
+        uint32_t same = 0; /* their order is free */
+        for (uint32_t j = 0; j < y->relocs.len; j++)
+            same += y->relocs.at[j].offset == reloc->offset &&
+                    y->relocs.at[j].type == reloc->type &&
+                    same_symbol(a, reloc->symbol, b, y->relocs.at[j].symbol);
+        REQUIRE(same > 0);
+    }
+}
+
+static void require_same_sections(const ebpf_object *a, const ebpf_object *b) {
     for (uint32_t i = 1; i < a->sections.len; i++) {
         const eb_section *section = &a->sections.at[i];
-        if (!is_code(section) || section->size == 0)
+        if (!is_written(section))
             continue;
-        const eb_section *other = same_named(b, section);
-        REQUIRE(other != NULL);
+        uint32_t other = counterpart(b, a, i);
+        REQUIRE(other != 0);
+        const eb_section *again = &b->sections.at[other];
         require_same((ebpf_bytes){section->bytes.at, section->bytes.len},
-                     (ebpf_bytes){other->bytes.at, other->bytes.len});
+                     (ebpf_bytes){again->bytes.at, again->bytes.len});
+        if (section->flags & EB_SHF_EXECINSTR)
+            require_same_relocs(a, section, b, again);
     }
 }
 
@@ -51,10 +90,10 @@ static void there_and_back(ebpf_ctx *ctx, const ebpf_object *obj, int dialect, u
         return;
     int status = ebpf_assemble(ctx, "again.s", 7, text.data, text.size, dialect,
                                obj->big ? EBPF_BIG : EBPF_LITTLE, &again);
-    if (!is_nameable(obj) || !went_well(status))
+    if (!is_named(obj) || !went_well(status))
         return;
     REQUIRE(status == EBPF_OK);
-    require_same_code(obj, again);
+    require_same_sections(obj, again);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

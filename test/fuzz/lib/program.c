@@ -267,8 +267,8 @@ static void argument(maker *m, uint8_t to, char sort, uint32_t number) {
 static void call_helper(maker *m, draw *in) {
     uint32_t number = draw_byte(in), how = draw_byte(in);
     uint32_t id = 1 + number % (EB_HELPERS - 1);
-    const char *arguments = "";
-    if (how % 16) {
+    const char *arguments = "cnsnz"; /* as most have it that work on packets */
+    if (how % 16 > 3) {
         arguments = wishes[number % (sizeof wishes / sizeof *wishes)].arguments;
         id = wishes[number % (sizeof wishes / sizeof *wishes)].id;
     }
@@ -276,7 +276,7 @@ static void call_helper(maker *m, draw *in) {
         static const char sorts[] = "mscdfpnz";
         uint32_t with = draw_byte(in);
         char sort = *arguments ? *arguments++ : sorts[with % 8];
-        if (how / 16 == 15)
+        if (how / 16 == 15 || (how % 16 == 0 && i > 0))
             sort = sorts[with % 8];
         argument(m, (uint8_t)(i + 1), sort, with);
     }
