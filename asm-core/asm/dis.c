@@ -103,7 +103,8 @@ static eb_str symbol_text(dis *d, uint32_t number, int64_t addend) {
 static bool says_itself(const dis *d, uint32_t number) {
     const eb_symbol *symbol = &d->obj->symbols.at[number];
     if (symbol->type == EB_STT_SECTION)
-        return symbol->section && symbol->section < d->obj->sections.len;
+        return symbol->section && symbol->section < d->obj->sections.len &&
+               is_written(&d->obj->sections.at[symbol->section]);
     return number && symbol->bind != EB_STB_LOCAL && d->names.at[number].len &&
            (!symbol->section || symbol->section < d->obj->sections.len);
 }
@@ -276,10 +277,14 @@ static void put_reloc(dis *d, const eb_reloc *reloc) {
         eb_buf_str(d->out, eb_str_from(type));
     else
         eb_buf_fmt(d->out, "%u", reloc->type);
-    eb_str name = d->obj->symbols.at[reloc->symbol].type == EB_STT_SECTION
-                      ? symbol_text(d, reloc->symbol, 0)
-                      : d->names.at[reloc->symbol];
-    if (name.len) /* the null symbol and those of files have none that text can say */
+    /* The null symbol, those of files, of constants and of tables have none that text can say. */
+    const eb_symbol *symbol = &d->obj->symbols.at[reloc->symbol];
+    eb_str name = {0};
+    if (symbol->type != EB_STT_SECTION && symbol->section != EB_SHN_ABS)
+        name = d->names.at[reloc->symbol];
+    else if (symbol->type == EB_STT_SECTION && says_itself(d, reloc->symbol))
+        name = symbol_text(d, reloc->symbol, 0);
+    if (name.len)
         eb_buf_fmt(d->out, ", %.*s", (int)name.len, name.at);
     eb_buf_byte(d->out, '\n');
 }

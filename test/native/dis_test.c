@@ -202,6 +202,29 @@ static void sections(void **state) {
     unit_close(ctx);
 }
 
+/* What damaged files refer to has no name; the text is one all the same. */
+static void nameless(void **state) {
+    (void)state;
+    ebpf_ctx *ctx = unit_open();
+    ebpf_object *obj = eb_object_new(ctx, false);
+    uint32_t xdp = add_code(obj, "xdp", 40), words = add_section(obj, ".BTF", 0, 4, 16);
+    uint32_t symbols[] = {
+        add_symbol(obj, "", 0, 0, 0, EB_STB_LOCAL, EB_STT_SECTION),
+        add_symbol(obj, "", EB_SHN_ABS, 0, 0, EB_STB_LOCAL, EB_STT_SECTION),
+        add_symbol(obj, "a.c", EB_SHN_ABS, 0, 0, EB_STB_LOCAL, EB_STT_FILE),
+        add_symbol(obj, "seven", EB_SHN_ABS, 7, 0, EB_STB_GLOBAL, EB_STT_NOTYPE),
+    };
+    for (uint32_t i = 0; i < COUNT(symbols); i++) {
+        add_reloc(obj, xdp, i * 8, EB_R_BPF_64_64, symbols[i], 0);
+        add_reloc(obj, words, i * 4, EB_R_BPF_64_NODYLD32, symbols[i], 0);
+    }
+    eb_str text = disassemble(obj, 0);
+    for (uint32_t i = 0; i < COUNT(symbols); i++)
+        expect_line(text,
+                    i % 2 ? "\t.reloc\t8, R_BPF_64_64\n" : "\t.reloc\t0, R_BPF_64_NODYLD32\n");
+    unit_close(ctx);
+}
+
 /* .text is there from the start, but not what it is. */
 static void other_text(void **state) {
     (void)state;
@@ -280,8 +303,8 @@ static void stripped(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names),    cmocka_unit_test(places),     cmocka_unit_test(relocations),
-        cmocka_unit_test(sections), cmocka_unit_test(other_text), cmocka_unit_test(comments),
-        cmocka_unit_test(stripped),
+        cmocka_unit_test(sections), cmocka_unit_test(other_text), cmocka_unit_test(nameless),
+        cmocka_unit_test(comments), cmocka_unit_test(stripped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
