@@ -81,7 +81,8 @@ export class VmMap implements MapBackend {
     this.valueSize = engine.u32(info + MapInfo.valueSize);
     this.maxEntries = engine.u32(info + MapInfo.maxEntries);
     this.#key = context.alloc(Math.max(this.keySize, 8));
-    this.#value = context.alloc(Math.max(this.valueSize, 8));
+    // It takes the next key, too.
+    this.#value = context.alloc(Math.max(this.valueSize, this.keySize, 8));
   }
 
   /** The map's number, which maps of maps hold. */

@@ -200,6 +200,24 @@ describe('inputs', () => {
 });
 
 describe('maps', () => {
+  test('keys may be longer than values', () => {
+    const source = `
+      .map m, type=hash, key_size=64, value_size=1, max_entries=8, map_flags=64
+      r1 = m ll
+      r0 = 0
+      exit`;
+    const machine = new Machine({ source });
+    const map = machine.maps['m'];
+    const keys = [0, 1, 2, 3].map((n) => new Uint8Array(64).fill(n));
+    for (const key of keys) map?.set(key, Uint8Array.of(key[0] ?? 0));
+    for (let round = 0; round < 2; round++) {
+      const found = [...(map?.entries() ?? [])];
+      expect(found.map(([key]) => key[63]).sort()).toEqual([0, 1, 2, 3]);
+      for (const [key, value] of found) expect(value[0]).toBe(key[0]);
+    }
+    for (const key of keys) expect(map?.has(key)).toBe(true);
+  });
+
   const open = () => new Machine(counter).maps['counts']?.as(u32, stat);
 
   test('behave as a Map', () => {
