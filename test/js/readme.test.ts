@@ -21,12 +21,20 @@ const blocks = (language: string): string[] =>
   ].map((match) => match[1] ?? '');
 
 describe('README', () => {
-  const [program = ''] = blocks('js');
+  const [program = '', filter = ''] = blocks('js');
   const commands = blocks('sh').find((block) => block.includes('npx bpf'));
 
   test('its first program runs in the VM', () => {
     const [portable = ''] = program.split('const kernel');
     expect(node(portable)).toEqual({ status: 0, stdout: '1n\n', stderr: '' });
+  });
+
+  test('its packet filter passes the packet', () => {
+    expect(node(filter)).toEqual({
+      status: 0,
+      stdout: 'XDP_PASS\n',
+      stderr: '',
+    });
   });
 
   const { available, reason } = kernelAvailable();
