@@ -664,44 +664,9 @@ static eb_expr *cast_expression(eb_unit *u) {
 
 /* ---- binary, conditional, assignment ---- */
 
-static unsigned binding(unsigned kind) {
-    switch (kind) { /* one case per row */
-    case EB_TOK_STAR:
-    case EB_TOK_SLASH:
-    case EB_TOK_PERCENT:
-        return 10;
-    case EB_TOK_PLUS:
-    case EB_TOK_MINUS:
-        return 9;
-    case EB_TOK_SHL:
-    case EB_TOK_SHR:
-        return 8;
-    case EB_TOK_LT:
-    case EB_TOK_LE:
-    case EB_TOK_GT:
-    case EB_TOK_GE:
-        return 7;
-    case EB_TOK_EQ:
-    case EB_TOK_NE:
-        return 6;
-    case EB_TOK_AND:
-        return 5;
-    case EB_TOK_XOR:
-        return 4;
-    case EB_TOK_OR:
-        return 3;
-    case EB_TOK_ANDAND:
-        return 2;
-    case EB_TOK_OROR:
-        return 1;
-    default:
-        return 0;
-    }
-}
-
 static eb_expr *climb(eb_unit *u, unsigned least) {
     eb_expr *a = cast_expression(u);
-    for (unsigned bound; (bound = binding(eb_peek(u).kind)) >= least && bound;) {
+    for (unsigned bound; (bound = eb_binding_of(eb_peek(u).kind)) >= least && bound;) {
         eb_tok op = eb_take(u);
         a = eb_binary(u, (eb_tok_kind)op.kind, a, climb(u, bound + 1));
     }

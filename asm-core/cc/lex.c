@@ -101,6 +101,41 @@ eb_str eb_tok_text(const eb_words *words, eb_tok tok) {
     return tok.kind > EB_TOK_PRAGMA_END ? eb_str_from(puncts[tok.kind]) : (eb_str){0};
 }
 
+unsigned eb_binding_of(unsigned kind) {
+    switch (kind) { /* one case per row */
+    case EB_TOK_STAR:
+    case EB_TOK_SLASH:
+    case EB_TOK_PERCENT:
+        return 10;
+    case EB_TOK_PLUS:
+    case EB_TOK_MINUS:
+        return 9;
+    case EB_TOK_SHL:
+    case EB_TOK_SHR:
+        return 8;
+    case EB_TOK_LT:
+    case EB_TOK_LE:
+    case EB_TOK_GT:
+    case EB_TOK_GE:
+        return 7;
+    case EB_TOK_EQ:
+    case EB_TOK_NE:
+        return 6;
+    case EB_TOK_AND:
+        return 5;
+    case EB_TOK_XOR:
+        return 4;
+    case EB_TOK_OR:
+        return 3;
+    case EB_TOK_ANDAND:
+        return 2;
+    case EB_TOK_OROR:
+        return 1;
+    default:
+        return 0;
+    }
+}
+
 /* ---- white space ---- */
 
 eb_loc eb_lexer_loc(const eb_lexer *lexer) {

@@ -70,6 +70,9 @@ uint32_t eb_spelling_enter(eb_words *words, eb_str text);
 /* How a token is written. */
 eb_str eb_tok_text(const eb_words *words, eb_tok tok);
 
+/* How tightly a binary operator binds, 1 (||) to 10 (* / %); 0 for what is none. */
+unsigned eb_binding_of(unsigned kind);
+
 /* A lexer over a text that was entered as a source at `first`; a NUL must stand behind it. */
 eb_lexer eb_lexer_of(eb_words *words, eb_str text, eb_loc first);
 eb_tok eb_lex(eb_lexer *lexer);

@@ -79,42 +79,6 @@ static value unary(reader *r, bool live) {
     return v;
 }
 
-/* How tightly a binary operator binds; 0 for what is none. */
-static unsigned binding(unsigned kind) {
-    switch (kind) { /* one case per row */
-    case EB_TOK_STAR:
-    case EB_TOK_SLASH:
-    case EB_TOK_PERCENT:
-        return 10;
-    case EB_TOK_PLUS:
-    case EB_TOK_MINUS:
-        return 9;
-    case EB_TOK_SHL:
-    case EB_TOK_SHR:
-        return 8;
-    case EB_TOK_LT:
-    case EB_TOK_LE:
-    case EB_TOK_GT:
-    case EB_TOK_GE:
-        return 7;
-    case EB_TOK_EQ:
-    case EB_TOK_NE:
-        return 6;
-    case EB_TOK_AND:
-        return 5;
-    case EB_TOK_XOR:
-        return 4;
-    case EB_TOK_OR:
-        return 3;
-    case EB_TOK_ANDAND:
-        return 2;
-    case EB_TOK_OROR:
-        return 1;
-    default:
-        return 0;
-    }
-}
-
 static value divide(reader *r, eb_tok op, value a, value b, bool live) {
     bool is_unsigned = a.is_unsigned || b.is_unsigned;
     if (b.bits == 0) {
@@ -196,7 +160,7 @@ static value binary(reader *r, eb_tok op, value a, value b, bool live) {
 /* Operators that bind at least as tightly as `least`. */
 static value climb(reader *r, unsigned least, bool live) {
     value a = unary(r, live);
-    for (unsigned bound; !r->failed && (bound = binding(peek(r).kind)) >= least && bound;) {
+    for (unsigned bound; !r->failed && (bound = eb_binding_of(peek(r).kind)) >= least && bound;) {
         eb_tok op = *r->at++;
         bool right = live;
         if (op.kind == EB_TOK_ANDAND)
