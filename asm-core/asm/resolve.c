@@ -278,6 +278,13 @@ static void resolve_data(eb_asm *as, const eb_fixup *fixup, uint32_t number, uin
 /* .reloc names its symbol itself, also a local one; what is temporary stands for its section. */
 static void resolve_reloc(eb_asm *as, const eb_fixup *fixup) {
     uint32_t symbol = 0;
+    unsigned long long size = as->obj->sections.at[fixup->section].size;
+    if (fixup->offset >= size) {
+        eb_str within = eb_str_fmt(
+            &as->ctx->arena, "a relocation at an offset within the section's %llu bytes", size);
+        eb_diag_add(as->ctx, EB_DIAG_EXPECTED, fixup->expr.lo, fixup->expr.hi, within.at);
+        return;
+    }
     if (fixup->expr.plus) {
         const eb_label *label = &as->labels.at[fixup->expr.plus - 1];
         if (label->temporary && !label->defined) {

@@ -199,9 +199,9 @@ static bool take_reloc_type(eb_asm *as, int64_t *type) {
 /* .reloc offset, type[, symbol]: a relocation that no instruction or datum makes. */
 void eb_run_reloc(eb_asm *as, int unused) {
     int64_t offset, type;
-    eb_expr expr = {0};
     (void)unused;
     const eb_token *token = eb_asm_peek(as);
+    eb_expr expr = {.lo = token->lo, .hi = token->hi};
     if (!eb_asm_constant(as, &offset))
         return;
     if (offset < 0 || offset > UINT32_MAX) {

@@ -343,12 +343,12 @@ static eb_core_match patch(eb_core_job *job, ebpf_insn *insn, const answer *a) {
 /* Put the answer into the instruction; EB_CORE_NO has poisoned it. */
 static eb_core_match apply(core *c, eb_core_result *result, const answer *a) {
     eb_section *section = &c->obj->sections.at[result->section];
-    uint8_t *at = section->bytes.at + result->relo.offset;
     int endian = c->obj->big ? EBPF_BIG : EBPF_LITTLE;
     ebpf_insn insn, poison = {.code = 0x85, .slots = 1, .imm = EB_CORE_POISON};
     eb_core_match match = EB_CORE_NO;
     if (!result->slots)
         return eb_core_because(&c->job, EB_CORE_ERROR, "there is no whole instruction");
+    uint8_t *at = section->bytes.at + result->relo.offset;
     ebpf_insn_decode(at, section->bytes.len - result->relo.offset, endian, &insn);
     if (!a->poison && insn.slots == 2 && (at[8] | at[9] | at[10] | at[11]))
         return eb_core_because(&c->job, EB_CORE_ERROR, "the instruction's second slot is damaged");

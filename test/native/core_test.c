@@ -716,6 +716,22 @@ static void nothing_to_do(void **state) {
     unit_close(ctx);
 }
 
+/* A section that has a size and no bytes, as .bss, has no instruction to change. */
+static void no_bytes(void **state) {
+    (void)state;
+    ebpf_ctx *ctx = unit_open();
+    ebpf_object *obj = program(ctx, false);
+    eb_core_results results;
+    obj->sections.at[1].size = EBPF_SLOT;
+    *EB_PUSH(&ctx->arena, &obj->sections.at[1].core) =
+        (eb_core_relo){0, TASK, EB_CORE_FIELD_EXISTS, EB_STR("0:1")};
+    assert_int_equal(relocate(obj, full_target(ctx, false), &results), EBPF_E_INPUT);
+    assert_int_equal(results.len, 1);
+    assert_int_equal(results.at[0].outcome, EB_CORE_FAILED);
+    assert_int_equal(results.at[0].slots, 0);
+    unit_close(ctx);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_kind_found),   cmocka_unit_test(every_kind_not_found),
@@ -727,7 +743,7 @@ int main(void) {
         cmocka_unit_test(far_offset),         cmocka_unit_test(message),
         cmocka_unit_test(records_afterwards), cmocka_unit_test(reports),
         cmocka_unit_test(too_much_effort),    cmocka_unit_test(circles),
-        cmocka_unit_test(nothing_to_do),
+        cmocka_unit_test(nothing_to_do),      cmocka_unit_test(no_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
