@@ -187,6 +187,18 @@ function btfSeeds(dir, objects) {
   }
 }
 
+/** Objects whose headers choose dialect and options, in bytes that ELF does not use. */
+function disassembleSeeds(dir, objects) {
+  const [OBJDUMP, RELOCS, ALU32] = [16, 32, 64];
+  const flags = [0, 1, 2, 4, 8, OBJDUMP | RELOCS, OBJDUMP | ALU32, 15];
+  for (const [i, object] of objects.entries()) {
+    const bytes = fs.readFileSync(object);
+    bytes[9] = i % 3 === 2 ? 1 : 0;
+    bytes[10] = flags[i % flags.length];
+    fs.writeFileSync(path.join(dir, path.basename(object)), bytes);
+  }
+}
+
 /** Objects with CO-RE relocations: with their own types, and each of the selftests with those that
  * it is made for. */
 function coreSeeds(dir, objects) {
@@ -263,6 +275,7 @@ async function makeSeeds(log, kernel) {
     if (target === 'assemble') textSeeds(dir, kernel);
     else if (target === 'btf') btfSeeds(dir, objects);
     else if (target === 'core') coreSeeds(dir, objects);
+    else if (target === 'disassemble') disassembleSeeds(dir, objects);
     else if (target !== 'calls')
       for (const object of objects)
         fs.copyFileSync(object, path.join(dir, path.basename(object)));

@@ -5,16 +5,20 @@
 #include "lib/mutate.h"
 #include "object.h"
 
-enum { IDENT_DIALECT = 9, IDENT_FLAGS = 10, FLAGS = 256 };
+enum { IDENT_DIALECT = 9, IDENT_FLAGS = 10, FLAGS = 256, UNUSED_FLAG = 128 };
 
 /* What the text has to bring back: code and data, for any section that has bytes. */
 static int is_written(const eb_section *section) {
     return section->type == EB_SHT_PROGBITS && section->size != 0;
 }
 
-static int is_named(const ebpf_object *obj) {
+/* Text has no words for a section without a name, nor for a fourth binding. */
+static int is_sayable(const ebpf_object *obj) {
     for (uint32_t i = 1; i < obj->sections.len; i++)
         if (obj->sections.at[i].name.len == 0)
+            return 0;
+    for (uint32_t i = 1; i < obj->symbols.len; i++)
+        if (obj->symbols.at[i].bind > EB_STB_WEAK)
             return 0;
     return 1;
 }
@@ -90,7 +94,7 @@ static void there_and_back(ebpf_ctx *ctx, const ebpf_object *obj, int dialect, u
         return;
     int status = ebpf_assemble(ctx, "again.s", 7, text.data, text.size, dialect,
                                obj->big ? EBPF_BIG : EBPF_LITTLE, &again);
-    if (!is_named(obj) || !went_well(status))
+    if (!is_sayable(obj) || !went_well(status))
         return;
     REQUIRE(status == EBPF_OK);
     require_same_sections(obj, again);
@@ -108,7 +112,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     int dialect = elf ? data[IDENT_DIALECT] % EBPF_DIALECT_COUNT : (int)(size / 16 % 2);
     uint32_t flags = elf ? data[IDENT_FLAGS] % FLAGS : (uint32_t)size % FLAGS;
     if (status == EBPF_OK) {
-        plant(elf && dialect == EBPF_DIALECT_UBPF && (flags & EBPF_DIS_HEX), data, size);
+        plant(elf && (flags & UNUSED_FLAG), data, size);
         there_and_back(ctx, obj, dialect, flags);
     }
     ebpf_ctx_free(ctx);

@@ -286,6 +286,8 @@ static int run_both(ebpf_ctx *ctx, void *args) {
     }
     fire_timers(fast);
     ebpf_bytes text;
+    for (uint32_t what = EBPF_SHOW_STATE; what <= EBPF_SHOW_RESULT; what++)
+        (void)ebpf_vm_show(other, what, &text);
     if (how == OBSERVED) {
         require_json(ebpf_vm_coverage(other, &text), text);
         REQUIRE(ebpf_vm_trace(other, &text) != EBPF_OK ||
