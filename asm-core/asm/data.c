@@ -182,10 +182,13 @@ void eb_run_fill(eb_asm *as, int unused) {
         put_bytes(as, at + (uint64_t)i * each, each, (uint64_t)value & UINT32_MAX);
 }
 
-/* Room in code is filled with jumps to the next instruction, unless another filling is given. */
+/* Room in code is filled with jumps to the next instruction, unless another filling is given or
+ * the section has no bytes. */
 static void pad(eb_asm *as, uint64_t size, bool given, int fill) {
     static const uint8_t nop_code = 0x05;
-    bool code = (eb_asm_section(as)->flags & EB_SHF_EXECINSTR) && size % EBPF_SLOT == 0;
+    const eb_section *section = eb_asm_section(as);
+    bool code = (section->flags & EB_SHF_EXECINSTR) && section->type != EB_SHT_NOBITS &&
+                size % EBPF_SLOT == 0;
     if (given || !code) {
         eb_asm_fill(as, size, fill);
         return;

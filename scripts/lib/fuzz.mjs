@@ -141,6 +141,7 @@ async function makeObjects(log) {
     for (const target of ['bpfel', 'bpfeb']) {
       const to = path.join(dir, `${path.basename(name)}.${target}`);
       const flags = ['-target', target, '-O2', '-g', '-w', name];
+      flags.push('-fdebug-compilation-dir=.'); // the same bytes on every machine
       await log.run(clang, [...flags, '-c', '-o', `${to}.o`]);
       await log.run(clang, [...flags, '-S', '-o', `${to}.s`]);
     }
@@ -334,10 +335,12 @@ function findingOf(text) {
 
 /**
  * Runs a program of build/fuzz for some seconds, from the seeds of `target` and from what earlier
- * runs have kept (or, with `fresh`, from the seeds alone). Gives what it did and what it found ('').
+ * runs have kept; or with `runs`, that many executions from the seeds alone, the same in every run.
+ * Gives what it did and what it found ('').
  */
-export async function runFuzzer(program, target, { seconds, fresh = false }) {
+export async function runFuzzer(program, target, { seconds, runs }) {
   const log = new Log(`fuzz-${program}`);
+  const fresh = runs !== undefined;
   const corpus = at(fresh ? 'fresh' : 'corpus', fresh ? program : target);
   if (fresh) fs.rmSync(corpus, { recursive: true, force: true });
   fs.mkdirSync(corpus, { recursive: true });
@@ -350,7 +353,7 @@ export async function runFuzzer(program, target, { seconds, fresh = false }) {
     '-rss_limit_mb=2048',
     `-max_len=${target === 'assemble' ? 8192 : 16384}`,
     '-print_final_stats=1',
-    ...(fresh ? ['-seed=1'] : []),
+    ...(fresh ? ['-seed=1', `-runs=${runs}`] : []),
   ];
   const status = await log.status(
     at(program),

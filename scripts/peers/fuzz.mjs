@@ -12,6 +12,11 @@ import { Log, listFiles } from '../lib/steps.mjs';
 
 const REACHED = 70; // percent of the lines of what a target answers for
 const PLANTED_SECONDS = 60;
+const PLANTED_RUNS = 1_000_000;
+/** A sample is the same in every run, so that it fails only for what a change has done. */
+const SAMPLE_RUNS = 3000;
+const SAMPLE_SECONDS = 60;
+const PLANTED_SAMPLE_RUNS = 20_000;
 
 /** Which target answers for a source file: the first row that matches. fuzz_calls helps fuzz_vm. */
 const ANSWERS = [
@@ -40,8 +45,8 @@ const kilobytes = (bytes) => `${thousands(Math.ceil(bytes / 1024))} KB`;
 const percent = ({ covered, lines }) => (100 * covered) / lines;
 
 /** What a target ran and found. */
-const runRow = (result, seconds) => ({
-  what: `${result.target}: findings in ${seconds} s`,
+const runRow = (result, span) => ({
+  what: `${result.target}: findings in ${span}`,
   required: '0',
   measured: result.found ? '1' : '0',
   ok: !result.found && result.executions > 0,
@@ -99,9 +104,9 @@ function answerRow(coverage) {
 }
 
 /** The bug on purpose in each of the targets is found, and reported as what it is. */
-const plantedRow = ({ target, found, executions }, seconds) => ({
+const plantedRow = ({ target, found, executions }, span) => ({
   what: `${target}: planted bug`,
-  required: `found in ${seconds} s`,
+  required: `found in ${span}`,
   measured: !found
     ? 'not found'
     : /heap-buffer-overflow/.test(found)
@@ -114,11 +119,10 @@ const plantedRow = ({ target, found, executions }, seconds) => ({
   ],
 });
 
-const planted = (targets, seconds) =>
+const planted = (targets, limits) =>
   twoAtATime(
     targets.map(
-      (target) => () =>
-        runFuzzer(`planted_${target}`, target, { seconds, fresh: true }),
+      (target) => () => runFuzzer(`planted_${target}`, target, limits),
     ),
   );
 
@@ -130,30 +134,42 @@ export default {
 
   async run({ sample, log }) {
     const own = new Log('fuzz');
-    const seconds = sample ? 3 : Number(process.env.BPF_FUZZ_SECONDS ?? 600);
+    const limits = sample
+      ? { seconds: SAMPLE_SECONDS, runs: SAMPLE_RUNS }
+      : { seconds: Number(process.env.BPF_FUZZ_SECONDS ?? 600) };
+    const span = sample
+      ? `${thousands(SAMPLE_RUNS)} executions`
+      : `${limits.seconds} s`;
     await prepareFuzzers(own, { thorough: !sample });
     const targets = fuzzTargets();
-    log(`${targets.join(', ')}: ${seconds} s each, two at a time`);
+    log(`${targets.join(', ')}: ${span} each, two at a time`);
     const results = await twoAtATime(
       targets.map((target) => async () => {
-        const options = { seconds, fresh: sample };
-        const result = await runFuzzer(`fuzz_${target}`, target, options);
+        const result = await runFuzzer(`fuzz_${target}`, target, limits);
         log(`${target}: ${thousands(result.executions)} executions`);
         return result;
       }),
     );
-    const rows = results.map((result) => runRow(result, seconds));
+    const rows = results.map((result) => runRow(result, span));
     if (sample) {
-      const found = await planted(['object'], 10);
-      rows.push(...found.map((result) => plantedRow(result, 10)));
+      const most = { ...limits, runs: PLANTED_SAMPLE_RUNS };
+      const found = await planted(['object'], most);
+      rows.push(
+        ...found.map((result) =>
+          plantedRow(result, `${thousands(PLANTED_SAMPLE_RUNS)} executions`),
+        ),
+      );
       return rows;
     }
     const coverage = await measureCoverage(own, GROUPS);
     for (const [name, reached] of Object.entries(coverage))
       rows.push(coverageRow(name, reached));
     rows.push(answerRow(coverage));
-    const found = await planted(targets, PLANTED_SECONDS);
-    rows.push(...found.map((result) => plantedRow(result, PLANTED_SECONDS)));
+    const most = { seconds: PLANTED_SECONDS, runs: PLANTED_RUNS };
+    const found = await planted(targets, most);
+    rows.push(
+      ...found.map((result) => plantedRow(result, `${PLANTED_SECONDS} s`)),
+    );
     own.close();
     return rows;
   },
