@@ -15,7 +15,8 @@ eb_feed *eb_pp_top_file(eb_pp *pp) {
 void eb_pp_push_tokens(eb_pp *pp, eb_macro *macro, const eb_tok *at, uint32_t count) {
     if (macro)
         macro->active = true;
-    *EB_PUSH(&pp->ctx->arena, &pp->feeds) = (eb_feed){.macro = macro, .at = at, .end = at + count};
+    *EB_PUSH(&pp->ctx->arena, &pp->feeds) =
+        (eb_feed){.macro = macro, .at = at, .end = count ? at + count : at};
 }
 
 static void push_barrier(eb_pp *pp) {

@@ -226,7 +226,8 @@ bool eb_pp_condition(eb_pp *pp, eb_toks toks, eb_loc loc) {
         return false;
     if (toks.len)
         loc = toks.at[toks.len - 1].loc;
-    reader r = {.pp = pp, .at = toks.at, .end = toks.at + toks.len, .loc = loc};
+    reader r = {
+        .pp = pp, .at = toks.at, .end = toks.len ? toks.at + toks.len : toks.at, .loc = loc};
     value v = ternary(&r, true);
     if (!r.failed && r.at < r.end)
         fail(&r, r.at->loc, "an operator or the end of the line");

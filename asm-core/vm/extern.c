@@ -17,6 +17,8 @@ static const char defaults[] = "LINUX_KERNEL_VERSION=0x60c00\n" /* 6.12 */
 
 /* The text behind "NAME=" in one of the lines; false without. */
 static bool line_value(eb_str lines, eb_str name, eb_str *value) {
+    if (!lines.len) /* and no pointer */
+        return false;
     const char *at = lines.at, *end = lines.at + lines.len;
     while (at < end) {
         const char *stop = memchr(at, '\n', (size_t)(end - at));
