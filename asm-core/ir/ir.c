@@ -131,6 +131,64 @@ void eb_ir_remove(eb_fn *fn, eb_value value) {
     *eb_ir_at(fn, value) = (eb_ir){.op = EB_IR_NONE};
 }
 
+void eb_ir_become(eb_fn *fn, eb_value value, eb_value with) {
+    eb_ir *ir = eb_ir_at(fn, value);
+    bool same = eb_ir_at(fn, with)->type == ir->type;
+    if (same) /* others stay, as casts between pointers and integers do */
+        eb_ir_unlink(fn, value);
+    *ir = (eb_ir){.op = EB_IR_COPY,
+                  .type = ir->type,
+                  .block = ir->block,
+                  .prev = ir->prev,
+                  .next = ir->next,
+                  .a = with,
+                  .loc = ir->loc};
+}
+
+eb_value eb_ir_origin(const eb_fn *fn, eb_value value) {
+    const eb_ir *ir = eb_ir_at(fn, value);
+    while (ir->op == EB_IR_COPY && eb_ir_at(fn, ir->a)->type == ir->type)
+        ir = eb_ir_at(fn, value = ir->a);
+    return value;
+}
+
+/* What a copy stands for; the chain to there becomes short. */
+static eb_value shorten(eb_fn *fn, eb_value value) {
+    eb_value origin = eb_ir_origin(fn, value);
+    while (value != origin) {
+        eb_value next = eb_ir_at(fn, value)->a;
+        eb_ir_at(fn, value)->a = origin;
+        value = next;
+    }
+    return origin;
+}
+
+bool eb_ir_settle(eb_fn *fn) {
+    bool changed = false;
+    for (eb_value v = 1; v < fn->values.len; v++) {
+        eb_uses uses = eb_uses_of(fn, v);
+        if (uses.ir->op == EB_IR_NONE || uses.ir->op == EB_IR_COPY)
+            continue;
+        while (eb_uses_next(&uses))
+            *uses.at = shorten(fn, *uses.at);
+    }
+    for (eb_value v = 1; v < fn->values.len; v++) {
+        eb_ir *ir = eb_ir_at(fn, v);
+        if (ir->op != EB_IR_COPY)
+            continue;
+        ir->a = shorten(fn, ir->a);
+        if (eb_ir_at(fn, ir->a)->type != ir->type)
+            continue;
+        changed = true;
+        if (ir->block)
+            eb_ir_unlink(fn, v);
+    }
+    for (eb_value v = 1; v < fn->values.len; v++)
+        if (eb_ir_at(fn, v)->op == EB_IR_COPY && !eb_ir_at(fn, v)->block)
+            *eb_ir_at(fn, v) = (eb_ir){.op = EB_IR_NONE};
+    return changed;
+}
+
 int64_t eb_ir_wrap(eb_ir_type type, int64_t imm) {
     return type == EB_IR_I32 ? (int32_t)(uint32_t)(uint64_t)imm : imm;
 }

@@ -44,6 +44,13 @@ typedef enum eb_cond {
     EB_COND_COUNT
 } eb_cond;
 
+/* The condition for b and a that says the same as `cond` for a and b. */
+static inline eb_cond eb_cond_swapped(unsigned cond) {
+    return (eb_cond)(cond < EB_COND_LT || cond >= EB_COND_SET ? cond
+                     : cond < EB_COND_SLT                     ? cond ^ 6u
+                                                              : cond ^ 14u);
+}
+
 typedef enum eb_atomic {
     EB_ATOMIC_ADD,
     EB_ATOMIC_OR,
@@ -212,6 +219,13 @@ void eb_ir_behind(eb_fn *fn, eb_value place, eb_value value);
 /* Out of its block (it may be put into another), or out for good. */
 void eb_ir_unlink(eb_fn *fn, eb_value value);
 void eb_ir_remove(eb_fn *fn, eb_value value);
+/* Everyone who uses `value` shall use `with`: it leaves its block and is a COPY until
+ * eb_ir_settle. */
+void eb_ir_become(eb_fn *fn, eb_value value, eb_value with);
+/* Behind a chain of copies of one type. */
+eb_value eb_ir_origin(const eb_fn *fn, eb_value value);
+/* Puts what copies stand for in their place, everywhere, and takes them out. */
+bool eb_ir_settle(eb_fn *fn);
 eb_value eb_ir_const(eb_fn *fn, eb_ir_type type, int64_t imm, eb_loc loc); /* in no block */
 /* `imm` as a value of the type: sign-extended from 32 bits if that is its width. */
 int64_t eb_ir_wrap(eb_ir_type type, int64_t imm);
