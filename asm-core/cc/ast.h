@@ -89,6 +89,7 @@ typedef struct eb_label {
     uint32_t name;
     eb_loc defined, used; /* 0: not (yet) */
     eb_str tag;
+    uint32_t block, depth; /* lowering: where it is, and in how many blocks */
 } eb_label;
 
 typedef struct eb_asm_operand {
@@ -120,6 +121,7 @@ struct eb_stmt {
     int64_t value, last; /* case */
     uint32_t unroll;     /* loop: of #pragma unroll: a count, or UINT32_MAX for all; 1 for not */
     eb_stmt *cases;      /* switch: its first case; case: the next one */
+    uint32_t block;      /* lowering: where a case is */
 };
 
 /* ---- declarations ---- */
@@ -165,6 +167,7 @@ typedef struct eb_init {
 struct eb_decl {
     uint8_t kind, storage;
     bool is_global, is_inline, is_defined, has_init, is_used;
+    bool is_local; /* declared in a block, also if it is static */
     uint32_t name; /* its number; UINT32_MAX: unnamed */
     eb_loc lo, hi; /* of its name */
     eb_type *type;
@@ -178,7 +181,7 @@ struct eb_decl {
     EB_VEC(eb_label *) labels;
     eb_str assembly; /* asm("name") */
     eb_decl *next;   /* in its declaration */
-    uint32_t number; /* for later stages */
+    uint32_t number; /* lowering: a global's symbol, 1 + a local variable's slot; 0: none yet */
 };
 
 #endif

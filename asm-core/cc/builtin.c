@@ -87,7 +87,7 @@ static eb_expr *plain(call *c, const char *shape) {
 
 /* What the pointer that is the first argument points to; NULL after a diagnostic. */
 static eb_type *pointed(call *c) {
-    eb_expr *p = add(c, eb_value(c->u, eb_assignment(c->u)));
+    eb_expr *p = add(c, eb_rvalue(c->u, eb_assignment(c->u)));
     if (eb_expr_is_error(p))
         return NULL;
     if (eb_type_is(p->type, EB_TYPE_POINTER))
@@ -101,7 +101,7 @@ static eb_expr *atomic(call *c, unsigned operands) {
     for (unsigned n = 0; n < operands && comma(c); n++) {
         eb_expr *arg = eb_assignment(c->u);
         bool order = n + 1 == operands && rows[c->id].name[2] != 's'; /* __sync_ has none */
-        add(c, type && !order ? eb_convert(c->u, arg, type, "parameter") : eb_value(c->u, arg));
+        add(c, type && !order ? eb_convert(c->u, arg, type, "parameter") : eb_rvalue(c->u, arg));
     }
     bool store = c->id == EB_BUILTIN_ATOMIC_STORE || c->id == EB_BUILTIN_C11_STORE;
     eb_type *result = c->id == EB_BUILTIN_SYNC_BOOL_CAS ? type_of(c->u, 'b')
@@ -114,22 +114,22 @@ static eb_expr *atomic(call *c, unsigned operands) {
 static eb_expr *compare_exchange(call *c) {
     eb_type *type = pointed(c);
     if (comma(c))
-        add(c, eb_value(c->u, eb_assignment(c->u)));
+        add(c, eb_rvalue(c->u, eb_assignment(c->u)));
     if (comma(c)) {
         eb_expr *arg = eb_assignment(c->u);
         add(c, type ? eb_convert(c->u, arg, type, "parameter") : arg);
     }
     while (eb_skip(c->u, EB_TOK_COMMA))
-        add(c, eb_value(c->u, eb_assignment(c->u)));
+        add(c, eb_rvalue(c->u, eb_assignment(c->u)));
     return finish(c, type_of(c->u, 'b'));
 }
 
 static eb_expr *overflow(call *c) {
-    add(c, eb_value(c->u, eb_assignment(c->u)));
+    add(c, eb_rvalue(c->u, eb_assignment(c->u)));
     if (comma(c))
-        add(c, eb_value(c->u, eb_assignment(c->u)));
+        add(c, eb_rvalue(c->u, eb_assignment(c->u)));
     if (comma(c))
-        add(c, eb_value(c->u, eb_assignment(c->u)));
+        add(c, eb_rvalue(c->u, eb_assignment(c->u)));
     return finish(c, type_of(c->u, 'b'));
 }
 
@@ -140,7 +140,7 @@ static eb_expr *constant_p(call *c) {
     eb_unit *u = c->u;
     bool unevaluated = u->unevaluated;
     u->unevaluated = true;
-    eb_expr *e = add(c, eb_value(u, eb_expression(u)));
+    eb_expr *e = add(c, eb_rvalue(u, eb_expression(u)));
     u->unevaluated = unevaluated;
     eb_constant k = eb_constant_folded(e);
     bool string = k.kind == EB_CONSTANT_ADDRESS && k.base->kind == EB_EXPR_STRING;
@@ -191,14 +191,14 @@ static eb_expr *offset_of(call *c) {
 
 /* The value of its argument, all of whose accesses are relocated. */
 static eb_expr *preserve_access(call *c) {
-    eb_expr *e = add(c, eb_value(c->u, eb_assignment(c->u)));
+    eb_expr *e = add(c, eb_rvalue(c->u, eb_assignment(c->u)));
     return finish(c, e->type);
 }
 
 static eb_expr *field_info(call *c) {
     add(c, eb_assignment(c->u));
     if (comma(c))
-        add(c, eb_value(c->u, eb_assignment(c->u)));
+        add(c, eb_rvalue(c->u, eb_assignment(c->u)));
     return finish(c, type_of(c->u, 'u'));
 }
 
@@ -210,7 +210,7 @@ static eb_expr *of_type(call *c, char result) {
     c->of = add(c, eb_assignment(u))->type;
     u->unevaluated = unevaluated;
     if (comma(c))
-        add(c, eb_value(u, eb_assignment(u)));
+        add(c, eb_rvalue(u, eb_assignment(u)));
     return finish(c, type_of(u, result));
 }
 
@@ -218,7 +218,7 @@ static eb_expr *of_type(call *c, char result) {
 static eb_expr *enum_value(call *c) {
     c->of = add(c, eb_assignment(c->u))->type;
     if (comma(c))
-        add(c, eb_value(c->u, eb_assignment(c->u)));
+        add(c, eb_rvalue(c->u, eb_assignment(c->u)));
     return finish(c, type_of(c->u, 'd'));
 }
 

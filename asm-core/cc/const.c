@@ -328,7 +328,7 @@ static void settle(eb_expr *e) {
 }
 
 bool eb_constant_integer(eb_unit *u, eb_expr *expr, int64_t *value) {
-    expr = eb_value(u, expr);
+    expr = eb_rvalue(u, expr);
     if (eb_expr_is_error(expr))
         return false;
     eb_constant c = eb_constant_folded(expr);

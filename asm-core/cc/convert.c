@@ -39,7 +39,7 @@ static eb_type *basic(eb_unit *u, eb_type_kind kind) {
 
 /* ---- values ---- */
 
-eb_expr *eb_value(eb_unit *u, eb_expr *e) {
+eb_expr *eb_rvalue(eb_unit *u, eb_expr *e) {
     eb_type *plain = eb_type_plain(e->type);
     if (plain->kind == EB_TYPE_ARRAY)
         return wrap(u, EB_EXPR_DECAY, eb_type_pointer(&u->types, plain->base), e);
@@ -82,7 +82,7 @@ eb_expr *eb_cast(eb_unit *u, eb_expr *e, eb_type *type) {
 }
 
 eb_expr *eb_condition(eb_unit *u, eb_expr *e) {
-    e = eb_value(u, e);
+    e = eb_rvalue(u, e);
     if (eb_expr_is_error(e) || eb_type_is_scalar(e->type))
         return e;
     eb_diag_add(u->ctx, EB_DIAG_NOT_SCALAR, e->lo, e->hi, eb_type_string(u, e->type));
@@ -135,7 +135,7 @@ static eb_expr *mismatch(eb_unit *u, eb_expr *e, eb_type *type, const char *what
 }
 
 eb_expr *eb_convert(eb_unit *u, eb_expr *e, eb_type *type, const char *what) {
-    e = eb_value(u, e);
+    e = eb_rvalue(u, e);
     eb_type *to = eb_type_plain(type), *from = eb_type_plain(e->type);
     if (to->kind == EB_TYPE_ERROR || from->kind == EB_TYPE_ERROR)
         return to->kind == EB_TYPE_ERROR ? eb_expr_error(u, e->lo, e->hi) : e;
@@ -265,8 +265,8 @@ eb_expr *eb_binary(eb_unit *u, eb_tok_kind op, eb_expr *a, eb_expr *b) {
         b = eb_condition(u, b);
         return make(u, op, basic(u, EB_TYPE_INT), a, b);
     }
-    a = eb_value(u, a);
-    b = eb_value(u, b);
+    a = eb_rvalue(u, a);
+    b = eb_rvalue(u, b);
     if (eb_expr_is_error(a) || eb_expr_is_error(b))
         return eb_expr_error(u, a->lo, b->hi);
     switch (op) {

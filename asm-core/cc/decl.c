@@ -144,6 +144,7 @@ static eb_decl *declare_linked(eb_unit *u, eb_decl *decl) {
 }
 
 static eb_decl *declare_local(eb_unit *u, eb_decl *decl) {
+    decl->is_local = true;
     eb_decl *old = eb_lookup_here(u, decl->name);
     if (old)
         redefined(u, decl, old);
@@ -166,7 +167,7 @@ static void asm_name(eb_unit *u, eb_decl *decl) {
 
 static void auto_type(eb_unit *u, eb_decl *decl) {
     eb_loc lo = eb_peek(u).loc;
-    eb_expr *expr = eb_value(u, eb_assignment(u));
+    eb_expr *expr = eb_rvalue(u, eb_assignment(u));
     decl->has_init = true;
     decl->type = eb_type_qualified(&u->types, expr->type, eb_type_quals(decl->type));
     if (eb_type_is(expr->type, EB_TYPE_VOID))

@@ -231,7 +231,7 @@ static eb_expr *statement_expression(eb_unit *u, eb_loc lo) {
     if (!u->function)
         eb_diag_add(u->ctx, EB_DIAG_OUTSIDE_FUNCTION, lo, lo + 1);
     eb_nest(u);
-    eb_stmt *block = eb_block(u);
+    eb_stmt *block = eb_compound(u);
     eb_unnest(u);
     eb_stmt *last = block->body;
     while (last && last->next)
@@ -240,7 +240,7 @@ static eb_expr *statement_expression(eb_unit *u, eb_loc lo) {
     while (last && last->kind == EB_STMT_LABEL)
         last = last->body;
     if (last && last->kind == EB_STMT_EXPR && last->expr) {
-        last->expr = eb_value(u, last->expr);
+        last->expr = eb_rvalue(u, last->expr);
         e->type = last->expr->type;
     }
     e->of.body = block;
@@ -270,7 +270,7 @@ static eb_expr *generic(eb_unit *u, eb_loc lo) {
     eb_expr *chosen = NULL, *otherwise = NULL;
     if (!eb_expect(u, EB_TOK_LPAREN, "'(' behind _Generic"))
         return eb_expr_error(u, lo, eb_behind(u));
-    eb_expr *on = eb_value(u, eb_assignment(u));
+    eb_expr *on = eb_rvalue(u, eb_assignment(u));
     while (eb_skip(u, EB_TOK_COMMA)) {
         eb_type *type = NULL;
         if (!eb_skip_word(u, EB_KW_DEFAULT))
@@ -326,7 +326,7 @@ static eb_expr *primary(eb_unit *u) {
 /* ---- postfix ---- */
 
 static eb_expr *dereference(eb_unit *u, eb_expr *a, eb_loc lo) {
-    a = eb_value(u, a);
+    a = eb_rvalue(u, a);
     if (eb_expr_is_error(a))
         return a;
     if (!eb_type_is(a->type, EB_TYPE_POINTER)) {
@@ -395,10 +395,10 @@ static eb_expr *member(eb_unit *u, eb_expr *a, bool arrow) {
 }
 
 static eb_expr *subscript(eb_unit *u, eb_expr *a) {
-    eb_expr *b = eb_value(u, eb_expression(u));
+    eb_expr *b = eb_rvalue(u, eb_expression(u));
     if (!eb_expect(u, EB_TOK_RBRACKET, "']'"))
         eb_skip_to_close(u);
-    a = eb_value(u, a);
+    a = eb_rvalue(u, a);
     if (!eb_type_is(a->type, EB_TYPE_POINTER) && eb_type_is(b->type, EB_TYPE_POINTER)) {
         eb_expr *swap = a;
         a = b;
@@ -425,7 +425,7 @@ static eb_expr *subscript(eb_unit *u, eb_expr *a) {
 
 /* The default argument promotions, for what no parameter says. */
 static eb_expr *promoted_argument(eb_unit *u, eb_expr *e) {
-    e = eb_value(u, e);
+    e = eb_rvalue(u, e);
     if (eb_type_is_integer(e->type))
         return eb_cast(u, e, eb_type_promoted(&u->types, e->type));
     return e;
@@ -443,7 +443,7 @@ static void check_count(eb_unit *u, const eb_type *type, uint32_t given, const e
 
 static eb_expr *call(eb_unit *u, eb_expr *callee) {
     EB_VEC(eb_expr *) args = {0};
-    callee = eb_value(u, callee);
+    callee = eb_rvalue(u, callee);
     eb_type *type = eb_type_is(callee->type, EB_TYPE_POINTER)
                         ? eb_type_plain(eb_type_plain(callee->type)->base)
                         : eb_type_plain(callee->type);
@@ -563,7 +563,7 @@ static eb_expr *address_of(eb_unit *u, eb_tok op) {
 }
 
 static eb_expr *signed_value(eb_unit *u, eb_tok op) {
-    eb_expr *a = eb_value(u, cast_expression(u));
+    eb_expr *a = eb_rvalue(u, cast_expression(u));
     if (eb_expr_is_error(a))
         return a;
     bool fine =
@@ -625,10 +625,10 @@ static eb_expr *cast_to(eb_unit *u, eb_type *type, eb_loc lo) {
     eb_expr *a = cast_expression(u);
     if (eb_type_is(type, EB_TYPE_VOID)) {
         eb_expr *e = eb_expr_new(u, EB_EXPR_CAST, type, lo, a->hi);
-        e->a = eb_value(u, a);
+        e->a = eb_rvalue(u, a);
         return e;
     }
-    a = eb_value(u, a);
+    a = eb_rvalue(u, a);
     if (eb_expr_is_error(a) || eb_type_is(type, EB_TYPE_ERROR))
         return eb_expr_error(u, lo, a->hi);
     if (eb_type_is_record(type) && eb_type_compatible(type, a->type, true))
@@ -706,9 +706,9 @@ eb_expr *eb_conditional(eb_unit *u) {
         eb_take(u);
         a = eb_condition(u, a);
         bool omitted = eb_is(u, EB_TOK_COLON);
-        eb_expr *b = omitted ? a : eb_value(u, eb_expression(u));
+        eb_expr *b = omitted ? a : eb_rvalue(u, eb_expression(u));
         eb_expect(u, EB_TOK_COLON, "':'");
-        eb_expr *c = eb_value(u, eb_conditional(u));
+        eb_expr *c = eb_rvalue(u, eb_conditional(u));
         bool wrong = eb_expr_is_error(a) || eb_expr_is_error(b) || eb_expr_is_error(c);
         eb_type *type = wrong ? basic(u, EB_TYPE_ERROR) : arms(u, b, c);
         if (!type) {
@@ -781,9 +781,9 @@ eb_expr *eb_assignment(eb_unit *u) {
 eb_expr *eb_expression(eb_unit *u) {
     eb_expr *a = eb_assignment(u);
     while (eb_skip(u, EB_TOK_COMMA)) {
-        eb_expr *b = eb_value(u, eb_assignment(u));
+        eb_expr *b = eb_rvalue(u, eb_assignment(u));
         eb_expr *e = eb_expr_new(u, EB_EXPR_COMMA, b->type, a->lo, b->hi);
-        e->a = eb_value(u, a);
+        e->a = eb_rvalue(u, a);
         e->b = b;
         a = e;
     }

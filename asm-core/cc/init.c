@@ -38,8 +38,8 @@ eb_expr *eb_designated(eb_unit *u, eb_expr *at) {
             }
             at = eb_member_access(u, at, path, length);
         } else if (eb_skip(u, EB_TOK_LBRACKET)) {
-            eb_expr *index = eb_value(u, eb_expression(u));
-            eb_expr *array = eb_value(u, at);
+            eb_expr *index = eb_rvalue(u, eb_expression(u));
+            eb_expr *array = eb_rvalue(u, at);
             if (!eb_expect(u, EB_TOK_RBRACKET, "']'"))
                 eb_skip_to_close(u);
             if (eb_expr_is_error(index) || !eb_type_is(array->type, EB_TYPE_POINTER))
@@ -321,7 +321,7 @@ static void value_at(target *t, uint64_t offset, eb_type *type, const eb_member 
     /* An expression of the record's own type, or the first value of what is inside it. */
     if (eb_type_is_record(plain)) {
         uint32_t at = u->at, errors = u->ctx->errors, diags = u->ctx->diags.len;
-        eb_expr *e = eb_value(u, eb_assignment(u));
+        eb_expr *e = eb_rvalue(u, eb_assignment(u));
         if (eb_type_compatible(e->type, type, true) || eb_expr_is_error(e)) {
             put(t, offset, type, e);
             return;

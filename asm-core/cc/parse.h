@@ -158,7 +158,7 @@ eb_expr *eb_expression(eb_unit *u); /* with commas */
 eb_expr *eb_assignment(eb_unit *u); /* without */
 eb_expr *eb_conditional(eb_unit *u);
 /* Arrays and functions to pointers, lvalues to their values (C11 6.3.2). */
-eb_expr *eb_value(eb_unit *u, eb_expr *expr);
+eb_expr *eb_rvalue(eb_unit *u, eb_expr *expr);
 /* A value that can be tested, or a diagnostic. */
 eb_expr *eb_condition(eb_unit *u, eb_expr *expr);
 /* As if by assignment to `type`; `what` says into what, for the diagnostic. */
@@ -193,7 +193,7 @@ uint64_t eb_wrap(uint64_t value, eb_type *type);
 
 /* ---- statements ---- */
 
-eb_stmt *eb_block(eb_unit *u); /* at '{' */
+eb_stmt *eb_compound(eb_unit *u); /* at '{' */
 void eb_function_body(eb_unit *u, eb_decl *function);
 
 /* ---- diagnostics ---- */

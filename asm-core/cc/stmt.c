@@ -88,7 +88,7 @@ static void operands(eb_unit *u, void *to) {
             eb_skip_to_close(u);
         if (operand.constraint.len && operand.constraint.at[0] != '=' &&
             operand.constraint.at[0] != '+')
-            operand.expr = eb_value(u, operand.expr);
+            operand.expr = eb_rvalue(u, operand.expr);
         *EB_PUSH(&u->ctx->arena, list) = operand;
         if (!eb_skip(u, EB_TOK_COMMA))
             break;
@@ -229,7 +229,7 @@ static eb_stmt *for_statement(eb_unit *u, eb_stmt *s) {
     } else {
         if (!eb_is(u, EB_TOK_SEMICOLON)) {
             s->init = new_stmt(u, EB_STMT_EXPR, eb_peek(u).loc);
-            s->init->expr = eb_value(u, eb_expression(u));
+            s->init->expr = eb_rvalue(u, eb_expression(u));
         }
         eb_expect(u, EB_TOK_SEMICOLON, "';' behind the first part of for");
     }
@@ -237,7 +237,7 @@ static eb_stmt *for_statement(eb_unit *u, eb_stmt *s) {
         s->expr = eb_condition(u, eb_expression(u));
     eb_expect(u, EB_TOK_SEMICOLON, "';' behind the condition");
     if (!eb_is(u, EB_TOK_RPAREN))
-        s->step = eb_value(u, eb_expression(u));
+        s->step = eb_rvalue(u, eb_expression(u));
     if (!eb_expect(u, EB_TOK_RPAREN, "')'"))
         eb_skip_to_close(u);
     s->body = loop_body(u);
@@ -310,7 +310,7 @@ static eb_stmt *return_statement(eb_unit *u) {
         bool none = eb_type_is(s->expr->type, EB_TYPE_VOID);
         if (is_void && !none && !eb_expr_is_error(s->expr))
             eb_diag_add(u->ctx, EB_DIAG_RETURN_VALUE, s->expr->lo, s->expr->hi);
-        s->expr = is_void ? eb_value(u, s->expr) : eb_convert(u, s->expr, result, "result");
+        s->expr = is_void ? eb_rvalue(u, s->expr) : eb_convert(u, s->expr, result, "result");
     } else if (!is_void && !eb_type_is(result, EB_TYPE_ERROR)) {
         eb_diag_add(u->ctx, EB_DIAG_RETURN_NOTHING, tok.loc, eb_tok_end(u, tok),
                     eb_type_string(u, result));
@@ -342,7 +342,7 @@ static eb_stmt *expression_statement(eb_unit *u) {
     /* As a value, but for the last of a statement expression, which decides by itself. */
     bool last = eb_is(u, EB_TOK_RBRACE);
     if (!last)
-        s->expr = eb_value(u, s->expr);
+        s->expr = eb_rvalue(u, s->expr);
     return s;
 }
 
@@ -380,7 +380,7 @@ static eb_stmt *unnested(eb_unit *u) {
     eb_tok tok = eb_peek(u);
     eb_attrs attrs = {0};
     if (tok.kind == EB_TOK_LBRACE)
-        return eb_block(u);
+        return eb_compound(u);
     if (eb_skip(u, EB_TOK_SEMICOLON))
         return new_stmt(u, EB_STMT_EMPTY, tok.loc);
     if (eb_is_name(u) && eb_ahead(u, 1).kind == EB_TOK_COLON)
@@ -435,7 +435,7 @@ static eb_stmt *block_item(eb_unit *u) {
     return statement(u);
 }
 
-eb_stmt *eb_block(eb_unit *u) {
+eb_stmt *eb_compound(eb_unit *u) {
     eb_stmt *s = new_stmt(u, EB_STMT_BLOCK, eb_take(u).loc), **last = &s->body;
     eb_scope_open(u);
     for (;;) {
@@ -467,7 +467,7 @@ void eb_function_body(eb_unit *u, eb_decl *function) {
         if (param->name != UINT32_MAX)
             eb_bind(u, param->name, param);
     }
-    function->body = eb_block(u);
+    function->body = eb_compound(u);
     eb_scope_close(u);
     for (uint32_t n = 0; n < function->labels.len; n++) {
         const eb_label *label = function->labels.at[n];

@@ -169,15 +169,19 @@ typedef struct eb_ir_operand {
                         that output */
     uint8_t type;    /* eb_ir_type */
     uint8_t size;    /* bytes in C */
+    bool early;      /* output: written before all inputs are read ("&") */
+    bool is_read;    /* output: its old value is wanted, too ("+") */
     int64_t imm;     /* of i */
-    uint32_t symbol; /* of i: 1 + a symbol whose address it is, or 0 */
+    uint32_t symbol; /* of i: the symbol whose address + imm it is, or 0 */
 } eb_ir_operand;
 
-/* asm("template" : outputs : inputs : clobbers : labels). The list of the instruction has a value
- * for each input that is no number. */
+/* asm("template" : outputs : inputs : clobbers : labels). The list of the instruction has, in this
+ * order: the addresses of outputs in memory, the old values of outputs that are read, and a value
+ * for each input that is no number. The first output in a register is the instruction's value, for
+ * the others there is an OUTPUT each, numbered from 1. */
 typedef struct eb_ir_asm {
     eb_str text;
-    EB_VEC(eb_ir_operand) outputs; /* the first is the instruction's value, others are OUTPUT */
+    EB_VEC(eb_ir_operand) outputs;
     EB_VEC(eb_ir_operand) inputs;
     EB_VEC(eb_str) labels; /* of a goto: how the template calls them */
     uint16_t clobbers;     /* registers r0 to r10 */

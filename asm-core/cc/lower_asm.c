@@ -1,0 +1,177 @@
+/* lower_asm.c - inline assembly: operands by their constraints (GNU C's extended asm).
+ *
+ * r takes a register, i a number or a symbol's address, m the place itself; a constraint of several
+ * letters takes the first that fits: "ri" a number where it is one. A digit ties an input to an
+ * output, + does so with the output itself. */
+#include "lower.h"
+
+static bool allows(eb_str constraint, const char *letters) {
+    for (size_t n = 0; n < constraint.len; n++)
+        if (strchr(letters, constraint.at[n]))
+            return true;
+    return false;
+}
+
+static eb_str operand_name(const eb_lower *l, const eb_asm_operand *operand) {
+    return operand->name ? eb_name_text(l->u, operand->name - 1) : EB_STR("");
+}
+
+static eb_ir_operand *add(eb_lower *l, void *to, const eb_asm_operand *operand, char kind,
+                          eb_type *type) {
+    EB_VEC(eb_ir_operand) *list = to;
+    eb_ir_operand *made = EB_PUSH(&l->ctx->arena, list);
+    made->name = operand_name(l, operand);
+    made->kind = kind;
+    made->type = (uint8_t)eb_lower_type(type);
+    made->size = made->type == EB_IR_VOID ? 0 : (uint8_t)eb_type_size(type);
+    return made;
+}
+
+typedef struct operands {
+    EB_VEC(eb_value) values;
+} operands;
+
+static void push(eb_lower *l, operands *to, eb_value v) {
+    *EB_PUSH(&l->ctx->arena, &to->values) = v;
+}
+
+/* A number, or the address of something global. */
+static bool immediate(eb_lower *l, eb_ir_operand *to, const eb_expr *e) {
+    eb_constant c = eb_lower_constant(e);
+    if (c.kind == EB_CONSTANT_NUMBER) {
+        to->imm = (int64_t)c.value;
+        return true;
+    }
+    c = eb_constant_of(e);
+    if (c.kind != EB_CONSTANT_ADDRESS)
+        return false;
+    to->symbol = c.base->kind == EB_EXPR_STRING ? eb_symbol_of_string(l, c.base)
+                                                : eb_symbol_of(l, c.base->of.decl);
+    to->imm = (int64_t)c.value;
+    return true;
+}
+
+static void input(eb_lower *l, eb_ir_asm *a, operands *values, const eb_asm_operand *operand) {
+    const eb_expr *e = operand->expr;
+    eb_str constraint = operand->constraint;
+    char digit = 0;
+    for (size_t n = 0; n < constraint.len; n++)
+        if (constraint.at[n] >= '0' && constraint.at[n] <= '9')
+            digit = constraint.at[n];
+    if (!digit && allows(constraint, "in")) {
+        eb_ir_operand *made = add(l, &a->inputs, operand, 'i', e->type);
+        if (immediate(l, made, e))
+            return;
+        if (!allows(constraint, "rg")) {
+            eb_diag_add(l->ctx, EB_DIAG_ASM_CONSTANT, e->lo, e->hi);
+            return;
+        }
+        a->inputs.len--;
+    }
+    bool memory = !digit && allows(constraint, "m") && !allows(constraint, "rg");
+    if (memory && e->kind == EB_EXPR_LOAD) {
+        eb_lvalue p = eb_lower_place(l, e->a);
+        add(l, &a->inputs, operand, 'm', e->type);
+        push(l, values, eb_place_address(l, &p, e->lo));
+        return;
+    }
+    eb_value v = eb_refuse_type(l, e->type, e->lo, e->hi) ? 0 : eb_lower_value(l, e);
+    if (!v) {
+        eb_diag_add(l->ctx, EB_DIAG_ASM_OPERAND, e->lo, e->hi, eb_type_string(l->u, e->type));
+        return;
+    }
+    add(l, &a->inputs, operand, digit ? digit : 'r', e->type);
+    push(l, values, v);
+}
+
+static void clobber(eb_lower *l, eb_ir_asm *a, eb_str name, const eb_stmt *s) {
+    unsigned number = 0;
+    bool is_register = name.len >= 2 && (name.at[0] == 'r' || name.at[0] == 'w');
+    for (size_t n = 1; is_register && n < name.len; n++) {
+        is_register = name.at[n] >= '0' && name.at[n] <= '9' && number < 100;
+        number = number * 10 + (unsigned)(name.at[n] - '0');
+    }
+    if (eb_str_is(name, "memory"))
+        a->memory = true;
+    else if (is_register && number <= 10)
+        a->clobbers |= (uint16_t)(1u << number);
+    else if (!eb_str_is(name, "cc"))
+        eb_diag_add(l->ctx, EB_DIAG_ASM_CLOBBER, s->lo, s->hi, (int)name.len, name.at);
+}
+
+/* Where the results go: each place, the register's value behind it. */
+static void results(eb_lower *l, const eb_asm *from, const eb_lvalue *places, eb_value made,
+                    eb_loc loc) {
+    uint32_t number = 0;
+    for (uint32_t n = 0; n < from->outputs.len; n++) {
+        if (!places[n].type || !places[n].base)
+            continue;
+        eb_ir_type type = eb_lower_type(places[n].type);
+        eb_value v = made;
+        if (number++) {
+            v = eb_emit(l, EB_IR_OUTPUT, type, made, 0, loc);
+            eb_ir_at(l->fn, v)->imm = number - 1;
+        }
+        uint64_t size = eb_type_size(places[n].type);
+        eb_lvalue p = places[n];
+        if (size < 4) /* the register's upper part is anything */
+            v = eb_lower_cast(l, v, eb_type_basic(&l->u->types, EB_TYPE_INT), p.type, loc);
+        eb_place_store(l, &p, v, loc);
+    }
+}
+
+/* asm goto: on in a block of its own, or in one of the labels'. */
+static void jumps(eb_lower *l, const eb_asm *from, eb_ir_asm *a, eb_loc loc) {
+    (void)loc;
+    uint32_t next = eb_block_new(l->fn);
+    eb_edge_add(l->fn, l->block, next);
+    for (uint32_t n = 0; n < from->labels.len; n++) {
+        *EB_PUSH(&l->ctx->arena, &a->labels) = eb_name_text(l->u, from->labels.at[n]->name);
+        eb_edge_add(l->fn, l->block, eb_label_block(l, from->labels.at[n]));
+    }
+    eb_emit_in(l, next);
+}
+
+void eb_lower_asm(eb_lower *l, const eb_stmt *s) {
+    const eb_asm *from = s->assembly;
+    eb_ir_asm a = {.text = from->text, .lo = s->lo, .hi = s->hi};
+    operands values = {0};
+    eb_ir_type type = EB_IR_VOID;
+    eb_lvalue *places = eb_alloc_array(&l->ctx->arena, from->outputs.len, sizeof *places);
+    for (uint32_t n = 0; n < from->outputs.len; n++) {
+        const eb_asm_operand *operand = &from->outputs.at[n];
+        const eb_expr *e = operand->expr;
+        if (eb_refuse_type(l, e->type, e->lo, e->hi) || eb_type_is_record(e->type))
+            continue;
+        eb_lvalue p = eb_lower_place(l, e);
+        if (allows(operand->constraint, "m") && !allows(operand->constraint, "r")) {
+            add(l, &a.outputs, operand, 'm', e->type);
+            push(l, &values, eb_place_address(l, &p, e->lo));
+            continue;
+        }
+        eb_ir_operand *made = add(l, &a.outputs, operand, 'r', e->type);
+        made->early = allows(operand->constraint, "&");
+        places[n] = p;
+        type = type == EB_IR_VOID ? (eb_ir_type)made->type : type;
+    }
+    /* What + reads is an input that is tied, behind the memory operands. */
+    for (uint32_t n = 0; n < from->outputs.len; n++)
+        if (places[n].base && allows(from->outputs.at[n].constraint, "+")) {
+            a.outputs.at[n].is_read = true;
+            push(l, &values, eb_place_load(l, &places[n], s->lo));
+        }
+    for (uint32_t n = 0; n < from->inputs.len; n++)
+        input(l, &a, &values, &from->inputs.at[n]);
+    for (uint32_t n = 0; n < from->clobbers.len; n++)
+        clobber(l, &a, from->clobbers.at[n], s);
+    uint32_t list = eb_list_new(l->fn, values.values.at, values.values.len);
+    eb_value v = eb_emit(l, from->is_goto ? EB_IR_GOTO : EB_IR_ASM, type, 0, 0, s->lo);
+    bool simple = !from->outputs.len || from->is_volatile;
+    eb_ir_at(l->fn, v)->list = list;
+    eb_ir_at(l->fn, v)->flags = simple ? EB_IR_VOLATILE : 0;
+    if (from->is_goto)
+        jumps(l, from, &a, s->lo);
+    *EB_PUSH(&l->ctx->arena, &l->ir->asms) = a;
+    eb_ir_at(l->fn, v)->extra = l->ir->asms.len - 1;
+    results(l, from, places, v, s->lo);
+}

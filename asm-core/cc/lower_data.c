@@ -1,0 +1,106 @@
+/* lower_data.c - initial values of global variables: bytes in the target's order, and words that
+ * are addresses of other symbols. */
+#include "lower.h"
+
+enum { BYTE = 8, WORD = 8 };
+
+typedef struct data {
+    eb_lower *l;
+    uint32_t symbol;
+    uint8_t *bytes;
+    uint64_t size;
+} data;
+
+static void put_number(const data *d, uint64_t offset, uint64_t size, uint64_t value) {
+    for (uint64_t n = 0; n < size; n++)
+        d->bytes[offset + n] = (uint8_t)(value >> (d->l->ir->big ? size - 1 - n : n) * BYTE);
+}
+
+static void put_field(const data *d, const eb_init *init, uint64_t value) {
+    for (uint32_t n = 0; n < init->bits; n++) {
+        uint32_t bit = init->bit + n;
+        bool set = value >> (d->l->ir->big ? init->bits - 1 - n : n) & 1;
+        uint8_t mask = (uint8_t)(1 << (d->l->ir->big ? BYTE - 1 - bit % BYTE : bit % BYTE));
+        uint8_t *at = &d->bytes[init->offset + bit / BYTE];
+        *at = (uint8_t)(set ? *at | mask : *at & ~mask);
+    }
+}
+
+static void put_address(const data *d, const eb_init *init, eb_constant c) {
+    eb_lower *l = d->l;
+    uint32_t to = c.base->kind == EB_EXPR_STRING ? eb_symbol_of_string(l, c.base)
+                                                 : eb_symbol_of(l, c.base->of.decl);
+    eb_ir_symbol *symbol = &l->ir->symbols.at[d->symbol];
+    *EB_PUSH(&l->ctx->arena, &symbol->words) = (eb_ir_word){
+        .offset = init->offset, .symbol = to, .addend = (int64_t)c.value, .size = WORD};
+}
+
+static void put_inits(const data *d, const eb_decl *decl, uint64_t base);
+
+static void put(const data *d, const eb_init *init) {
+    eb_lower *l = d->l;
+    const eb_expr *e = init->expr;
+    uint64_t size = eb_type_size(init->type);
+    if (init->offset > d->size || (!init->bits && size > d->size - init->offset))
+        return;
+    if (e->kind == EB_EXPR_STRING && eb_type_is(init->type, EB_TYPE_ARRAY)) {
+        memcpy(d->bytes + init->offset, e->of.text.at,
+               size < e->of.text.len ? size : e->of.text.len);
+        return;
+    }
+    const eb_expr *inner = e->kind == EB_EXPR_LOAD ? e->a : e;
+    if (inner->kind == EB_EXPR_COMPOUND && !eb_type_is_scalar(init->type)) {
+        put_inits(d, inner->of.decl, init->offset);
+        return;
+    }
+    if (eb_type_is_floating(init->type)) {
+        eb_refuse_type(l, init->type, e->lo, e->hi);
+        return;
+    }
+    eb_constant c = eb_constant_folded(e);
+    if (c.kind == EB_CONSTANT_NUMBER && init->bits)
+        put_field(d, init, c.value);
+    else if (c.kind == EB_CONSTANT_NUMBER && size <= WORD)
+        put_number(d, init->offset, size, c.value);
+    else if (c.kind == EB_CONSTANT_ADDRESS && size == WORD)
+        put_address(d, init, c);
+    else
+        eb_diag_add(l->ctx, EB_DIAG_INIT_CONSTANT, e->lo, e->hi);
+}
+
+static void put_inits(const data *d, const eb_decl *decl, uint64_t base) {
+    for (uint32_t n = 0; n < decl->inits.len; n++) {
+        eb_init init = decl->inits.at[n];
+        init.offset += base;
+        put(d, &init);
+    }
+}
+
+/* Flexible array members make a variable larger than its type. */
+static uint64_t whole_size(const eb_decl *decl, uint64_t size) {
+    for (uint32_t n = 0; n < decl->inits.len; n++) {
+        const eb_init *init = &decl->inits.at[n];
+        uint64_t end = init->offset + (init->bits ? 0 : eb_type_size(init->type));
+        size = end > size ? end : size;
+    }
+    return size;
+}
+
+void eb_lower_data(eb_lower *l, eb_decl *decl, uint32_t symbol) {
+    uint64_t size = whole_size(decl, l->ir->symbols.at[symbol].size);
+    enum { MOST = 1 << 28 };
+    l->ir->symbols.at[symbol].size = size;
+    if (!decl->inits.len)
+        return;
+    if (size > MOST) {
+        eb_diag_add(l->ctx, EB_DIAG_SIZE_LIMIT, decl->lo, decl->hi, (unsigned)MOST);
+        return;
+    }
+    data d = {l, symbol, eb_alloc(&l->ctx->arena, size), size};
+    put_inits(&d, decl, 0);
+    bool any = l->ir->symbols.at[symbol].words.len != 0;
+    for (uint64_t n = 0; n < size; n++)
+        any = any || d.bytes[n];
+    if (any)
+        eb_buf_put(&l->ir->symbols.at[symbol].data, d.bytes, size);
+}
