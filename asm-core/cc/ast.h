@@ -152,8 +152,7 @@ typedef struct eb_attrs {
     uint32_t cleanup; /* 1 + the name of a function, or 0 */
     uint32_t mode;    /* bytes of attribute mode, or 0 */
     eb_str error;     /* attribute error or warning: what to say when it is called */
-    EB_VEC(eb_str) decl_tags;
-    EB_VEC(eb_str) type_tags;
+    eb_tags decl_tags, type_tags;
 } eb_attrs;
 
 /* One value of an initialiser: `expr` at `offset` bytes of the object, for bit-fields the bits. */

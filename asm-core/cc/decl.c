@@ -88,10 +88,7 @@ static eb_decl *new_decl(eb_unit *u, eb_decl_kind kind, const eb_declarator *d,
     decl->lo = d->lo;
     decl->hi = d->hi;
     decl->type = d->type;
-    decl->attrs = spec->attrs;
-    /* A copy: each declarator goes on with the attributes of its own. */
-    decl->attrs.decl_tags.cap = spec->attrs.decl_tags.len;
-    decl->attrs.type_tags.cap = spec->attrs.type_tags.len;
+    decl->attrs = eb_attrs_copy(&spec->attrs);
     decl->is_inline = spec->is_inline;
     decl->is_global = eb_scope_is_global(u) || spec->storage == EB_STORAGE_STATIC ||
                       spec->storage == EB_STORAGE_EXTERN || kind == EB_DECL_FUNCTION;
@@ -102,6 +99,7 @@ static void declare_typedef(eb_unit *u, eb_decl *decl) {
     eb_decl *old = eb_lookup_here(u, decl->name);
     eb_type *type = eb_type_typedef(&u->types, decl->name, decl->type);
     type->align = decl->attrs.align;
+    type->of.tags = &decl->attrs.decl_tags;
     if (old && old->kind != EB_DECL_TYPEDEF)
         redefined(u, decl, old);
     else if (old && !eb_type_compatible(old->type, decl->type, false))
@@ -238,6 +236,7 @@ static void define_function(eb_unit *u, eb_decl *decl, const eb_declarator *d,
         param->lo = d->params[n].loc;
         param->hi = param->lo + 1;
         param->type = d->params[n].type;
+        param->attrs.decl_tags = d->params[n].tags;
         params[n] = param;
     }
     decl->params = params;
@@ -252,8 +251,6 @@ static eb_decl *declared(eb_unit *u, eb_declarator *d, const eb_spec *spec) {
         eb_decl *decl = new_decl(u, EB_DECL_TYPEDEF, d, spec);
         eb_attributes(u, &decl->attrs);
         decl->type = eb_apply_type_attrs(u, decl->type, &decl->attrs, decl->lo);
-        for (uint32_t n = 0; n < decl->attrs.type_tags.len; n++)
-            decl->type = eb_type_tagged(&u->types, decl->type, decl->attrs.type_tags.at[n]);
         declare_typedef(u, decl);
         return decl;
     }

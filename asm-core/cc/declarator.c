@@ -224,14 +224,20 @@ void eb_attributes(eb_unit *u, eb_attrs *attrs) {
     }
 }
 
+eb_attrs eb_attrs_copy(const eb_attrs *attrs) {
+    eb_attrs copy = *attrs;
+    copy.decl_tags.cap = copy.decl_tags.len; /* full: adding moves it */
+    copy.type_tags.cap = copy.type_tags.len;
+    return copy;
+}
+
 static eb_type *of_mode(eb_unit *u, eb_type *type, uint32_t size) {
     static const eb_type_kind kinds[2][5] = {
         {EB_TYPE_SCHAR, EB_TYPE_SHORT, EB_TYPE_INT, EB_TYPE_LONG, EB_TYPE_INT128},
         {EB_TYPE_UCHAR, EB_TYPE_USHORT, EB_TYPE_UINT, EB_TYPE_ULONG, EB_TYPE_UINT128}};
     unsigned log = size == 1 ? 0 : size == 2 ? 1 : size == 4 ? 2 : size == 8 ? 3 : 4;
-    if (eb_type_is(type, EB_TYPE_ENUM)) {
-        eb_type_plain(type)->of.enumeration->integer =
-            eb_type_basic(&u->types, kinds[eb_type_is_unsigned(type)][log]);
+    if (eb_type_is(type, EB_TYPE_ENUM)) { /* signed, as clang has it */
+        eb_type_plain(type)->of.enumeration->integer = eb_type_basic(&u->types, kinds[0][log]);
         return type;
     }
     if (!eb_type_is_integer(type))
@@ -275,7 +281,7 @@ static eb_type *parameters(eb_unit *u, eb_type *result, eb_declarator *d) {
         eb_declarator p = eb_declarator_of(u, spec.type);
         eb_attributes(u, &spec.attrs);
         *EB_PUSH(&u->ctx->arena, &params) =
-            (eb_param){adjusted(u, p.type), p.name, p.lo ? p.lo : spec.lo};
+            (eb_param){adjusted(u, p.type), p.name, p.lo ? p.lo : spec.lo, spec.attrs.decl_tags};
         if (!eb_skip(u, EB_TOK_COMMA))
             break;
     }
@@ -341,15 +347,15 @@ static eb_type *suffix(eb_unit *u, eb_type *base, eb_declarator *d) {
 }
 
 static eb_type *pointers(eb_unit *u, eb_type *base) {
+    eb_attrs attrs = {0};
+    eb_attributes(u, &attrs);
     for (;;) {
-        eb_attrs attrs = {0};
-        eb_attributes(u, &attrs);
-        for (uint32_t n = 0; n < attrs.type_tags.len; n++)
-            base = eb_type_tagged(&u->types, base, attrs.type_tags.at[n]);
+        base = eb_type_with_tags(&u->types, base, &attrs.type_tags);
         if (!eb_skip(u, EB_TOK_STAR))
             return base;
         base = eb_type_pointer(&u->types, base);
         unsigned quals = 0;
+        attrs = (eb_attrs){0};
         for (bool more = true; more;) {
             more = true;
             if (eb_skip_word(u, EB_KW_CONST))
@@ -360,6 +366,8 @@ static eb_type *pointers(eb_unit *u, eb_type *base) {
                 quals |= EB_RESTRICT;
             else if (eb_skip_word(u, EB_KW_ATOMIC))
                 quals |= EB_ATOMIC;
+            else if (eb_is_word(u, EB_KW_ATTRIBUTE))
+                eb_attributes(u, &attrs);
             else
                 more = false;
         }
@@ -421,8 +429,5 @@ eb_type *eb_type_name(eb_unit *u) {
     eb_declarator d = eb_declarator_of(u, spec.type);
     if (d.name)
         eb_diag_add(u->ctx, EB_DIAG_EXPECTED, d.lo, d.hi, "a type without a name");
-    eb_type *type = d.type;
-    for (uint32_t n = 0; n < spec.attrs.type_tags.len && !eb_type_is(type, EB_TYPE_POINTER); n++)
-        type = eb_type_tagged(&u->types, type, spec.attrs.type_tags.at[n]);
-    return type;
+    return d.type;
 }

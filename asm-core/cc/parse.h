@@ -138,6 +138,8 @@ eb_spec eb_specifiers(eb_unit *u);           /* spec.c */
 eb_declarator eb_declarator_of(eb_unit *u, eb_type *base);
 eb_type *eb_type_name(eb_unit *u);
 void eb_attributes(eb_unit *u, eb_attrs *attrs);
+/* A copy to which a declarator can add its own: what is added to one is not in the other. */
+eb_attrs eb_attrs_copy(const eb_attrs *attrs);
 /* Attributes that change a type, on it. */
 eb_type *eb_apply_type_attrs(eb_unit *u, eb_type *type, const eb_attrs *attrs, eb_loc loc);
 /* Reads the body of a record that was skipped. True if the type is complete then. */

@@ -255,7 +255,7 @@ static eb_type *enum_specifier(eb_unit *u) {
         eb_attributes(u, &attrs);
         if (attrs.packed)
             pack_enum(u, e);
-        return e->type;
+        return eb_apply_type_attrs(u, e->type, &attrs, tok.loc);
     }
     if (!named) {
         eb_expected(u, "a name or '{' behind enum");
@@ -307,8 +307,7 @@ static void bit_field(eb_unit *u, eb_member *member) {
 /* One declarator of a member declaration. */
 static void member_declarator(eb_unit *u, eb_record *record, const eb_spec *spec) {
     eb_member member = {.type = spec->type, .loc = eb_peek(u).loc};
-    eb_attrs attrs = spec->attrs;
-    attrs.decl_tags.len = spec->attrs.decl_tags.len;
+    eb_attrs attrs = eb_attrs_copy(&spec->attrs);
     if (!eb_is(u, EB_TOK_COLON)) {
         eb_declarator d = eb_declarator_of(u, spec->type);
         member.type = d.type;
@@ -321,8 +320,7 @@ static void member_declarator(eb_unit *u, eb_record *record, const eb_spec *spec
     member.type = eb_apply_type_attrs(u, member.type, &attrs, member.loc);
     member.align = attrs.align;
     member.packed = attrs.packed;
-    for (uint32_t n = 0; n < attrs.decl_tags.len; n++)
-        *EB_PUSH(&u->ctx->arena, &member.tags) = attrs.decl_tags.at[n];
+    member.tags = attrs.decl_tags;
     bool open = eb_type_is(member.type, EB_TYPE_ARRAY) &&
                 eb_type_plain(member.type)->count == EB_ARRAY_OPEN;
     if (!open && !eb_require_complete(u, member.type, member.loc, eb_behind(u)))
@@ -342,7 +340,7 @@ static void member_declaration(eb_unit *u, eb_record *record) {
         if (eb_type_is_record(spec.type) && eb_complete(u, spec.type)) {
             eb_record *inner = eb_type_plain(spec.type)->of.record;
             if (!inner->name)
-                add_member(u, record, (eb_member){.type = spec.type, .loc = spec.lo});
+                add_member(u, record, (eb_member){.type = inner->type, .loc = spec.lo});
         }
     } else {
         do
@@ -711,6 +709,7 @@ eb_spec eb_specifiers(eb_unit *u) {
         if (eb_is_name(u) && eb_ahead(u, 1).kind == EB_TOK_NAME)
             eb_take(u); /* an unknown type's name: what is declared comes behind it */
     }
+    spec.type = eb_type_with_tags(&u->types, spec.type, &spec.attrs.type_tags);
     spec.type = eb_type_qualified(&u->types, spec.type, c.quals);
     return spec;
 }

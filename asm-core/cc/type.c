@@ -89,10 +89,12 @@ eb_type *eb_type_qualified(eb_types *types, eb_type *type, unsigned quals) {
     return made;
 }
 
-eb_type *eb_type_tagged(eb_types *types, eb_type *type, eb_str tag) {
-    eb_type *made = make(types, EB_TYPE_TAGGED, type);
-    made->of.tag = tag;
-    return made;
+eb_type *eb_type_with_tags(eb_types *types, eb_type *type, const eb_tags *tags) {
+    for (uint32_t n = 0; n < tags->len; n++) {
+        type = make(types, EB_TYPE_TAGGED, type);
+        type->of.tag = tags->at[n];
+    }
+    return type;
 }
 
 eb_record *eb_record_new(eb_types *types, bool is_union, uint32_t name, eb_loc loc) {

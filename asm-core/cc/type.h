@@ -51,10 +51,13 @@ typedef struct eb_type eb_type;
 typedef struct eb_record eb_record;
 typedef struct eb_enum eb_enum;
 
+typedef EB_VEC(eb_str) eb_tags; /* of attribute btf_decl_tag or btf_type_tag */
+
 typedef struct eb_param {
     eb_type *type;
     uint32_t name; /* 1 + its number, or 0 */
     eb_loc loc;
+    eb_tags tags;
 } eb_param;
 
 struct eb_type {
@@ -69,8 +72,11 @@ struct eb_type {
         const eb_param *params; /* function: `count` of them */
         eb_record *record;
         eb_enum *enumeration;
-        uint32_t name; /* typedef: the name's number */
-        eb_str tag;    /* tagged */
+        struct {
+            uint32_t name; /* typedef: the name's number */
+            const eb_tags *tags;
+        };
+        eb_str tag; /* tagged */
     } of;
     eb_type *pointer; /* the type of a pointer to this, once somebody asked */
 };
@@ -84,7 +90,7 @@ typedef struct eb_member {
     uint32_t align;  /* of attribute aligned, or 0 */
     bool packed;
     eb_loc loc;
-    EB_VEC(eb_str) tags; /* btf_decl_tag */
+    eb_tags tags;
 } eb_member;
 
 struct eb_record {
@@ -101,7 +107,7 @@ struct eb_record {
     bool laid_out;
     uint32_t body, body_end; /* its tokens, when it has not been read yet: behind { and at } */
     bool reading;
-    EB_VEC(eb_str) tags;
+    eb_tags tags;
     eb_type *type;
 };
 
@@ -135,7 +141,8 @@ eb_type *eb_type_function(eb_types *types, eb_type *result, const eb_param *para
                           bool variadic);
 eb_type *eb_type_typedef(eb_types *types, uint32_t name, eb_type *of);
 eb_type *eb_type_qualified(eb_types *types, eb_type *type, unsigned quals);
-eb_type *eb_type_tagged(eb_types *types, eb_type *type, eb_str tag);
+/* `type` under each of the tags, the first innermost. */
+eb_type *eb_type_with_tags(eb_types *types, eb_type *type, const eb_tags *tags);
 eb_record *eb_record_new(eb_types *types, bool is_union, uint32_t name, eb_loc loc);
 eb_enum *eb_enum_new(eb_types *types, uint32_t name, eb_loc loc);
 
