@@ -486,17 +486,5 @@ void eb_asm_write_btf(eb_asm *as) {
     add_maps_section(as);
     if (!as->btf)
         return;
-    eb_buf btf = {.arena = &as->ctx->arena}, ext = {.arena = &as->ctx->arena};
-    eb_btf_ext_write(as->obj, as->btf, &ext);
-    eb_btf_write(as->btf, &btf);
-    uint32_t section = eb_object_add_section(as->obj, EB_STR(".BTF"), EB_SHT_PROGBITS, 0);
-    as->obj->sections.at[section].bytes = btf;
-    as->obj->sections.at[section].size = btf.len;
-    as->obj->sections.at[section].align = 4;
-    if (!as->obj->ext_order.len)
-        return;
-    section = eb_object_add_section(as->obj, EB_STR(".BTF.ext"), EB_SHT_PROGBITS, 0);
-    as->obj->sections.at[section].bytes = ext;
-    as->obj->sections.at[section].size = ext.len;
-    as->obj->sections.at[section].align = 4;
+    eb_btf_store(as->obj, as->btf);
 }

@@ -381,6 +381,23 @@ void eb_btf_ext_write(ebpf_object *obj, eb_btf *btf, eb_buf *out) {
     eb_buf_put(out, ext.at, ext.len);
 }
 
+static void store(ebpf_object *obj, eb_str name, eb_buf bytes) {
+    uint32_t number = eb_object_add_section(obj, name, EB_SHT_PROGBITS, 0);
+    eb_section *section = &obj->sections.at[number];
+    section->bytes = bytes;
+    section->size = bytes.len;
+    section->align = 4;
+}
+
+void eb_btf_store(ebpf_object *obj, eb_btf *btf) {
+    eb_buf types = {.arena = &obj->ctx->arena}, ext = {.arena = &obj->ctx->arena};
+    eb_btf_ext_write(obj, btf, &ext); /* enters strings: first */
+    eb_btf_write(btf, &types);
+    store(obj, EB_STR(".BTF"), types);
+    if (obj->ext_order.len)
+        store(obj, EB_STR(".BTF.ext"), ext);
+}
+
 /* ---- looking up ---- */
 
 /* How many of the records stand at `offset` or before it. */

@@ -16,6 +16,9 @@ void eb_btf_ext_read(ebpf_object *obj);
  * (eb_section.locs). */
 void eb_btf_ext_write(ebpf_object *obj, eb_btf *btf, eb_buf *out);
 
+/* The object gets both: `btf` as its section .BTF and, when there are records, .BTF.ext. */
+void eb_btf_store(ebpf_object *obj, eb_btf *btf);
+
 /* The line that the instruction at `offset` bytes comes from, or NULL. */
 const eb_line *eb_line_of(const eb_section *section, uint64_t offset);
 /* Its text without the white space around it. */
