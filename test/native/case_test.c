@@ -5,6 +5,7 @@
  *   -- input.s    assembly                  -- args    --dialect ubpf|llvm, --endian big|little
  *   -- input.c    or C                      -- file NAME  what an #include finds, one part each
  *   -- tokens     expected: the C preprocessed; without it, the C is checked
+ *   -- btf        expected: the BTF of all functions and variables of the C, as bpftool lists it
  *   -- raw        expected: the bytes of every code section
  *   -- dis        expected: the disassembly, without .BTF and .BTF.ext
  *   -- diag       expected: the diagnostics; the input must be wrong exactly when this is here,
@@ -30,9 +31,11 @@
 
 #include <cmocka.h>
 
+#include "btf_dump.h"
+#include "btf_gen.h"
 #include "ebpf_cc.h"
 #include "ebpf_vm.h"
-#include "object.h"
+#include "guard.h"
 
 #ifndef CASES
 #error "CASES must name the folder of the corpus"
@@ -390,6 +393,62 @@ static int check(test_case *c, eb_str input) {
     return status;
 }
 
+/* Where a variable is: a section each says, or one for all. */
+static eb_str section_of(const eb_decl *decl) {
+    if (decl->attrs.section.len || decl->storage == EB_STORAGE_EXTERN)
+        return decl->attrs.section;
+    if (eb_type_quals(decl->type) & EB_CONST)
+        return EB_STR(".rodata");
+    return decl->has_init ? EB_STR(".data") : EB_STR(".bss");
+}
+
+static void gen_variable(eb_btf_gen *g, ebpf_object *obj, const eb_unit *u, const eb_decl *decl) {
+    eb_str name = section_of(decl);
+    uint32_t size = (uint32_t)eb_type_size(decl->type), offset = 0;
+    if (name.len && decl->storage != EB_STORAGE_EXTERN) {
+        uint32_t number = eb_object_find_section(obj, name);
+        if (!number)
+            number = eb_object_add_section(obj, name, EB_SHT_PROGBITS, EB_SHF_ALLOC);
+        eb_buf *bytes = &obj->sections.at[number].bytes;
+        eb_buf_align(bytes, eb_type_align(decl->type));
+        offset = (uint32_t)bytes->len;
+        eb_buf_room(bytes, size);
+        obj->sections.at[number].size = bytes->len;
+    }
+    assert_int_not_equal(eb_btf_gen_var(g, decl, eb_name_text(u, decl->name), name, offset, size),
+                         0);
+}
+
+static int gen_btf(ebpf_ctx *ctx, void *args) {
+    test_case *c = args;
+    part *input = find_part(c, "input.c");
+    eb_pp_options options = {.cpu = 3, .big = c->endian == EBPF_BIG, .optimize = true};
+    eb_pp *pp = eb_pp_new(ctx, EB_STR("input.c"), input->text, &options);
+    while (!eb_pp_run(pp)) {
+        eb_str spelling = pp->requests.at[pp->wanted - 1].spelling;
+        eb_str name = eb_str_fmt(&ctx->arena, "file %.*s", (int)spelling.len, spelling.at);
+        part *file = find_part(c, name.at);
+        assert_non_null(file);
+        eb_pp_found(pp, pp->wanted - 1, spelling, file->text);
+    }
+    eb_unit *u = eb_parse(pp);
+    ebpf_object *obj = eb_object_new(ctx, options.big);
+    eb_btf_gen *g = eb_btf_gen_new(u, obj);
+    for (uint32_t n = 0; n < u->globals.len; n++) {
+        if (u->globals.at[n]->kind == EB_DECL_VARIABLE)
+            gen_variable(g, obj, u, u->globals.at[n]);
+        else
+            assert_int_not_equal(eb_btf_gen_func(g, u->globals.at[n]), 0);
+    }
+    int status = eb_btf_gen_finish(g);
+    if (status)
+        return status;
+    eb_buf text = {.arena = &ctx->arena};
+    eb_btf_dump_raw(obj->btf, NULL, 0, &text);
+    expect(c, "btf", text.at, text.len);
+    return eb_object_index(obj);
+}
+
 /* Without white space: what tokens there are does not depend on it once they are apart. */
 static eb_str squeezed(test_case *c, ebpf_bytes text) {
     eb_buf out = {.arena = &c->ctx->arena};
@@ -413,6 +472,8 @@ static void check_c(test_case *c, eb_str input) {
     expect(c, "diag", said.data, said.size);
     if (status != EBPF_OK && !find_part(c, "diag"))
         fail_msg("%s: %.*s", c->path, (int)said.size, (const char *)said.data);
+    if (find_part(c, "btf") && eb_guard(c->ctx, gen_btf, c))
+        fail_msg("%s: it has no BTF", c->path);
     if (status != EBPF_OK || !tokens)
         return;
     /* Macros are gone: what came out is read to the same again. */
