@@ -127,7 +127,8 @@ function vmlinuxHeader() {
   return dir;
 }
 
-function compileFlags() {
+/** What clang is told, to compile a program of the selftests. */
+export function compileFlags() {
   const arch = { x64: 'x86', arm64: 'arm64', s390x: 's390', ppc64: 'powerpc' };
   return [
     ...FLAGS,
