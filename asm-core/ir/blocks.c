@@ -1,0 +1,113 @@
+/* blocks.c - changing the graph of blocks; see blocks.h. */
+#include "blocks.h"
+
+static eb_arena *arena_of(const eb_fn *fn) {
+    return &fn->unit->ctx->arena;
+}
+
+eb_value eb_block_body(const eb_fn *fn, uint32_t block) {
+    eb_value v = fn->blocks.at[block].first;
+    while (eb_ir_at(fn, v)->op == EB_IR_PHI)
+        v = eb_ir_at(fn, v)->next;
+    return v;
+}
+
+uint32_t eb_edge_of(const eb_fn *fn, uint32_t from, uint32_t succ) {
+    const uint32_t *succs = fn->blocks.at[from].succs.at;
+    uint32_t nth = 0;
+    for (uint32_t n = 0; n < succ; n++)
+        nth += succs[n] == succs[succ];
+    return eb_edge_index(fn, from, succs[succ], nth);
+}
+
+void eb_edge_cut(eb_fn *fn, uint32_t from, uint32_t succ) {
+    uint32_t to = fn->blocks.at[from].succs.at[succ];
+    eb_edge_drop(fn, to, eb_edge_of(fn, from, succ));
+    eb_block *block = &fn->blocks.at[from];
+    block->succs.len--;
+    for (uint32_t n = succ; n < block->succs.len; n++)
+        block->succs.at[n] = block->succs.at[n + 1];
+}
+
+void eb_block_jump(eb_fn *fn, uint32_t from, uint32_t succ) {
+    for (uint32_t n = fn->blocks.at[from].succs.len; n--;)
+        if (n != succ)
+            eb_edge_cut(fn, from, n);
+    eb_ir *end = eb_block_end(fn, from);
+    end->op = succ == UINT32_MAX ? EB_IR_UNREACHABLE : EB_IR_JUMP;
+    end->a = end->b = end->list = 0;
+    end->cond = end->flags = 0;
+}
+
+static bool has_edge(const eb_fn *fn, uint32_t from, uint32_t to) {
+    return eb_edge_index(fn, from, to, 0) != UINT32_MAX;
+}
+
+bool eb_edge_move(eb_fn *fn, uint32_t from, uint32_t succ, uint32_t to, uint32_t like) {
+    if (eb_block_has_phis(fn, to) && has_edge(fn, from, to))
+        return false;
+    uint32_t old = fn->blocks.at[from].succs.at[succ];
+    eb_edge_drop(fn, old, eb_edge_of(fn, from, succ));
+    fn->blocks.at[from].succs.at[succ] = to;
+    *EB_PUSH(arena_of(fn), &fn->blocks.at[to].preds) = from;
+    for (eb_value v = fn->blocks.at[to].first; eb_ir_at(fn, v)->op == EB_IR_PHI;
+         v = eb_ir_at(fn, v)->next) {
+        eb_value value = *eb_phi_at(fn, v, like);
+        *EB_PUSH(arena_of(fn), &fn->lists.at[eb_ir_at(fn, v)->list].values) = value;
+    }
+    return true;
+}
+
+static void empty(eb_fn *fn, uint32_t block) {
+    while (fn->blocks.at[block].succs.len)
+        eb_edge_cut(fn, block, fn->blocks.at[block].succs.len - 1);
+    while (fn->blocks.at[block].first)
+        eb_ir_remove(fn, fn->blocks.at[block].first);
+    fn->blocks.at[block].preds.len = 0;
+}
+
+bool eb_blocks_prune(eb_fn *fn) {
+    bool *reached = eb_alloc_array(arena_of(fn), fn->blocks.len, sizeof *reached);
+    uint32_t *stack = eb_alloc_array(arena_of(fn), fn->blocks.len, sizeof *stack), depth = 0;
+    reached[1] = true;
+    stack[depth++] = 1;
+    while (depth) {
+        const eb_block *block = &fn->blocks.at[stack[--depth]];
+        for (uint32_t n = 0; n < block->succs.len; n++)
+            if (!reached[block->succs.at[n]]) {
+                reached[block->succs.at[n]] = true;
+                stack[depth++] = block->succs.at[n];
+            }
+    }
+    bool changed = false;
+    for (uint32_t n = 1; n < fn->blocks.len; n++)
+        if (!reached[n] && fn->blocks.at[n].first) {
+            empty(fn, n);
+            changed = true;
+        }
+    return changed;
+}
+
+void eb_blocks_join(eb_fn *fn, uint32_t block, uint32_t next) {
+    for (eb_value v = fn->blocks.at[next].first; eb_ir_at(fn, v)->op == EB_IR_PHI;) {
+        eb_value phi = v, value = *eb_phi_at(fn, v, 0);
+        v = eb_ir_at(fn, v)->next;
+        eb_ir_become(fn, phi, value);
+    }
+    eb_ir_remove(fn, fn->blocks.at[block].last);
+    for (eb_value v = fn->blocks.at[next].first, after; v; v = after) {
+        after = eb_ir_at(fn, v)->next;
+        eb_ir_unlink(fn, v);
+        eb_ir_append(fn, block, v);
+    }
+    eb_block *first = &fn->blocks.at[block], *second = &fn->blocks.at[next];
+    first->succs.len = 0;
+    for (uint32_t n = 0; n < second->succs.len; n++) {
+        uint32_t to = second->succs.at[n];
+        *EB_PUSH(arena_of(fn), &first->succs) = to;
+        for (uint32_t p = 0; p < fn->blocks.at[to].preds.len; p++)
+            if (fn->blocks.at[to].preds.at[p] == next)
+                fn->blocks.at[to].preds.at[p] = block;
+    }
+    second->succs.len = second->preds.len = 0;
+}
