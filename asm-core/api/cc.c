@@ -2,11 +2,12 @@
  */
 #include "ebpf_cc.h"
 #include "guard.h"
-#include "parse.h"
+#include "lower.h"
 
 struct ebpf_cc {
     ebpf_ctx *ctx;
     eb_pp *pp;
+    eb_pp_options options;
 };
 
 typedef struct unit_args {
@@ -20,6 +21,7 @@ static int run_new(ebpf_ctx *ctx, void *args) {
     ebpf_cc *unit = eb_alloc(&ctx->arena, sizeof *unit);
     unit->ctx = ctx;
     unit->pp = eb_pp_new(ctx, a->name, a->text, &a->options);
+    unit->options = a->options;
     *a->out = unit;
     return EBPF_OK;
 }
@@ -69,6 +71,29 @@ static int run_check(ebpf_ctx *ctx, void *args) {
 
 int ebpf_cc_check(ebpf_cc *unit) {
     return eb_guard(unit->ctx, run_check, unit->pp);
+}
+
+typedef struct ir_args {
+    ebpf_cc *unit;
+    ebpf_bytes *out;
+} ir_args;
+
+static int run_ir(ebpf_ctx *ctx, void *args) {
+    ir_args *a = args;
+    if (!eb_pp_run(a->unit->pp))
+        return EBPF_NEED_FILE;
+    eb_unit *u = eb_parse(a->unit->pp);
+    if (ctx->errors)
+        return EBPF_E_INPUT;
+    eb_buf text = {.arena = &ctx->arena};
+    eb_ir_print(eb_lower_unit(u, &a->unit->options), &text);
+    *a->out = (ebpf_bytes){text.at, text.len};
+    return ctx->errors ? EBPF_E_INPUT : EBPF_OK;
+}
+
+int ebpf_cc_ir(ebpf_cc *unit, ebpf_bytes *text) {
+    *text = (ebpf_bytes){0};
+    return eb_guard(unit->ctx, run_ir, &(ir_args){unit, text});
 }
 
 int ebpf_cc_request(ebpf_cc *unit, ebpf_cc_file *wanted) {

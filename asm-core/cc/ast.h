@@ -15,7 +15,7 @@ typedef struct eb_decl eb_decl;
 typedef enum eb_expr_kind {
     EB_EXPR_ERROR,
     EB_EXPR_NUMBER,     /* value */
-    EB_EXPR_FLOAT,      /* may stand where it is not evaluated */
+    EB_EXPR_FLOAT,      /* text; may stand where it is not evaluated, or becomes an integer */
     EB_EXPR_STRING,     /* text: its bytes with the NUL; an lvalue of array type */
     EB_EXPR_DECL,       /* decl: a variable, function or parameter */
     EB_EXPR_MEMBER,     /* a . path: an lvalue if a is one */
@@ -166,9 +166,10 @@ typedef struct eb_init {
 struct eb_decl {
     uint8_t kind, storage;
     bool is_global, is_inline, is_defined, has_init, is_used;
-    bool is_local; /* declared in a block, also if it is static */
-    uint32_t name; /* its number; UINT32_MAX: unnamed */
-    eb_loc lo, hi; /* of its name */
+    bool is_folding; /* its value is being asked for */
+    bool is_local;   /* declared in a block, also if it is static */
+    uint32_t name;   /* its number; UINT32_MAX: unnamed */
+    eb_loc lo, hi;   /* of its name */
     eb_type *type;
     eb_attrs attrs;
     EB_VEC(eb_init) inits; /* what is not named is 0 */

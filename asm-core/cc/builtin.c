@@ -142,7 +142,7 @@ static eb_expr *constant_p(call *c) {
     u->unevaluated = true;
     eb_expr *e = add(c, eb_rvalue(u, eb_expression(u)));
     u->unevaluated = unevaluated;
-    eb_constant k = eb_constant_folded(e);
+    eb_constant k = eb_constant_of(e);
     bool string = k.kind == EB_CONSTANT_ADDRESS && k.base->kind == EB_EXPR_STRING;
     if (k.kind == EB_CONSTANT_NUMBER || string || e->kind == EB_EXPR_FLOAT)
         return eb_expr_number(u, type_of(u, 'i'), 1, c->lo, eb_behind(u));

@@ -200,6 +200,9 @@ static eb_constant binary(const eb_expr *e) {
 }
 
 static eb_constant cast(const eb_expr *e) {
+    uint64_t whole;
+    if (e->a->kind == EB_EXPR_FLOAT && eb_type_is_integer(e->type))
+        return eb_float_integer(e->a->of.text, &whole) ? number(whole, e->type) : none;
     eb_constant a = eb_constant_of(e->a);
     if (a.kind == EB_CONSTANT_ADDRESS)
         return eb_type_size(e->type) == 8 ? a : none;
@@ -270,9 +273,26 @@ static eb_constant builtin(const eb_expr *e) {
     }
 }
 
+/* A const variable's value: clang folds it where C asks for a constant, and people rely on it. */
+static eb_constant variable(const eb_expr *e) {
+    if (e->kind != EB_EXPR_DECL)
+        return none;
+    eb_decl *decl = e->of.decl;
+    unsigned quals = eb_type_quals(decl->type);
+    if (decl->is_folding || decl->inits.len != 1 || !(quals & EB_CONST) || (quals & EB_VOLATILE) ||
+        decl->attrs.weak || !eb_type_is_integer(decl->type))
+        return none;
+    decl->is_folding = true; /* const int x = x; */
+    eb_constant c = eb_constant_of(decl->inits.at[0].expr);
+    decl->is_folding = false;
+    return c;
+}
+
 eb_constant eb_constant_of(const eb_expr *e) {
     eb_constant a;
     switch (e->kind) {
+    case EB_EXPR_LOAD:
+        return variable(e->a);
     case EB_EXPR_NUMBER:
         return number(e->of.value, e->type);
     case EB_EXPR_ADDRESS:
@@ -298,19 +318,6 @@ eb_constant eb_constant_of(const eb_expr *e) {
     }
 }
 
-/* A const variable's value: clang folds it where C asks for a constant, and people rely on it. */
-eb_constant eb_constant_folded(const eb_expr *e) {
-    eb_constant c = eb_constant_of(e);
-    if (c.kind || e->kind != EB_EXPR_LOAD || e->a->kind != EB_EXPR_DECL)
-        return c;
-    const eb_decl *decl = e->a->of.decl;
-    unsigned quals = eb_type_quals(decl->type);
-    if (decl->inits.len != 1 || !(quals & EB_CONST) || (quals & EB_VOLATILE) ||
-        !eb_type_is_integer(decl->type))
-        return c;
-    return eb_constant_of(decl->inits.at[0].expr);
-}
-
 /* Where C demands a constant, __builtin_constant_p has no later chance to say yes. */
 static void settle(eb_expr *e) {
     if (!e)
@@ -331,7 +338,7 @@ bool eb_constant_integer(eb_unit *u, eb_expr *expr, int64_t *value) {
     expr = eb_rvalue(u, expr);
     if (eb_expr_is_error(expr))
         return false;
-    eb_constant c = eb_constant_folded(expr);
+    eb_constant c = eb_constant_of(expr);
     if (!c.kind) {
         settle(expr);
         c = eb_constant_of(expr);

@@ -51,8 +51,11 @@ static eb_expr *number(eb_unit *u) {
         floating = floating || text.at[i] == '.' || text.at[i] == 'p' || text.at[i] == 'P' ||
                    ((text.at[i] == 'e' || text.at[i] == 'E') &&
                     !(text.len > 1 && (text.at[1] == 'x' || text.at[1] == 'X')));
-    if (floating)
-        return eb_expr_new(u, EB_EXPR_FLOAT, basic(u, EB_TYPE_DOUBLE), tok.loc, hi);
+    if (floating) {
+        eb_expr *e = eb_expr_new(u, EB_EXPR_FLOAT, basic(u, EB_TYPE_DOUBLE), tok.loc, hi);
+        e->of.text = text;
+        return e;
+    }
     eb_diag_add(u->ctx, EB_DIAG_BAD_NUMBER, tok.loc, hi, (int)text.len, text.at);
     return eb_expr_error(u, tok.loc, hi);
 }

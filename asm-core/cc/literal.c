@@ -122,3 +122,42 @@ eb_char_literal eb_char_of(ebpf_ctx *ctx, eb_str text, eb_loc loc) {
                                             : (int32_t)value;
     return out;
 }
+
+static bool times_ten(uint64_t *value, unsigned digit) {
+    if (*value > (UINT64_MAX - digit) / 10)
+        return false;
+    *value = *value * 10 + digit;
+    return true;
+}
+
+/* Digits, a point among them, an exponent: digits behind the point count as far as the exponent
+ * moves it. */
+bool eb_float_integer(eb_str text, uint64_t *value) {
+    size_t n = 0, point = SIZE_MAX, digits = 0;
+    long exponent = 0;
+    for (n = 0; n < text.len && (text.at[n] == '.' || (text.at[n] >= '0' && text.at[n] <= '9'));
+         n++)
+        if (text.at[n] == '.')
+            point = digits;
+        else
+            digits++;
+    size_t end = n;
+    if (n < text.len && (text.at[n] == 'e' || text.at[n] == 'E')) {
+        bool negative = ++n < text.len && text.at[n] == '-';
+        n += n < text.len && (text.at[n] == '-' || text.at[n] == '+');
+        for (; n < text.len && text.at[n] >= '0' && text.at[n] <= '9' && exponent < 1000; n++)
+            exponent = exponent * 10 + (text.at[n] - '0');
+        exponent = negative ? -exponent : exponent;
+    } else if (n < text.len && (text.at[n] == 'x' || text.at[n] == 'X')) {
+        return false;
+    }
+    long whole = (long)(point == SIZE_MAX ? digits : point) + exponent, seen = 0;
+    *value = 0;
+    for (n = 0; n < end && seen < whole; n++)
+        if (text.at[n] != '.' && (seen++, !times_ten(value, (unsigned)(text.at[n] - '0'))))
+            return false;
+    for (; seen < whole; seen++)
+        if (!times_ten(value, 0))
+            return false;
+    return true;
+}

@@ -27,4 +27,8 @@ eb_char_literal eb_char_of(ebpf_ctx *ctx, eb_str text, eb_loc loc);
  * closing quote. *raw tells a byte given by number (\x, \0) from a character. */
 uint32_t eb_literal_char(ebpf_ctx *ctx, const char **at, const char *end, eb_loc loc, bool *raw);
 
+/* The integer part of a decimal floating constant, such as 1e9; false if 64 bits do not hold it, or
+ * for hexadecimal ones. */
+bool eb_float_integer(eb_str text, uint64_t *value);
+
 #endif

@@ -55,6 +55,7 @@ static void input(eb_lower *l, eb_ir_asm *a, operands *values, const eb_asm_oper
     const eb_expr *e = operand->expr;
     eb_str constraint = operand->constraint;
     char digit = 0;
+    bool must_be_constant = false;
     for (size_t n = 0; n < constraint.len; n++)
         if (constraint.at[n] >= '0' && constraint.at[n] <= '9')
             digit = constraint.at[n];
@@ -62,11 +63,8 @@ static void input(eb_lower *l, eb_ir_asm *a, operands *values, const eb_asm_oper
         eb_ir_operand *made = add(l, &a->inputs, operand, 'i', e->type);
         if (immediate(l, made, e))
             return;
-        if (!allows(constraint, "rg")) {
-            eb_diag_add(l->ctx, EB_DIAG_ASM_CONSTANT, e->lo, e->hi);
-            return;
-        }
         a->inputs.len--;
+        must_be_constant = !allows(constraint, "rg");
     }
     bool memory = !digit && allows(constraint, "m") && !allows(constraint, "rg");
     if (memory && e->kind == EB_EXPR_LOAD) {
@@ -80,7 +78,7 @@ static void input(eb_lower *l, eb_ir_asm *a, operands *values, const eb_asm_oper
         eb_diag_add(l->ctx, EB_DIAG_ASM_OPERAND, e->lo, e->hi, eb_type_string(l->u, e->type));
         return;
     }
-    add(l, &a->inputs, operand, digit ? digit : 'r', e->type);
+    add(l, &a->inputs, operand, digit ? digit : must_be_constant ? 'n' : 'r', e->type);
     push(l, values, v);
 }
 

@@ -57,7 +57,7 @@ static void put(const data *d, const eb_init *init) {
         eb_refuse_type(l, init->type, e->lo, e->hi);
         return;
     }
-    eb_constant c = eb_constant_folded(e);
+    eb_constant c = eb_constant_of(e);
     if (c.kind == EB_CONSTANT_NUMBER && init->bits)
         put_field(d, init, c.value);
     else if (c.kind == EB_CONSTANT_NUMBER && size <= WORD)

@@ -28,6 +28,8 @@ static eb_constant const_pointer(const eb_expr *e) {
         return none;
     const eb_decl *decl = e->a->of.decl;
     unsigned quals = eb_type_quals(decl->type);
+    if (!eb_type_is(decl->type, EB_TYPE_POINTER))
+        return none;
     bool fixed =
         (quals & EB_CONST) || (decl->storage == EB_STORAGE_STATIC &&
                                eb_type_is(eb_type_plain(decl->type)->base, EB_TYPE_FUNCTION));

@@ -179,12 +179,10 @@ static eb_lvalue index_place(eb_lower *l, const eb_expr *e) {
     } else if (index.kind == EB_CONSTANT_NUMBER) {
         p.offset += offset;
     } else {
+        /* The constant part stays an offset of the access. */
         eb_value by = scaled(l, eb_lower_value(l, e->b), size, e->lo);
-        eb_value at = eb_place_address(l, &p, e->lo);
-        uint32_t align = p.align;
-        p = (eb_lvalue){.base = eb_emit(l, EB_IR_ADD, EB_IR_PTR, at, by, e->lo),
-                        .align = align,
-                        .is_volatile = p.is_volatile};
+        close_chain(l, &p, e->lo);
+        p.base = eb_emit(l, EB_IR_ADD, EB_IR_PTR, p.base, by, e->lo);
         while (p.align > 1 && size % p.align)
             p.align /= 2;
     }

@@ -186,8 +186,6 @@ typedef struct eb_constant {
 } eb_constant;
 
 eb_constant eb_constant_of(const eb_expr *expr);
-/* The same, with const variables as their initialisers. */
-eb_constant eb_constant_folded(const eb_expr *expr);
 /* An integer constant expression, or a diagnostic. */
 bool eb_constant_integer(eb_unit *u, eb_expr *expr, int64_t *value);
 /* `value` as it is in an integer type. */

@@ -16,7 +16,7 @@ typedef struct unit_options {
     char *defines; /* from malloc */
     size_t defines_size;
     uint32_t cpu, plain;
-    bool preprocess, check;
+    bool preprocess, check, ir;
 } unit_options;
 
 /* ---- the command line ---- */
@@ -68,6 +68,8 @@ static int take(unit_options *o, int argc, char **argv) {
             o->preprocess = true;
         else if (strcmp(word, "-fsyntax-only") == 0)
             o->check = true;
+        else if (strcmp(word, "-fdump-ir") == 0)
+            o->ir = true;
         else if (strcmp(word, "--json") == 0)
             o->common.json = true;
         else
@@ -191,8 +193,9 @@ static int preprocess(ebpf_ctx *ctx, const unit_options *o, const blob *file) {
     int status = ebpf_cc_new(ctx, o->common.file, strlen(o->common.file), file->data, file->size,
                              &said, &unit);
     while (status == EBPF_OK &&
-           (status = o->check ? ebpf_cc_check(unit) : ebpf_cc_preprocess(unit, &text)) ==
-               EBPF_NEED_FILE)
+           (status = o->check ? ebpf_cc_check(unit)
+                     : o->ir  ? ebpf_cc_ir(unit, &text)
+                              : ebpf_cc_preprocess(unit, &text)) == EBPF_NEED_FILE)
         status = answer(unit, o);
     int exit_status = report(ctx, &o->common, status);
     if (text.size && !write_file(o->common.out ? o->common.out : "-", text.data, text.size))
@@ -216,7 +219,7 @@ static int read_options(unit_options *o, int argc, char **argv) {
             return complain("unknown option, or one without its argument:", argv[n]);
         }
     }
-    if (!o->preprocess && !o->check)
+    if (!o->preprocess && !o->check && !o->ir)
         return complain("there is no code generator yet; give -E or -fsyntax-only, not only",
                         o->common.file ? o->common.file : "cc");
     return o->common.file ? 0 : complain("a FILE is missing:", "cc FILE [OPTION...]");

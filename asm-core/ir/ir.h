@@ -165,8 +165,9 @@ typedef struct eb_ir_core {
 
 typedef struct eb_ir_operand {
     eb_str name;     /* [name], or "" */
-    char kind;       /* r register, i number, m memory (the value is the address), 0-9: tied to
-                        that output */
+    char kind;       /* r register, i number, n a value that must be a constant or symbol when code
+                        is made (EB_DIAG_ASM_CONSTANT), m memory (the value is the address),
+                        0-9: tied to that output */
     uint8_t type;    /* eb_ir_type */
     uint8_t size;    /* bytes in C */
     bool early;      /* output: written before all inputs are read ("&") */
@@ -177,7 +178,7 @@ typedef struct eb_ir_operand {
 
 /* asm("template" : outputs : inputs : clobbers : labels). The list of the instruction has, in this
  * order: the addresses of outputs in memory, the old values of outputs that are read, and a value
- * for each input that is no number. The first output in a register is the instruction's value, for
+ * for each input that is no i. The first output in a register is the instruction's value, for
  * the others there is an OUTPUT each, numbered from 1. */
 typedef struct eb_ir_asm {
     eb_str text;
