@@ -17,7 +17,7 @@ ebpf_ctx *ebpf_ctx_new(size_t memory_limit) {
     const size_t usual = sizeof(size_t) == 4 ? (size_t)512 << 20 : (size_t)1 << 30;
     ebpf_ctx *ctx = calloc(1, sizeof *ctx);
     if (ctx)
-        ctx->arena.limit = memory_limit ? memory_limit : usual;
+        ctx->arena.limit = ctx->scratch.limit = memory_limit ? memory_limit : usual;
     return ctx;
 }
 
@@ -25,6 +25,7 @@ void ebpf_ctx_free(ebpf_ctx *ctx) {
     if (!ctx)
         return;
     eb_arena_free(&ctx->arena);
+    eb_arena_free(&ctx->scratch);
     free(ctx);
 }
 

@@ -84,6 +84,18 @@ void eb_arena_free(eb_arena *arena) {
     }
 }
 
+void eb_arena_reset(eb_arena *arena) {
+    eb_chunk *chunk = arena->chunk;
+    if (!chunk)
+        return;
+    eb_arena older = {.chunk = chunk->next};
+    eb_arena_free(&older);
+    chunk->next = NULL;
+    memset((uint8_t *)chunk + ALIGN, 0, arena->used);
+    arena->used = 0;
+    arena->total = chunk->size;
+}
+
 void *eb_vec_room(eb_arena *arena, void *at, size_t size, uint32_t *cap) {
     uint32_t len = *cap;
     if (len > UINT32_MAX / 2)

@@ -34,6 +34,8 @@ void *eb_alloc_array(eb_arena *arena, size_t count, size_t size);
 /* As eb_alloc, but NULL on failure. */
 void *eb_try_alloc(eb_arena *arena, size_t size);
 void eb_arena_free(eb_arena *arena);
+/* Empty, but the newest chunk is kept for what comes next. */
+void eb_arena_reset(eb_arena *arena);
 /* Leave the request with `status`. */
 _Noreturn void eb_fail(eb_arena *arena, int status);
 

@@ -55,6 +55,7 @@ typedef struct eb_diag {
 
 struct ebpf_ctx {
     eb_arena arena;
+    eb_arena scratch; /* of a compiler's pass, emptied behind it */
     EB_VEC(eb_source) sources;
     EB_VEC(eb_diag) diags;
     uint32_t errors;

@@ -12,12 +12,13 @@ int eb_guard(ebpf_ctx *ctx, eb_guarded *run, void *args) {
 int eb_guard(ebpf_ctx *ctx, eb_guarded *run, void *args) {
     jmp_buf here, *before = ctx->arena.guard;
     int status;
-    ctx->arena.guard = &here;
+    ctx->arena.guard = ctx->scratch.guard = &here;
+    ctx->scratch.failure = 0;
     if (setjmp(here) == 0)
         status = run(ctx, args);
     else
-        status = ctx->arena.failure;
-    ctx->arena.guard = before;
+        status = ctx->scratch.failure ? ctx->scratch.failure : ctx->arena.failure;
+    ctx->arena.guard = ctx->scratch.guard = before;
     return status;
 }
 

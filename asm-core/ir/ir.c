@@ -25,6 +25,7 @@ eb_ir_unit *eb_ir_unit_new(ebpf_ctx *ctx, bool big, unsigned cpu, bool optimize)
     unit->big = big;
     unit->cpu = cpu;
     unit->optimize = optimize;
+    unit->dump.arena = &ctx->arena;
     (void)EB_PUSH(&ctx->arena, &unit->symbols);
     (void)EB_PUSH(&ctx->arena, &unit->cores);
     (void)EB_PUSH(&ctx->arena, &unit->asms);

@@ -89,15 +89,18 @@ typedef struct eb_ir {
 } eb_ir;
 
 typedef struct eb_block {
-    eb_value first, last;   /* phis stand first, what ends the block last; 0: taken out */
-    EB_VEC(uint32_t) preds; /* a predecessor stands once for each of its edges to here */
-    EB_VEC(uint32_t) succs; /* as the last instruction says */
-    uint32_t idom;          /* cfg.c: immediate dominator; 0 for the entry */
-    uint32_t order;         /* cfg.c: place in reverse postorder, from 1; 0: not reached */
-    uint32_t level;         /* cfg.c: depth in the dominator tree */
-    uint32_t loop, depth;   /* cfg.c: header of the innermost loop or 0, and nesting */
-    uint32_t unroll;        /* header: of #pragma unroll: how often, UINT32_MAX for all, 0 unsaid,
-                               1 not */
+    eb_value first, last;    /* phis stand first, what ends the block last; 0: taken out */
+    EB_VEC(uint32_t) preds;  /* a predecessor stands once for each of its edges to here */
+    EB_VEC(uint32_t) succs;  /* as the last instruction says */
+    uint32_t idom;           /* cfg.c: immediate dominator; 0 for the entry */
+    uint32_t order;          /* cfg.c: place in reverse postorder, from 1; 0: not reached */
+    uint32_t child, sibling; /* cfg.c: the dominator tree downwards; 0 ends */
+    uint32_t enter, leave;   /* cfg.c: when a walk of that tree comes by, below and behind */
+    uint32_t level;          /* cfg.c: depth in the dominator tree */
+    uint32_t loop, depth;    /* cfg.c: header of the innermost loop or 0, and nesting */
+    uint32_t outer;          /* cfg.c: header: the header of the loop around its own, or 0 */
+    uint32_t unroll;         /* header: of #pragma unroll: how often, UINT32_MAX for all, 0 unsaid,
+                                1 not */
 } eb_block;
 
 typedef struct eb_slot {
@@ -199,6 +202,9 @@ struct eb_ir_unit {
     EB_VEC(eb_ir_asm) asms;       /* [0] is none */
     EB_VEC(eb_str) texts;         /* asm() at file scope */
     eb_loc end;
+    eb_str dump_after; /* eb_ir_optimize writes the unit into `dump` behind each pass so called */
+    eb_buf dump;
+    eb_str broken; /* builds for development: what a pass has broken, or "" */
 };
 
 /* ---- making ---- */
@@ -277,5 +283,8 @@ bool eb_uses_next(eb_uses *uses);
 
 void eb_ir_print_fn(const eb_fn *fn, eb_buf *out);
 void eb_ir_print(const eb_ir_unit *unit, eb_buf *out);
+/* The unit of a printed text; or NULL, and what is wrong with it as text for developers. What it
+ * returns is sound enough for eb_ir_check, which tells whether it is a program. */
+eb_ir_unit *eb_ir_read(ebpf_ctx *ctx, eb_str text, eb_str *error);
 
 #endif

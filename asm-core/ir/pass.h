@@ -12,6 +12,10 @@
 /* All of them. In builds for development the checker (check.c) runs behind each. */
 void eb_ir_optimize(eb_ir_unit *unit);
 
+/* The pass called so, over all functions that are live or not looked at yet; false: there is no
+ * such pass. */
+bool eb_ir_run(eb_ir_unit *unit, eb_str name);
+
 /* What is wrong with a function as text for developers, or "" (check.c). */
 eb_str eb_ir_check(const eb_fn *fn);
 

@@ -6,6 +6,8 @@
  *   -- input.c    or C                      -- file NAME  what an #include finds, one part each
  *   -- tokens     expected: the C preprocessed; without it, the C is checked
  *   -- btf        expected: the BTF of all functions and variables of the C, as bpftool lists it
+ *   -- input.ir   or a unit of the compiler (asm-core/ir/print.c), through --pass NAME,NAME of args
+ *   -- ir         expected: what the passes leave
  *   -- raw        expected: the bytes of every code section
  *   -- dis        expected: the disassembly, without .BTF and .BTF.ext
  *   -- diag       expected: the diagnostics; the input must be wrong exactly when this is here,
@@ -36,6 +38,7 @@
 #include "ebpf_cc.h"
 #include "ebpf_vm.h"
 #include "guard.h"
+#include "pass.h"
 
 #ifndef CASES
 #error "CASES must name the folder of the corpus"
@@ -483,15 +486,71 @@ static void check_c(test_case *c, eb_str input) {
         fail_msg("%s: its tokens are read as\n%.*s", c->path, (int)again.len, again.at);
 }
 
+/* ---- IR ---- */
+
+static void check_unit(const test_case *c, const eb_ir_unit *unit, const char *when) {
+    for (uint32_t n = 1; n < unit->symbols.len; n++) {
+        eb_str problem = {0};
+        if (unit->symbols.at[n].fn)
+            problem = eb_ir_check(unit->symbols.at[n].fn);
+        if (problem.len)
+            fail_msg("%s: %s: %.*s", c->path, when, (int)problem.len, problem.at);
+    }
+}
+
+static void run_passes(test_case *c, eb_ir_unit *unit) {
+    part *p = find_part(c, "args");
+    const char *at = p ? strstr(p->text.at, "--pass ") : NULL;
+    if (!at || at >= p->text.at + p->text.len)
+        return;
+    for (at += 7; *at && *at != '\n' && *at != ' ';) {
+        size_t len = strcspn(at, ", \n");
+        if (!eb_ir_run(unit, (eb_str){at, len}))
+            fail_msg("%s: there is no pass %.*s", c->path, (int)len, at);
+        if (unit->broken.len)
+            fail_msg("%s: %.*s", c->path, (int)unit->broken.len, unit->broken.at);
+        at += len + (at[len] == ',');
+    }
+}
+
+static eb_str printed(test_case *c, const eb_ir_unit *unit) {
+    eb_buf out = {.arena = &c->ctx->arena};
+    eb_ir_print(unit, &out);
+    return (eb_str){(const char *)out.at, out.len};
+}
+
+static eb_ir_unit *read_unit(test_case *c, eb_str text) {
+    eb_str error;
+    eb_ir_unit *unit = eb_ir_read(c->ctx, text, &error);
+    if (!unit)
+        fail_msg("%s: %.*s", c->path, (int)error.len, error.at);
+    return unit;
+}
+
+/* What is printed reads back to what prints the same. */
+static void check_ir(test_case *c, eb_str input) {
+    eb_ir_unit *unit = read_unit(c, input);
+    check_unit(c, unit, "input");
+    eb_str before = printed(c, unit), again = printed(c, read_unit(c, before));
+    if (!eb_str_eq(before, again))
+        fail_msg("%s: it is read back as\n%.*s", c->path, (int)again.len, again.at);
+    run_passes(c, unit);
+    eb_str after = printed(c, unit);
+    expect(c, "ir", after.at, after.len);
+}
+
 static void check_case(void **state) {
     test_case *c = *state;
     read_case(c);
     split_case(c);
     part *input = find_part(c, "input.s"), *source = find_part(c, "input.c");
-    assert_true(input || source);
+    part *ir = find_part(c, "input.ir");
+    assert_true(input || source || ir);
     parse_args(c);
     c->ctx = ebpf_ctx_new(0);
-    if (source)
+    if (ir)
+        check_ir(c, ir->text);
+    else if (source)
         check_c(c, source->text);
     else
         check_assembly(c, input->text);
