@@ -233,22 +233,3 @@ eb_users eb_uses_build(eb_fn *fn) {
             users[start[*u.at + 1]++] = v;
     return (eb_users){start, users};
 }
-
-/* What stands for `v` in the end; the way there becomes shorter. */
-static eb_value find(eb_value *by, uint32_t count, eb_value v) {
-    eb_value end = v;
-    while (end < count && by[end])
-        end = by[end];
-    while (v < count && by[v]) {
-        eb_value next = by[v];
-        by[v] = end;
-        v = next;
-    }
-    return end;
-}
-
-void eb_replace(eb_fn *fn, eb_value *by, uint32_t count) {
-    for (eb_value v = 1; v < fn->values.len; v++)
-        for (eb_uses u = eb_uses_of(fn, v); eb_uses_next(&u);)
-            *u.at = find(by, count, *u.at);
-}

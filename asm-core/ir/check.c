@@ -282,9 +282,9 @@ static void check_types(checker *c, const eb_ir *ir) {
         break;
     case EB_IR_COPYMEM:
     case EB_IR_MOVEMEM:
-        want_type(c, ir->b, EB_IR_PTR, "address");
-        /* fall through */
     case EB_IR_SETMEM:
+        if (ir->op != EB_IR_SETMEM)
+            want_type(c, ir->b, EB_IR_PTR, "address");
         want_type(c, ir->a, EB_IR_PTR, "address");
         check_size(c, ir->size, 8);
         if (ir->imm < 0)
