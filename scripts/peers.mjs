@@ -14,6 +14,7 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { inRoot } from './lib/steps.mjs';
 import { noCounts } from './lib/counts.mjs';
+import { printTable, summary } from './lib/table.mjs';
 
 async function modules() {
   const dir = inRoot('scripts/peers');
@@ -68,31 +69,6 @@ export async function runSamples(log) {
 const line = (module, row) =>
   `${module.name}: ${row.what}: ${row.measured}, required ${row.required}`;
 
-/** The table, with columns as wide as the terminal likes and notes below their row. */
-function print(results) {
-  const rows = results.flatMap((result) => result.rows);
-  const width = (key) =>
-    Math.max(...rows.map((row) => row[key].length), key.length);
-  const columns = ['what', 'required', 'measured'].map((key) => [
-    key,
-    width(key),
-  ]);
-  const cells = (row) =>
-    columns.map(([key, size]) => row[key].padEnd(size)).join('  ');
-  console.log(
-    `\n  ${cells({ what: 'what', required: 'required', measured: 'measured' })}`,
-  );
-  for (const { title, reason, rows: own } of results) {
-    console.log(`\n${title}`);
-    if (reason) console.log(`- not run: ${reason}`);
-    for (const row of own) {
-      console.log(`${row.ok ? '✓' : '✗'} ${cells(row).trimEnd()}`);
-      for (const note of row.notes ?? [])
-        console.log(`    ${note.replaceAll('\n', '\n    ')}`);
-    }
-  }
-}
-
 async function main() {
   const args = process.argv.slice(2);
   const wanted = args.filter((arg) => !arg.startsWith('--'));
@@ -117,9 +93,6 @@ async function main() {
       `  ${((performance.now() - start) / 1000).toFixed(1)} s\n`,
     );
   }
-  const rows = results.flatMap((result) => result.rows);
-  const met = rows.filter((row) => row.ok).length;
-  const notRun = results.filter((result) => result.reason).length;
   if (args.includes('--json'))
     console.log(
       JSON.stringify(
@@ -133,11 +106,10 @@ async function main() {
         2,
       ),
     );
-  else print(results);
-  console.log(
-    `\npeers: ${met} of ${rows.length} met, ${rows.length - met} missed, ${notRun} not run`,
-  );
-  return met === rows.length && notRun === 0 && rows.length > 0 ? 0 : 1;
+  else printTable(results);
+  const { line: last, status } = summary('peers', results);
+  console.log(`\n${last}`);
+  return status;
 }
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href)

@@ -3,7 +3,7 @@
 //   build  compile everything (native, wasm, addon, TypeScript, dist); installs no system package
 //   demo   what the demo needs: compilers, Emscripten, libbpf, npm packages, then build
 //   test   demo, and what the quick test tier needs
-//   peers  test, and what check:peers needs (fuzzers)
+//   peers  test, and what check:peers and check:corpus need (fuzzers, sources of BPF programs)
 //   full   peers, and what the other tiers need (Chromium)
 // On Debian and Ubuntu missing packages are installed with apt-get (through sudo when not root);
 // elsewhere the missing tools are named. BPF_SYSTEM_LIBBPF=1 links the system's shared libbpf.
@@ -12,6 +12,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { StepError, hashInputs, inRoot, runStep } from './lib/steps.mjs';
 import * as system from './lib/needs.mjs';
+import { fetchCorpora } from './corpus/sources.mjs';
 import { fetchLinux } from './lib/corpus.mjs';
 import { buildLibbpf, buildLibelf, fetchSources } from './lib/libbpf.mjs';
 import { packHeaders } from './pack-headers.mjs';
@@ -270,6 +271,7 @@ async function main() {
     typescript,
     dist,
     ...(withPeers ? [fetchLinux] : []),
+    ...(withPeers && profile !== 'test' ? [fetchCorpora] : []),
   ];
   let ran = 0;
   for (const step of steps)

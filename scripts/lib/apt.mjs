@@ -11,9 +11,9 @@ const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
 
 /**
  * Fetches packages into the folder `to`, emptied first. `kind` is deb or deb-src; pins are
- * { package: version }. A point release may have replaced a pinned revision; its successor is as good.
+ * { package: version }, of the suite. A point release may have replaced a pinned revision; its successor is as good.
  */
-export async function fetchFromDebian(log, kind, pins, to) {
+export async function fetchFromDebian(log, kind, pins, to, suite = SUITE) {
   const names = Object.keys(pins).join(' and ');
   const mirror = debianMirror();
   if (!mirror)
@@ -29,7 +29,7 @@ export async function fetchFromDebian(log, kind, pins, to) {
   const signed = fs.existsSync(KEYRING) ? ` [signed-by=${KEYRING}]` : '';
   fs.writeFileSync(
     path.join(dir, 'sources.list'),
-    `${kind}${signed} ${mirror} ${SUITE} main\n`,
+    `${kind}${signed} ${mirror} ${suite} main\n`,
   );
 
   await log.run('apt-get', [...options, 'update']);
@@ -39,7 +39,7 @@ export async function fetchFromDebian(log, kind, pins, to) {
   for (const [name, version] of Object.entries(pins))
     if ((await fetch(`${name}=${version}`)) !== 0 && (await fetch(name)) !== 0)
       throw new StepError(
-        `apt-get could not fetch ${name} from ${mirror} ${SUITE}`,
+        `apt-get could not fetch ${name} from ${mirror} ${suite}`,
       );
   fs.rmSync(dir, { recursive: true, force: true });
 }

@@ -13,11 +13,12 @@ import { hasCommand } from './needs.mjs';
 import { StepError, inRoot, root } from './steps.mjs';
 
 const PINS = { 'linux-source-6.12': '6.12.107-1' };
-const CLANG = 'clang-19';
+export const CLANG = 'clang-19';
 const FLAGS = ['-g', '-O2', '-target', 'bpf', '-mcpu=v3', '-w'];
 
-const linux = () => inRoot('build/sources/linux');
-const selftests = () => path.join(linux(), 'tools/testing/selftests/bpf');
+export const linux = () => inRoot('build/sources/linux');
+export const selftests = () =>
+  path.join(linux(), 'tools/testing/selftests/bpf');
 const out = () => inRoot('build/corpus/selftests');
 
 /** What is unpacked: the selftests, the headers that they include, and other BPF C files. */
@@ -80,7 +81,12 @@ export const fetchLinux = {
 };
 
 /** clang's own folders of system headers: with -target bpf they are not searched by themselves. */
+let systemDirs;
 function systemIncludes() {
+  return (systemDirs ??= findSystemIncludes());
+}
+
+function findSystemIncludes() {
   const { stderr } = runSync(CLANG, ['-v', '-E', '-', '-o', '/dev/null']);
   const [, list] =
     /search starts here:\n([^]*?)End of search/m.exec(
@@ -108,8 +114,8 @@ function runSync(command, args) {
   }
 }
 
-/** vmlinux.h of the running kernel, made once per kernel. */
-function vmlinuxHeader() {
+/** The folder of vmlinux.h of the running kernel, made once per kernel. */
+export function vmlinuxHeader() {
   const dir = inRoot('build/corpus/include');
   const header = path.join(dir, 'vmlinux.h');
   const stamp = path.join(dir, 'kernel');
@@ -127,31 +133,40 @@ function vmlinuxHeader() {
   return dir;
 }
 
-/** What clang is told, to compile a program of the selftests. */
-export function compileFlags() {
+/** Flags for any BPF C: those of `first` stand before the folders of vmlinux.h and <bpf/*.h>. */
+export function clangFlags(first = [], last = []) {
   const arch = { x64: 'x86', arm64: 'arm64', s390x: 's390', ppc64: 'powerpc' };
   return [
     ...FLAGS,
     `-D__TARGET_ARCH_${arch[process.arch] ?? process.arch}`,
-    '-DENABLE_ATOMICS_TESTS',
+    ...first,
     `-I${vmlinuxHeader()}`,
     `-I${inRoot('build/deps/include')}`,
-    `-I${selftests()}`,
-    `-I${path.join(linux(), 'tools/include/uapi')}`,
+    ...last,
     ...systemIncludes(),
   ];
 }
 
-/** Compiles one program to PROGRAM.o and PROGRAM.s; gives clang's first error, or ''. */
-async function compile(name, flags) {
-  const run = promisify(execFile);
+/** What clang is told, to compile the program of the selftests, as in their Makefile. */
+export function compileFlags(name = '') {
   const own = /^test_(l4lb|xdp)_noinline$/.test(name) ? ['-fno-inline'] : [];
+  const uapi = path.join(linux(), 'tools/include/uapi');
+  const flags = clangFlags(
+    ['-DENABLE_ATOMICS_TESTS'],
+    [`-I${selftests()}`, `-I${uapi}`],
+  );
+  return [...flags, ...own];
+}
+
+/** Compiles one program to PROGRAM.o and PROGRAM.s; gives clang's first error, or ''. */
+async function compile(name) {
+  const run = promisify(execFile);
   const source = path.join(selftests(), 'progs', `${name}.c`);
   const target = path.join(out(), name);
   try {
     // In the folder of the sources: what clang notes of paths shall not depend on this machine.
     const options = { cwd: path.dirname(source), maxBuffer: 1 << 26 };
-    const args = [...flags, ...own, path.basename(source)];
+    const args = [...compileFlags(name), path.basename(source)];
     await run(CLANG, [...args, '-S', '-o', `${target}.s`], options);
     await run(CLANG, [...args, '-c', '-o', `${target}.part`], options);
     fs.renameSync(`${target}.part`, `${target}.o`);
@@ -174,15 +189,21 @@ export function noCorpus() {
   return null;
 }
 
+export const selftestSample = () => SAMPLE;
+
+/** The selftests by name: programs/NAME.c. */
+export const selftestNames = () =>
+  fs
+    .readdirSync(path.join(selftests(), 'progs'))
+    .filter((name) => name.endsWith('.c'))
+    .map((name) => name.slice(0, -2));
+
 /**
  * The corpus, compiled where it is not yet: { files: [{ name, object, assembly }], refused: {
  * program: error } }, of all selftests or of the sample.
  */
 export async function selftestCorpus({ sample, log }) {
-  const all = fs
-    .readdirSync(path.join(selftests(), 'progs'))
-    .filter((name) => name.endsWith('.c'))
-    .map((name) => name.slice(0, -2));
+  const all = selftestNames();
   const gone = SAMPLE.filter((name) => !all.includes(name));
   if (gone.length > 0)
     throw new StepError(`the selftests have no ${gone.join(', ')}`);
@@ -206,7 +227,7 @@ export async function selftestCorpus({ sample, log }) {
   let done = 0;
   const worker = async () => {
     for (let name = missing.pop(); name; name = missing.pop()) {
-      const error = await compile(name, flags);
+      const error = await compile(name);
       if (error) refused[name] = error;
       done += 1;
       if (done % 50 === 0) log(`clang: ${missing.length} programs to go`);
