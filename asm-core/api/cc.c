@@ -3,6 +3,7 @@
 #include "ebpf_cc.h"
 #include "guard.h"
 #include "lower.h"
+#include "pass.h"
 
 struct ebpf_cc {
     ebpf_ctx *ctx;
@@ -75,6 +76,7 @@ int ebpf_cc_check(ebpf_cc *unit) {
 
 typedef struct ir_args {
     ebpf_cc *unit;
+    eb_str behind;
     ebpf_bytes *out;
 } ir_args;
 
@@ -85,15 +87,22 @@ static int run_ir(ebpf_ctx *ctx, void *args) {
     eb_unit *u = eb_parse(a->unit->pp);
     if (ctx->errors)
         return EBPF_E_INPUT;
-    eb_buf text = {.arena = &ctx->arena};
-    eb_ir_print(eb_lower_unit(u, &a->unit->options), &text);
-    *a->out = (ebpf_bytes){text.at, text.len};
+    eb_ir_unit *ir = eb_lower_unit(u, &a->unit->options);
+    ir->dump_after = a->behind;
+    ir->dump.arena = &ctx->arena;
+    if (!a->behind.len)
+        eb_ir_print(ir, &ir->dump);
+    else if (!ctx->errors)
+        eb_ir_optimize(ir);
+    if (ir->broken.len)
+        eb_diag_add(ctx, EB_DIAG_INTERNAL, 0, 0, (int)ir->broken.len, ir->broken.at);
+    *a->out = (ebpf_bytes){ir->dump.at, ir->dump.len};
     return ctx->errors ? EBPF_E_INPUT : EBPF_OK;
 }
 
-int ebpf_cc_ir(ebpf_cc *unit, ebpf_bytes *text) {
+int ebpf_cc_ir(ebpf_cc *unit, const char *pass, ebpf_bytes *text) {
     *text = (ebpf_bytes){0};
-    return eb_guard(unit->ctx, run_ir, &(ir_args){unit, text});
+    return eb_guard(unit->ctx, run_ir, &(ir_args){unit, eb_str_from(pass), text});
 }
 
 int ebpf_cc_request(ebpf_cc *unit, ebpf_cc_file *wanted) {

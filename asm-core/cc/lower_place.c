@@ -7,6 +7,8 @@
  * program's own types say is the value that libbpf finds again (its bpf_core_calc_field_relo). */
 #include "lower.h"
 
+#include "btf_gen.h"
+
 enum { BYTE = 8, WORD = 8 };
 
 typedef enum core_kind {
@@ -123,7 +125,7 @@ static void step_into(eb_lower *l, eb_lvalue *p, uint32_t index, eb_loc loc) {
     p->type = member->type;
     p->field = member->is_field ? member : NULL;
     if (relocated) {
-        push_index(p, index, (int64_t)(member->offset / BYTE));
+        push_index(p, eb_btf_gen_member(record, index), (int64_t)(member->offset / BYTE));
         p->bit = (uint32_t)(member->offset % BYTE);
         if (p->field)
             choose_core_unit(p);

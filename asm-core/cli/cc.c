@@ -16,7 +16,8 @@ typedef struct unit_options {
     char *defines; /* from malloc */
     size_t defines_size;
     uint32_t cpu, plain;
-    bool preprocess, check, ir;
+    bool preprocess, check;
+    const char *ir;
 } unit_options;
 
 /* ---- the command line ---- */
@@ -68,8 +69,8 @@ static int take(unit_options *o, int argc, char **argv) {
             o->preprocess = true;
         else if (strcmp(word, "-fsyntax-only") == 0)
             o->check = true;
-        else if (strcmp(word, "-fdump-ir") == 0)
-            o->ir = true;
+        else if (strncmp(word, "-fdump-ir", 9) == 0 && (!word[9] || word[9] == '='))
+            o->ir = word + 9 + (word[9] == '=');
         else if (strcmp(word, "--json") == 0)
             o->common.json = true;
         else
@@ -194,7 +195,7 @@ static int preprocess(ebpf_ctx *ctx, const unit_options *o, const blob *file) {
                              &said, &unit);
     while (status == EBPF_OK &&
            (status = o->check ? ebpf_cc_check(unit)
-                     : o->ir  ? ebpf_cc_ir(unit, &text)
+                     : o->ir  ? ebpf_cc_ir(unit, o->ir, &text)
                               : ebpf_cc_preprocess(unit, &text)) == EBPF_NEED_FILE)
         status = answer(unit, o);
     int exit_status = report(ctx, &o->common, status);
