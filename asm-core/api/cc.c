@@ -136,6 +136,43 @@ int ebpf_cc_answer(ebpf_cc *unit, const char *path, size_t path_size, const void
     return eb_guard(unit->ctx, run_answer, &args);
 }
 
+typedef struct btf_args {
+    eb_pp *pp;
+    const ebpf_core_target *btfs;
+    uint32_t count;
+} btf_args;
+
+/* The first may bring a base of its own; the others stand where it stands. */
+static int open_btfs(ebpf_ctx *ctx, const btf_args *a) {
+    eb_pp *pp = a->pp;
+    for (uint32_t i = 0; i < a->count; i++) {
+        const ebpf_core_target *from = &a->btfs[i];
+        const eb_btf *base = i ? pp->btfs.at[0] : NULL;
+        eb_btf *btf;
+        if (eb_btf_open_unchecked(ctx, (eb_str){from->name, from->name_size}, from->bytes,
+                                  from->size, base, &btf))
+            return EBPF_E_INPUT;
+        if (!i && btf->base)
+            *EB_PUSH(&ctx->arena, &pp->btfs) = btf->base;
+        *EB_PUSH(&ctx->arena, &pp->btfs) = btf;
+    }
+    return EBPF_OK;
+}
+
+static int run_answer_btf(ebpf_ctx *ctx, void *args) {
+    btf_args *a = args;
+    int status = a->pp->btfs.len ? EBPF_OK : open_btfs(ctx, a);
+    if (status == EBPF_OK)
+        eb_pp_found_btf(a->pp, a->pp->wanted - 1);
+    return status;
+}
+
+int ebpf_cc_answer_btf(ebpf_cc *unit, const ebpf_core_target *btfs, uint32_t count) {
+    if (!unit->pp->wanted || !count)
+        return EBPF_E_ARG;
+    return eb_guard(unit->ctx, run_answer_btf, &(btf_args){unit->pp, btfs, count});
+}
+
 int ebpf_cc_absent(ebpf_cc *unit) {
     if (!unit->pp->wanted)
         return EBPF_E_ARG;

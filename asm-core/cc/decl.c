@@ -1,5 +1,5 @@
 /* decl.c - declarations at file and block scope, and function definitions (C11 6.7, 6.9). */
-#include "parse.h"
+#include "kernel.h"
 
 void eb_static_assert(eb_unit *u) {
     eb_tok tok = eb_take(u);
@@ -113,10 +113,11 @@ static void declare_typedef(eb_unit *u, eb_decl *decl) {
 /* A variable or function with linkage that may have been declared before: the one declaration that
  * all uses refer to. */
 static eb_decl *declare_linked(eb_unit *u, eb_decl *decl) {
-    eb_decl *old = eb_lookup(u, decl->name);
-    if (old &&
-        (!old->is_global || (old->kind != EB_DECL_VARIABLE && old->kind != EB_DECL_FUNCTION)))
+    eb_decl *old = eb_bound(u, decl->name);
+    if (!old || !old->is_global || (old->kind != EB_DECL_VARIABLE && old->kind != EB_DECL_FUNCTION))
         old = eb_lookup_here(u, decl->name);
+    if (!old && !eb_bound(u, decl->name))
+        old = eb_kernel_function_like(u, decl);
     if (!old) {
         eb_bind(u, decl->name, decl);
         *EB_PUSH(&u->ctx->arena, &u->globals) = decl;

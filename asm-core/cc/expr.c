@@ -214,7 +214,9 @@ static eb_expr *name(eb_unit *u) {
     }
     if (decl->kind == EB_DECL_ENUMERATOR) {
         eb_type *type = decl->type;
-        if (decl->value >= INT32_MIN && decl->value <= INT32_MAX)
+        bool top = decl->value < 0 && type->kind == EB_TYPE_ENUM &&
+                   type->of.enumeration->is_unsigned; /* 2^63 and above */
+        if (decl->value >= INT32_MIN && decl->value <= INT32_MAX && !top)
             type = basic(u, EB_TYPE_INT);
         else if (type->kind == EB_TYPE_ENUM)
             type = type->of.enumeration->integer;

@@ -1,5 +1,5 @@
 /* parse.c - the parser's hands: tokens, scopes, pragmas, and the top level; see parse.h. */
-#include "parse.h"
+#include "kernel.h"
 
 enum { NESTING_MOST = 400 };
 
@@ -207,6 +207,10 @@ void eb_pragmas(eb_unit *u) {
             u->unroll = 1;
         else if (!clang && !gcc && skip_text(u, "pack"))
             pragma_pack(u);
+        else if (skip_text(u, "ebpf_types"))
+            eb_kernel_open(u);
+        else if (skip_text(u, "ebpf_kfuncs"))
+            eb_kernel_open_functions(u);
         while (!eb_is(u, EB_TOK_END) && !eb_skip(u, EB_TOK_PRAGMA_END))
             eb_take(u);
     }
@@ -259,21 +263,46 @@ bool eb_scope_is_global(const eb_unit *u) {
     return u->scopes.len == 0;
 }
 
-eb_decl *eb_lookup(eb_unit *u, uint32_t name) {
+eb_decl *eb_bound(const eb_unit *u, uint32_t name) {
     return name < u->bindings.len ? u->bindings.at[name].decl : NULL;
 }
 
-eb_type *eb_lookup_tag(eb_unit *u, uint32_t name) {
+static eb_type *bound_tag(const eb_unit *u, uint32_t name) {
     return name < u->bindings.len ? u->bindings.at[name].tag : NULL;
 }
 
+eb_type *eb_file_tag(const eb_unit *u, uint32_t name) {
+    eb_type *tag = bound_tag(u, name);
+    if (!tag || !u->bindings.at[name].tag_depth)
+        return tag;
+    for (uint32_t n = 0; n < u->shadowed.len; n++) /* what the outermost scope will bring back */
+        if (u->shadowed.at[n].name == name)
+            return u->shadowed.at[n].before.tag;
+    return NULL;
+}
+
+eb_decl *eb_lookup(eb_unit *u, uint32_t name) {
+    eb_decl *decl = eb_bound(u, name);
+    return decl ? decl : eb_kernel_decl(u, name, false);
+}
+
+eb_type *eb_lookup_tag(eb_unit *u, uint32_t name) {
+    eb_type *tag = bound_tag(u, name);
+    return tag ? tag : eb_kernel_tag(u, name, false);
+}
+
+/* What was used of BTF is as if it stood at file scope. */
 eb_decl *eb_lookup_here(eb_unit *u, uint32_t name) {
-    eb_decl *decl = eb_lookup(u, name);
+    eb_decl *decl = eb_bound(u, name);
+    if (!decl && eb_scope_is_global(u))
+        return eb_kernel_decl(u, name, true);
     return decl && u->bindings.at[name].decl_depth == u->scopes.len ? decl : NULL;
 }
 
 eb_type *eb_lookup_tag_here(eb_unit *u, uint32_t name) {
-    eb_type *tag = eb_lookup_tag(u, name);
+    eb_type *tag = bound_tag(u, name);
+    if (!tag && eb_scope_is_global(u))
+        return eb_kernel_tag(u, name, true);
     return tag && u->bindings.at[name].tag_depth == u->scopes.len ? tag : NULL;
 }
 
@@ -317,7 +346,7 @@ static eb_str text_at(const eb_pp *pp, uint32_t at, uint32_t by) {
 /* Whether a #pragma means something to the grammar. The others may stand where none is looked for,
  * as those about diagnostics in the middle of a declaration: they are taken out. */
 static bool is_meant(const eb_pp *pp, uint32_t at) {
-    static const char *const words[] = {"unroll", "nounroll", "pack"};
+    static const char *const words[] = {"unroll", "nounroll", "pack", "ebpf_types", "ebpf_kfuncs"};
     eb_str first = text_at(pp, at, 1), second = text_at(pp, at, 2);
     if (eb_str_is(first, "clang"))
         return eb_str_is(second, "attribute") || eb_str_is(second, "loop");
@@ -449,5 +478,6 @@ eb_unit *eb_parse(eb_pp *pp) {
         if (u->at == before) /* nothing begins with this token */
             eb_take(u);
     }
+    eb_kernel_close(u);
     return u;
 }

@@ -1,9 +1,9 @@
 /* parse.h - tokens to the typed tree, in one pass by recursive descent.
  *
- * Files: parse.c tokens, scopes and the top level, spec.c declaration specifiers and tags,
- * declarator.c declarators and attributes, decl.c declarations, init.c initialisers, expr.c
- * expressions, convert.c conversions and checks, const.c constant expressions, builtin.c builtin
- * functions, stmt.c statements. */
+ * Files: parse.c tokens, scopes and the top level, kernel.h what BTF adds to them, spec.c
+ * declaration specifiers and tags, declarator.c declarators and attributes, decl.c declarations,
+ * init.c initialisers, expr.c expressions, convert.c conversions and checks, const.c constant
+ * expressions, builtin.c builtin functions, stmt.c statements. */
 #ifndef EB_PARSE_H
 #define EB_PARSE_H
 
@@ -37,6 +37,8 @@ typedef struct eb_ignored {
     unsigned groups; /* ... these are not told */
 } eb_ignored;
 
+typedef struct eb_kernel eb_kernel;
+
 typedef struct eb_unit {
     ebpf_ctx *ctx;
     eb_pp *pp;
@@ -60,6 +62,7 @@ typedef struct eb_unit {
     bool unevaluated; /* inside sizeof and typeof */
     EB_VEC(eb_ignored) ignored;
     EB_VEC(unsigned) ignored_before;
+    eb_kernel *kernel; /* kernel.h: where names are looked for that are not bound, or NULL */
 } eb_unit;
 
 /* The unit of what `pp` has preprocessed. Errors are in the context. */
@@ -109,6 +112,9 @@ eb_type *eb_lookup_tag(eb_unit *u, uint32_t name);
 /* Only of the innermost scope. */
 eb_decl *eb_lookup_here(eb_unit *u, uint32_t name);
 eb_type *eb_lookup_tag_here(eb_unit *u, uint32_t name);
+/* Only what the unit itself binds: of all scopes, and a tag of file scope. */
+eb_decl *eb_bound(const eb_unit *u, uint32_t name);
+eb_type *eb_file_tag(const eb_unit *u, uint32_t name);
 void eb_bind(eb_unit *u, uint32_t name, eb_decl *decl);
 void eb_bind_tag(eb_unit *u, uint32_t name, eb_type *type);
 eb_str eb_name_text(const eb_unit *u, uint32_t name);
@@ -142,6 +148,12 @@ void eb_attributes(eb_unit *u, eb_attrs *attrs);
 eb_attrs eb_attrs_copy(const eb_attrs *attrs);
 /* Attributes that change a type, on it. */
 eb_type *eb_apply_type_attrs(eb_unit *u, eb_type *type, const eb_attrs *attrs, eb_loc loc);
+/* The type that words such as "unsigned long int" name, or NULL. */
+eb_type *eb_type_of_words(eb_unit *u, eb_str text);
+/* The integer type of an enum whose values are all there. */
+void eb_enum_finish(eb_unit *u, eb_enum *e);
+/* Whether a pragma makes records preserve_access_index. */
+bool eb_preserving(const eb_unit *u);
 /* Reads the body of a record that was skipped. True if the type is complete then. */
 bool eb_complete(eb_unit *u, eb_type *type);
 /* Complete, or a diagnostic that says for what it must be. */

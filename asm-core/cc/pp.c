@@ -1,4 +1,5 @@
 /* pp.c - the feeds of the preprocessor and its main loop; see pp.h. */
+#include "btf_dump.h"
 #include "pp.h"
 
 enum { FEEDS_MOST = 4000, INCLUDES_MOST = 200 };
@@ -181,6 +182,14 @@ static void answer(eb_pp *pp, uint32_t request, bool found, uint32_t file) {
 
 void eb_pp_found(eb_pp *pp, uint32_t request, eb_str path, eb_str text) {
     answer(pp, request, true, eb_pp_file_add(pp, path, text));
+}
+
+void eb_pp_found_btf(eb_pp *pp, uint32_t request) {
+    eb_str text = eb_str_fmt(&pp->ctx->arena,
+                             "%s#pragma ebpf_types\n\n#ifndef BPF_NO_KFUNC_PROTOTYPES\n"
+                             "#pragma ebpf_kfuncs\n#endif\n\n%s",
+                             eb_btf_c_prologue, eb_btf_c_epilogue);
+    eb_pp_found(pp, request, pp->btfs.at[0]->name, text);
 }
 
 void eb_pp_absent(eb_pp *pp, uint32_t request) {

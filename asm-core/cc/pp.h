@@ -10,6 +10,7 @@
 #ifndef EB_PP_H
 #define EB_PP_H
 
+#include "btf.h"
 #include "lex.h"
 
 typedef EB_VEC(eb_tok) eb_toks;
@@ -90,6 +91,8 @@ typedef struct eb_pp {
     bool evaluating;   /* the tokens of an #if: what `defined` asks for is not expanded */
     bool after_defined;
     uint32_t name_defined, name_va_args, name_va_opt, name_pragma;
+    EB_VEC(const eb_btf *)
+    btfs;        /* what stands for a kernel's header: the kernel's, then modules' */
     eb_toks out; /* the result */
 } eb_pp;
 
@@ -106,6 +109,8 @@ eb_pp *eb_pp_new(ebpf_ctx *ctx, eb_str name, eb_str text, const eb_pp_options *o
 bool eb_pp_run(eb_pp *pp);
 void eb_pp_found(eb_pp *pp, uint32_t request, eb_str path, eb_str text);
 void eb_pp_absent(eb_pp *pp, uint32_t request);
+/* BTF stands for the file: the unit reads a header that makes its names known to the parser. */
+void eb_pp_found_btf(eb_pp *pp, uint32_t request);
 /* The tokens as text, lines as in the sources as far as that is readable: -E -P. */
 void eb_pp_print(const eb_pp *pp, eb_buf *out);
 

@@ -3,7 +3,7 @@
  *
  * A record's body is only skipped over when it is met, if nothing in it can be seen from outside
  * but its members: no enumerator and no tag. eb_complete reads it on first use. */
-#include "parse.h"
+#include "kernel.h"
 
 /* ---- type words ---- */
 
@@ -201,6 +201,11 @@ static eb_type_kind integer_for(const eb_enum *e) {
     return wide || wide_signed ? EB_TYPE_LONG : EB_TYPE_INT;
 }
 
+void eb_enum_finish(eb_unit *u, eb_enum *e) {
+    e->integer = eb_type_basic(&u->types, integer_for(e));
+    e->complete = true;
+}
+
 static void enum_body(eb_unit *u, eb_enum *e) {
     int64_t next = 0;
     while (eb_is_name(u)) {
@@ -210,8 +215,7 @@ static void enum_body(eb_unit *u, eb_enum *e) {
     }
     if (!eb_expect(u, EB_TOK_RBRACE, "an enumerator's name or '}'"))
         eb_skip_to_close(u);
-    e->integer = eb_type_basic(&u->types, integer_for(e));
-    e->complete = true;
+    eb_enum_finish(u, e);
 }
 
 /* attribute packed: the smallest integer that holds all values. */
@@ -388,6 +392,12 @@ bool eb_complete(eb_unit *u, eb_type *type) {
     if (type->kind != EB_TYPE_STRUCT && type->kind != EB_TYPE_UNION)
         return eb_type_is_complete(type);
     eb_record *record = type->of.record;
+    if (u->kernel && !record->complete) {
+        if (!eb_record_is_defined(record))
+            eb_kernel_adopt(u, type);
+        if (record->btf)
+            eb_kernel_complete(u, record);
+    }
     if (record->complete || !record->body)
         return record->complete;
     /* Read as it would have been where it stands: at file scope, under the pragmas of that place.
@@ -465,7 +475,7 @@ static bool skip_body(eb_unit *u, eb_record *record) {
     return true;
 }
 
-static bool preserving(const eb_unit *u) {
+bool eb_preserving(const eb_unit *u) {
     for (uint32_t n = 0; n < u->preserve.len; n++)
         if (u->preserve.at[n])
             return true;
@@ -474,7 +484,7 @@ static bool preserving(const eb_unit *u) {
 
 static void apply_record_attrs(eb_unit *u, eb_record *record, const eb_attrs *attrs) {
     record->packed = record->packed || attrs->packed;
-    record->preserve = record->preserve || attrs->preserve || preserving(u);
+    record->preserve = record->preserve || attrs->preserve || eb_preserving(u);
     record->transparent = record->transparent || attrs->transparent;
     if (attrs->align > record->least_align)
         record->least_align = attrs->align;
@@ -522,14 +532,17 @@ static eb_type *record_specifier(eb_unit *u, bool is_union) {
     }
     eb_type *type = NULL;
     if (named) /* `struct x;` in a block is a new type */
-        type = defined || eb_is(u, EB_TOK_SEMICOLON) ? eb_lookup_tag_here(u, tok.value)
-                                                     : eb_lookup_tag(u, tok.value);
+        type = defined || (eb_is(u, EB_TOK_SEMICOLON) && !eb_scope_is_global(u))
+                   ? eb_lookup_tag_here(u, tok.value)
+                   : eb_lookup_tag(u, tok.value);
     eb_type_kind kind = is_union ? EB_TYPE_UNION : EB_TYPE_STRUCT;
-    bool again = type && defined && type->kind == kind &&
-                 (type->of.record->complete || type->of.record->body || type->of.record->reading);
+    bool again = type && defined && type->kind == kind && eb_record_is_defined(type->of.record);
     if (type && (type->kind != kind || again)) {
         eb_str text = eb_name_text(u, tok.value);
-        eb_diag_add(u->ctx, EB_DIAG_REDEFINED, tok.loc, eb_tok_end(u, tok), (int)text.len, text.at);
+        eb_diag *diag = eb_diag_add(u->ctx, EB_DIAG_REDEFINED, tok.loc, eb_tok_end(u, tok),
+                                    (int)text.len, text.at);
+        eb_loc old = type->kind == EB_TYPE_ENUM ? type->of.enumeration->loc : type->of.record->loc;
+        eb_diag_note(u->ctx, diag, old, old + 1, "it was declared here");
         type = NULL;
     }
     if (!type)
@@ -664,10 +677,32 @@ static bool other_word(eb_unit *u, eb_spec *spec, collected *c, eb_tok tok) {
     }
 }
 
-static eb_type *combine(eb_unit *u, const collected *c) {
+static eb_type *combination(eb_unit *u, uint32_t words) {
     for (size_t n = 0; n < sizeof combinations / sizeof combinations[0]; n++)
-        if (combinations[n].words == c->words)
+        if (combinations[n].words == words)
             return eb_type_basic(&u->types, combinations[n].kind);
+    return NULL;
+}
+
+eb_type *eb_type_of_words(eb_unit *u, eb_str text) {
+    uint32_t words = 0;
+    for (size_t at = 0, end; at < text.len; at = end + 1) {
+        for (end = at; end < text.len && text.at[end] != ' ';)
+            end++;
+        eb_tok tok = {.kind = EB_TOK_NAME,
+                      .value = eb_name_enter(u->words, (eb_str){text.at + at, end - at})};
+        uint32_t word = word_of(tok);
+        if (!word)
+            return NULL;
+        words += word;
+    }
+    return combination(u, words);
+}
+
+static eb_type *combine(eb_unit *u, const collected *c) {
+    eb_type *type = combination(u, c->words);
+    if (type)
+        return type;
     eb_diag_add(u->ctx, EB_DIAG_TWO_TYPES, c->loc, eb_behind(u));
     return eb_type_basic(&u->types, EB_TYPE_ERROR);
 }

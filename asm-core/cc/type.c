@@ -108,6 +108,10 @@ eb_record *eb_record_new(eb_types *types, bool is_union, uint32_t name, eb_loc l
     return record;
 }
 
+bool eb_record_is_defined(const eb_record *record) {
+    return record->complete || record->body || record->reading || record->btf;
+}
+
 eb_enum *eb_enum_new(eb_types *types, uint32_t name, eb_loc loc) {
     eb_enum *e = eb_alloc(&types->ctx->arena, sizeof *e);
     e->name = name;

@@ -4,7 +4,7 @@
  * nodes of their own, as BTF has them, and eb_type_plain looks through them. Sizes are those of the
  * BPF target (LP64). A record may stand for its tokens: vmlinux.h has ten thousand of them, of
  * which a program uses ten, so a body is only skipped over when it is met, and read when somebody
- * needs it (eb_record_complete). */
+ * needs it (eb_complete). Or it stands for a type of a kernel's BTF, whose members come as late. */
 #ifndef EB_TYPE_H
 #define EB_TYPE_H
 
@@ -107,6 +107,8 @@ struct eb_record {
     bool laid_out;
     uint32_t body, body_end; /* its tokens, when it has not been read yet: behind { and at } */
     bool reading;
+    uint32_t btf, btf_id; /* 1 + the number of the unit's BTF whose type it is, while its members
+                             have not been read yet, and the id in there */
     eb_tags tags;
     eb_type *type;
 };
@@ -144,6 +146,8 @@ eb_type *eb_type_qualified(eb_types *types, eb_type *type, unsigned quals);
 /* `type` under each of the tags, the first innermost. */
 eb_type *eb_type_with_tags(eb_types *types, eb_type *type, const eb_tags *tags);
 eb_record *eb_record_new(eb_types *types, bool is_union, uint32_t name, eb_loc loc);
+/* Whether its members are there, or known where to find. */
+bool eb_record_is_defined(const eb_record *record);
 eb_enum *eb_enum_new(eb_types *types, uint32_t name, eb_loc loc);
 
 /* ---- questions ---- */

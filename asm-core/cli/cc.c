@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ebpf_cc.h"
-
 enum { DIRS_MOST = 256 };
 
 typedef struct unit_options {
@@ -18,6 +16,7 @@ typedef struct unit_options {
     uint32_t cpu, plain;
     bool preprocess, check;
     const char *ir;
+    kernel_btf btf;
 } unit_options;
 
 /* ---- the command line ---- */
@@ -53,12 +52,13 @@ static bool add_dir(const char **dirs, size_t *count, const char *dir) {
 /* One option with its argument, which may be glued to it; the words used, or 0 if it is unknown. */
 static int take(unit_options *o, int argc, char **argv) {
     static const char *const taking[] = {"-idirafter", "-include", "-isystem", "-I",
-                                         "-D",         "-U",       "-o"};
+                                         "-D",         "-U",       "-o",       "--btf"};
+    enum { TAKING = sizeof taking / sizeof taking[0] };
     const char *word = argv[0], *argument = NULL;
     size_t kind = 0;
-    while (kind < 7 && strncmp(word, taking[kind], strlen(taking[kind])) != 0)
+    while (kind < TAKING && strncmp(word, taking[kind], strlen(taking[kind])) != 0)
         kind++;
-    if (kind == 7) {
+    if (kind == TAKING) {
         if (strncmp(word, "-mcpu=v", 7) == 0 && word[7] >= '1' && word[7] <= '4' && !word[8])
             o->cpu = (uint32_t)(word[7] - '0');
         else if (strcmp(word, "-mbig-endian") == 0)
@@ -103,8 +103,13 @@ static int take(unit_options *o, int argc, char **argv) {
     case 5:
         ok = add_define(o, "#undef %.*s\n", argument, strlen(argument));
         break;
-    default:
+    case 6:
         o->common.out = argument;
+        break;
+    default:
+        ok = o->btf.count < BTFS_MOST;
+        if (ok)
+            o->btf.paths[o->btf.count++] = argument + (*argument == '=');
     }
     return ok ? used : 0;
 }
@@ -163,7 +168,7 @@ static size_t next_dir(const unit_options *o, const ebpf_cc_file *wanted) {
     return best;
 }
 
-static int answer(ebpf_cc *unit, const unit_options *o) {
+static int answer(ebpf_cc *unit, unit_options *o) {
     ebpf_cc_file wanted;
     int status = ebpf_cc_request(unit, &wanted);
     size_t from = 0, slash = wanted.from_size;
@@ -178,12 +183,14 @@ static int answer(ebpf_cc *unit, const unit_options *o) {
     for (size_t n = from; n < o->dir_count + o->after_count; n++)
         if (try_dir(unit, &wanted, dir_at(o, n), strlen(dir_at(o, n)), &status))
             return status;
+    if (is_vmlinux(&wanted) && has_btf(&o->btf))
+        return answer_vmlinux(unit, &o->btf);
     return ebpf_cc_absent(unit);
 }
 
 /* ---- the request ---- */
 
-static int preprocess(ebpf_ctx *ctx, const unit_options *o, const blob *file) {
+static int preprocess(ebpf_ctx *ctx, unit_options *o, const blob *file) {
     ebpf_cc_options said = {.cpu = o->cpu,
                             .endian = (uint32_t)o->common.endian,
                             .plain = o->plain,
@@ -237,6 +244,7 @@ int verb_cc(int argc, char **argv) {
         status = ctx ? preprocess(ctx, &o, &file) : EXIT_INPUT;
         ebpf_ctx_free(ctx);
         free(file.data);
+        close_btf(&o.btf);
     }
     free(o.defines);
     return status;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "ebpf.h"
+#include "ebpf_cc.h"
 #include "ebpf_vm.h"
 
 /* Exit statuses: 0; 1 the input is wrong or a file cannot be read; 2 the command line is wrong. */
@@ -50,6 +51,25 @@ int with_file(const options *opt, worker *work);
 const char *input_name(const char *path);
 /* `text` to -o, or to standard output; the exit status. */
 int put_out(const options *opt, const ebpf_bytes *text);
+
+/* BTF in place of vmlinux.h: the files, or none for the running kernel's. */
+typedef struct mapped {
+    blob bytes;
+    bool by_system;
+} mapped;
+
+typedef struct kernel_btf {
+    const char *paths[BTFS_MOST];
+    uint32_t count, opened;
+    mapped *files; /* that are open, until close_btf */
+} kernel_btf;
+
+/* Whether it is vmlinux.h that a unit asks for, and whether there is BTF to answer with. */
+bool is_vmlinux(const ebpf_cc_file *wanted);
+bool has_btf(const kernel_btf *from);
+int answer_vmlinux(ebpf_cc *unit, kernel_btf *from);
+/* After the unit's context was freed. */
+void close_btf(kernel_btf *from);
 
 int verb_as(const options *opt);
 int verb_dis(const options *opt);

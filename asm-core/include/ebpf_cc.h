@@ -1,4 +1,4 @@
-/* ebpf_cc.h - C for BPF: the preprocessor.
+/* ebpf_cc.h - C for BPF: the compiler.
  *
  * Nothing here reads files. Where the text says #include (or __has_include) and the unit does not
  * have the file, ebpf_cc_preprocess stops with EBPF_NEED_FILE; the host looks for what
@@ -70,6 +70,13 @@ EBPF_API int ebpf_cc_request(ebpf_cc *unit, ebpf_cc_file *wanted);
 /* The file that was wanted, under the path that names it. The bytes are copied. */
 EBPF_API int ebpf_cc_answer(ebpf_cc *unit, const char *path, size_t path_size, const void *text,
                             size_t size);
+/* BTF stands for the file that was wanted, a kernel's header (vmlinux.h): types, enumerators and
+ * kfuncs come from it when the unit first mentions them. The kernel's own BTF comes first, split
+ * BTF (its modules') behind it; each as the kernel has it, or an ELF file with a section .BTF. The
+ * bytes are not copied: they must stay as they are until the context is freed. Later such answers
+ * of one unit give the same BTF. EBPF_E_INPUT with a diagnostic when it is damaged; what is wrong
+ * with single types is told when they are used. */
+EBPF_API int ebpf_cc_answer_btf(ebpf_cc *unit, const ebpf_core_target *btfs, uint32_t count);
 /* There is no such file: #include is an error, __has_include is 0. */
 EBPF_API int ebpf_cc_absent(ebpf_cc *unit);
 

@@ -44,8 +44,9 @@ bool eb_btf_string(const eb_btf *btf, uint32_t offset, eb_str *out) {
 }
 
 static eb_str name_at(const eb_btf *btf, const uint8_t *at) {
+    eb_str name;
     uint32_t offset = eb_get32(at, btf->big);
-    return offset ? eb_str_from(eb_btf_text(btf, offset)) : (eb_str){"", 0};
+    return offset && eb_btf_string(btf, offset, &name) ? name : (eb_str){"", 0};
 }
 
 eb_str eb_btf_name(const eb_btf *btf, uint32_t id) {

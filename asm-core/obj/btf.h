@@ -90,6 +90,16 @@ int eb_btf_read(ebpf_ctx *ctx, eb_str input, const uint8_t *bytes, size_t size, 
 /* The same for a file: BTF, or ELF of any machine with a section .BTF. */
 int eb_btf_open(ebpf_ctx *ctx, eb_str input, const uint8_t *bytes, size_t size, const eb_btf *base,
                 eb_btf **out);
+/* The same two for those who look at few types of many: only where types start is found, so
+ * look-ups by name, dumps and what else goes through all of it are not for these. What is asked of
+ * a type by id reads nothing outside, but means nothing before eb_btf_check has found it sound: 0,
+ * or EBPF_E_INPUT with a diagnostic. That of a type speaks of the ids that it refers to, too, but
+ * not of the types that these are. */
+int eb_btf_read_unchecked(ebpf_ctx *ctx, eb_str input, const uint8_t *bytes, size_t size,
+                          const eb_btf *base, eb_btf **out);
+int eb_btf_open_unchecked(ebpf_ctx *ctx, eb_str input, const uint8_t *bytes, size_t size,
+                          const eb_btf *base, eb_btf **out);
+int eb_btf_check(ebpf_ctx *ctx, const eb_btf *btf, uint32_t id);
 /* Its own types and strings as .BTF; without those of the base. What was read and not changed comes
  * out as it went in. */
 void eb_btf_write(const eb_btf *btf, eb_buf *out);

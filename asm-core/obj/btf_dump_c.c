@@ -5,9 +5,9 @@
  * declared, unless that has no name and is therefore spelled out in place. Emitting writes the
  * definitions in that order, with forward declarations where something is mentioned before.
  *
- * BTF knows offsets and sizes but no alignments: a record whose members stand where C would not put
- * them is packed, and holes that alignment does not explain are filled with unnamed bit-fields.
- * Namesakes get the suffixes ___2, ___3; enumerators and typedefs share one name space.
+ * BTF knows offsets and sizes but no alignments (btf_align.c infers them): holes that alignment
+ * does not explain are filled with unnamed bit-fields. Namesakes get the suffixes ___2, ___3;
+ * enumerators and typedefs share one name space.
  *
  * Where libbpf's text compiles to another layout, this is other text: enums of two bytes, unions
  * that are packed or larger than their members, and va_list, which a kernel's compiler knows by
@@ -17,17 +17,17 @@
  * work, and give up by a diagnostic.
  * Source: libbpf's src/btf_dump.c (1.5), for the text that people's programs are written against.
  */
+#include "btf_align.h"
 #include "btf_dump.h"
 #include "map.h"
 
-enum { DEEPEST = 1000, POINTER = 8, STEPS = 1 << 20, STEPS_PER_TYPE = 256 };
+enum { DEEPEST = 1000, STEPS = 1 << 20, STEPS_PER_TYPE = 256 };
 
 enum { NOT_YET, NOW, DONE };
 
 /* What is known of a type beside its bytes. */
 typedef struct state {
     uint8_t order, emit; /* NOT_YET, NOW, DONE */
-    uint8_t align;       /* in bytes; 0: not computed */
     bool declared;       /* its forward declaration stands */
     bool referenced;     /* by any other type */
     uint32_t number;     /* among its namesakes, from 1; 0: not yet named */
@@ -38,6 +38,7 @@ typedef struct dumper {
     const eb_btf *btf;
     eb_buf *out;
     state *states;
+    eb_btf_aligns *aligns;
     EB_VEC(uint32_t) queue;   /* definitions in order */
     EB_VEC(uint32_t) chain;   /* a stack of declarations: pointers, arrays, qualifiers */
     eb_map tags, identifiers; /* names to how many had them */
@@ -130,78 +131,22 @@ static bool is_enum(uint8_t kind) {
     return kind == EB_BTF_ENUM || kind == EB_BTF_ENUM64;
 }
 
-static uint32_t align_of(dumper *d, uint32_t id);
-
-/* Of its members, or 1 when one of them, or its size, is not where that alignment puts it. */
-static uint32_t align_of_record(dumper *d, const eb_btf_type *type) {
-    uint32_t most = 1;
-    for (uint32_t i = 0; i < type->count && !d->failed; i++) {
-        eb_btf_member m = eb_btf_member_at(d->btf, type, i);
-        uint32_t align = align_of(d, m.type);
-        if (!align)
-            return 0;
-        most = align > most ? align : most;
-        if (!m.bits && m.offset % (8 * align))
-            return 1;
-    }
-    return type->size_or_type % most ? 1 : most;
+/* The aligns found no answer: the text would be wrong. */
+static void check_aligns(dumper *d) {
+    if (d->aligns->fault)
+        fail(d, d->aligns->fault_id, d->aligns->fault);
 }
 
-/* The alignment that a type needs in C, or 0 when it has none. */
 static uint32_t align_of(dumper *d, uint32_t id) {
-    eb_btf_type type = eb_btf_at(d->btf, id);
-    uint32_t align = d->states[id].align;
-    if (align || !enter(d, id))
-        return align;
-    switch (type.kind) {
-    case EB_BTF_INT:
-    case EB_BTF_ENUM:
-    case EB_BTF_ENUM64:
-    case EB_BTF_FLOAT:
-        align = type.size_or_type < POINTER ? type.size_or_type : POINTER;
-        break;
-    case EB_BTF_PTR:
-        align = POINTER;
-        break;
-    case EB_BTF_TYPEDEF:
-    case EB_BTF_VOLATILE:
-    case EB_BTF_CONST:
-    case EB_BTF_RESTRICT:
-    case EB_BTF_TYPE_TAG:
-    case EB_BTF_ARRAY:
-        align = align_of(d, type.size_or_type);
-        break;
-    case EB_BTF_STRUCT:
-    case EB_BTF_UNION:
-        align = align_of_record(d, &type);
-        break;
-    default:
-        break;
-    }
-    leave(d);
-    d->states[id].align = (uint8_t)align;
+    uint32_t align = eb_btf_align(d->aligns, id);
+    check_aligns(d);
     return align;
 }
 
-/* The largest that a member asks for. */
-static uint32_t align_of_members(dumper *d, const eb_btf_type *type) {
-    uint32_t most = 1;
-    for (uint32_t i = 0; i < type->count; i++) {
-        uint32_t align = align_of(d, eb_btf_member_at(d->btf, type, i).type);
-        most = align > most ? align : most;
-    }
-    return most;
-}
-
-/* C would lay it out otherwise. */
 static bool is_packed(dumper *d, const eb_btf_type *type) {
-    for (uint32_t i = 0; i < type->count; i++) {
-        eb_btf_member m = eb_btf_member_at(d->btf, type, i);
-        uint32_t align = align_of(d, m.type);
-        if (align && !m.bits && m.offset % (8 * align))
-            return true;
-    }
-    return type->size_or_type % align_of_members(d, type) != 0;
+    bool packed = eb_btf_is_packed(d->aligns, type);
+    check_aligns(d);
+    return packed;
 }
 
 /* ---- ordering ---- */
@@ -586,7 +531,7 @@ static void put_members(dumper *d, uint32_t id, const eb_btf_type *type, bool pa
     d->record = id;
     if (type->kind == EB_BTF_STRUCT)
         put_padding(d, at, size, align_of(d, id), false, level);
-    else if (round_up(most, 8 * (packed ? 1 : align_of_members(d, type))) < size)
+    else if (round_up(most, 8 * (packed ? 1 : eb_btf_align_of_members(d->aligns, type))) < size)
         put_union_size(d, size, level);
 }
 
@@ -833,7 +778,7 @@ static void dump_kfuncs(dumper *d) {
     PUT(d, "#endif\n\n");
 }
 
-static const char prologue[] =
+const char eb_btf_c_prologue[] =
     "#ifndef __VMLINUX_H__\n#define __VMLINUX_H__\n\n"
     "#ifndef BPF_NO_PRESERVE_ACCESS_INDEX\n"
     "#pragma clang attribute push (__attribute__((preserve_access_index)), apply_to = record)\n"
@@ -841,8 +786,9 @@ static const char prologue[] =
     "#ifndef __ksym\n#define __ksym __attribute__((section(\".ksyms\")))\n#endif\n\n"
     "#ifndef __weak\n#define __weak __attribute__((weak))\n#endif\n\n";
 
-static const char epilogue[] = "#ifndef BPF_NO_PRESERVE_ACCESS_INDEX\n#pragma clang attribute pop\n"
-                               "#endif\n\n#endif /* __VMLINUX_H__ */\n";
+const char eb_btf_c_epilogue[] =
+    "#ifndef BPF_NO_PRESERVE_ACCESS_INDEX\n#pragma clang attribute pop\n"
+    "#endif\n\n#endif /* __VMLINUX_H__ */\n";
 
 int eb_btf_dump_c(ebpf_ctx *ctx, const eb_btf *btf, const uint32_t *roots, uint32_t root_count,
                   eb_buf *out) {
@@ -850,18 +796,19 @@ int eb_btf_dump_c(ebpf_ctx *ctx, const eb_btf *btf, const uint32_t *roots, uint3
                 .btf = btf,
                 .out = out,
                 .states = eb_alloc_array(&ctx->arena, btf->count, sizeof(state)),
+                .aligns = eb_btf_aligns_new(&ctx->arena, btf, NULL),
                 .steps = STEPS + (uint64_t)STEPS_PER_TYPE * btf->count,
                 .tags = {.arena = &ctx->arena},
                 .identifiers = {.arena = &ctx->arena}};
     d.states[0] = (state){.order = DONE, .emit = DONE};
     mark_referenced(&d);
-    PUT(&d, prologue);
+    put(&d, eb_str_from(eb_btf_c_prologue));
     for (uint32_t i = 0; i < root_count && !d.failed; i++)
         dump_type(&d, roots[i]);
     for (uint32_t id = 1; !root_count && id < btf->count && !d.failed; id++)
         dump_type(&d, id);
     if (!root_count && !d.failed)
         dump_kfuncs(&d);
-    PUT(&d, epilogue);
+    put(&d, eb_str_from(eb_btf_c_epilogue));
     return d.failed ? EBPF_E_INPUT : EBPF_OK;
 }

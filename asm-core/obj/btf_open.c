@@ -89,12 +89,15 @@ static bool find(const elf *e, const char *name, span *out) {
     return false;
 }
 
-int eb_btf_open(ebpf_ctx *ctx, eb_str input, const uint8_t *bytes, size_t size, const eb_btf *base,
-                eb_btf **out) {
+typedef int reads(ebpf_ctx *ctx, eb_str input, const uint8_t *bytes, size_t size,
+                  const eb_btf *base, eb_btf **out);
+
+static int open_by(reads *read, ebpf_ctx *ctx, eb_str input, const uint8_t *bytes, size_t size,
+                   const eb_btf *base, eb_btf **out) {
     elf e = {.bytes = bytes, .size = size};
     span types, own_base;
     if (!is_elf(bytes, size))
-        return eb_btf_read(ctx, input, bytes, size, base, out);
+        return read(ctx, input, bytes, size, base, out);
     if (!read_header(&e)) {
         eb_diag_input(ctx, EB_DIAG_BAD_ELF, input, -1, "its header or section headers are cut off");
         return EBPF_E_INPUT;
@@ -105,9 +108,19 @@ int eb_btf_open(ebpf_ctx *ctx, eb_str input, const uint8_t *bytes, size_t size, 
     }
     if (!base && find(&e, ".BTF.base", &own_base)) {
         eb_btf *below;
-        if (eb_btf_read(ctx, input, bytes + own_base.offset, (size_t)own_base.size, NULL, &below))
+        if (read(ctx, input, bytes + own_base.offset, (size_t)own_base.size, NULL, &below))
             return EBPF_E_INPUT;
         base = below;
     }
-    return eb_btf_read(ctx, input, bytes + types.offset, (size_t)types.size, base, out);
+    return read(ctx, input, bytes + types.offset, (size_t)types.size, base, out);
+}
+
+int eb_btf_open(ebpf_ctx *ctx, eb_str input, const uint8_t *bytes, size_t size, const eb_btf *base,
+                eb_btf **out) {
+    return open_by(eb_btf_read, ctx, input, bytes, size, base, out);
+}
+
+int eb_btf_open_unchecked(ebpf_ctx *ctx, eb_str input, const uint8_t *bytes, size_t size,
+                          const eb_btf *base, eb_btf **out) {
+    return open_by(eb_btf_read_unchecked, ctx, input, bytes, size, base, out);
 }

@@ -1,10 +1,14 @@
 /* btf_read.c - the bytes of .BTF to the model, in either byte order, trusting nothing.
  *
- * Three passes over the types. The first looks at each alone and keeps only the largest string
- * offset and type id that anything mentions; the second notes where types start; the third looks at
- * those few kinds that may not refer to just any type. When a largest number is too large, the one
- * who mentioned it is looked for: a sound file does not pay for messages. Sources: btf.rst, the
- * kernel's kernel/bpf/btf.c (which kind may refer to which). */
+ * Read at once or type by type. For those who look at a few types of a large BTF only, opening it
+ * finds where types start and that they lie within it, so that nothing that is asked of it reads
+ * elsewhere; eb_btf_check tells the rest of one type.
+ *
+ * At once: three passes over the types. The first looks at each alone and keeps only the largest
+ * string offset and type id that anything mentions; the second notes where types start; the third
+ * looks at those few kinds that may not refer to just any type. When a largest number is too large,
+ * the one who mentioned it is looked for: a sound file does not pay for messages. Sources: btf.rst,
+ * the kernel's kernel/bpf/btf.c (which kind may refer to which). */
 #include "btf_index.h"
 
 #include <string.h>
@@ -20,8 +24,7 @@ typedef struct mentions {
 typedef struct reader {
     ebpf_ctx *ctx;
     eb_str input;
-    eb_btf *btf;
-    uint32_t names_end; /* offsets below are strings */
+    const eb_btf *btf;
     mentions most;
 } reader;
 
@@ -44,8 +47,7 @@ static bool lies_within(uint64_t offset, uint64_t length, uint64_t size) {
     return offset <= size && length <= size - offset;
 }
 
-static int read_order(reader *r, const uint8_t *bytes) {
-    eb_btf *btf = r->btf;
+static int read_order(reader *r, eb_btf *btf, const uint8_t *bytes) {
     btf->big = bytes[0] == MAGIC >> 8;
     if (eb_get16(bytes, btf->big) != MAGIC)
         return damaged(r, "it starts with 0x%02x%02x, not with the magic number 0xeb9f", bytes[0],
@@ -57,11 +59,10 @@ static int read_order(reader *r, const uint8_t *bytes) {
     return EBPF_OK;
 }
 
-static int read_header(reader *r, const uint8_t *bytes, size_t size) {
-    eb_btf *btf = r->btf;
+static int read_header(reader *r, eb_btf *btf, const uint8_t *bytes, size_t size) {
     if (size < HEADER)
         return damaged(r, "%zu bytes are less than its header", size);
-    if (read_order(r, bytes))
+    if (read_order(r, btf, bytes))
         return EBPF_E_INPUT;
     bool big = btf->big;
     uint32_t header = eb_get32(bytes + 4, big);
@@ -82,7 +83,6 @@ static int read_header(reader *r, const uint8_t *bytes, size_t size) {
     btf->types_size = type_len;
     btf->strings = strings;
     btf->strings_size = str_len;
-    r->names_end = btf->string_base + str_len;
     return EBPF_OK;
 }
 
@@ -172,19 +172,24 @@ static bool refers(uint32_t kind) {
     return kinds >> kind & 1;
 }
 
-/* One type; gives its bytes. */
-static int scan_type(reader *r, const uint8_t *at, size_t left, uint32_t id, size_t *bytes) {
-    bool big = r->btf->big;
+/* The bytes of the type at `at`, of which `left` are there. */
+static int measure(reader *r, const uint8_t *at, size_t left, uint32_t id, size_t *bytes) {
     if (left < EB_BTF_HEAD)
         return damaged(r, "type %u is cut off", id);
-    uint32_t info = eb_get32(at + 4, big), value = eb_get32(at + 8, big);
-    uint32_t kind = info >> 24 & 31, low = info & 0xffff;
+    uint32_t info = eb_get32(at + 4, r->btf->big), kind = info >> 24 & 31;
     if (kind == EB_BTF_VOID || kind >= EB_BTF_KINDS)
         return damaged(r, "type %u has the unknown kind %u", id, kind);
     eb_btf_layout layout = eb_btf_layouts[kind];
-    size_t size = EB_BTF_HEAD + layout.own + (size_t)layout.each * low;
-    if (left < size)
-        return damaged(r, "type %u is cut off", id);
+    *bytes = EB_BTF_HEAD + layout.own + (size_t)layout.each * (info & 0xffff);
+    return left < *bytes ? damaged(r, "type %u is cut off", id) : EBPF_OK;
+}
+
+/* One type of `size` bytes, as measured. */
+static int scan_type(reader *r, const uint8_t *at, size_t size, uint32_t id) {
+    bool big = r->btf->big;
+    uint32_t info = eb_get32(at + 4, big), value = eb_get32(at + 8, big);
+    uint32_t kind = info >> 24 & 31, low = info & 0xffff;
+    eb_btf_layout layout = eb_btf_layouts[kind];
     const uint8_t *body = at + EB_BTF_HEAD, *end = at + size;
     mentions inside = {0};
     const char *fault = NULL;
@@ -218,18 +223,18 @@ static int scan_type(reader *r, const uint8_t *at, size_t left, uint32_t id, siz
         return damaged(r, "member %u of type %u lies outside of its %u bytes", sound, id, value);
     r->most.name = larger(r->most.name, larger(inside.name, eb_get32(at, big)));
     r->most.type = larger(r->most.type, larger(inside.type, refers(kind) ? value : 0));
-    *bytes = size;
     return EBPF_OK;
 }
 
 /* Fills offsets. */
-static int scan(reader *r) {
-    eb_btf *btf = r->btf;
+static int scan(reader *r, eb_btf *btf) {
     uint32_t count = 0;
     for (size_t at = 0, size = 0; at < btf->types_size; at += size, count++) {
         if (count == UINT32_MAX - btf->first)
             return damaged(r, "it and its base have too many types");
-        if (scan_type(r, btf->types + at, btf->types_size - at, btf->first + count, &size))
+        const uint8_t *type = btf->types + at;
+        if (measure(r, type, btf->types_size - at, btf->first + count, &size) ||
+            scan_type(r, type, size, btf->first + count))
             return EBPF_E_INPUT;
     }
     btf->offsets.at = eb_alloc_array(&r->ctx->arena, count, sizeof *btf->offsets.at);
@@ -249,8 +254,6 @@ static int scan(reader *r) {
 
 static bool is_name(const reader *r, uint32_t offset) {
     eb_str name;
-    if (offset >= r->names_end)
-        return false;
     return eb_btf_string(r->btf, offset, &name) && name.len < NAME_MOST;
 }
 
@@ -289,7 +292,8 @@ static int check_mentions(reader *r, uint32_t id) {
 }
 
 static int check_all_mentions(reader *r) {
-    bool names = r->most.name < r->names_end, types = is_type(r, r->most.type);
+    bool names = r->most.name < r->btf->string_base + r->btf->strings_size,
+         types = is_type(r, r->most.type);
     bool is_long = false;
     for (const eb_btf *btf = r->btf; btf; btf = btf->base)
         is_long |= btf->has_long_string;
@@ -371,10 +375,11 @@ static int check_type(reader *r, uint32_t id) {
     }
 }
 
-int eb_btf_read(ebpf_ctx *ctx, eb_str input, const uint8_t *bytes, size_t size, const eb_btf *base,
-                eb_btf **out) {
+/* ---- both ways of reading ---- */
+
+static eb_btf *new_btf(ebpf_ctx *ctx, eb_str input, const uint8_t *bytes, size_t size,
+                       const eb_btf *base) {
     eb_btf *btf = eb_alloc(&ctx->arena, sizeof *btf);
-    reader r = {.ctx = ctx, .input = input, .btf = btf};
     btf->arena = &ctx->arena;
     btf->name = eb_str_copy(&ctx->arena, input);
     btf->base = base;
@@ -382,15 +387,59 @@ int eb_btf_read(ebpf_ctx *ctx, eb_str input, const uint8_t *bytes, size_t size, 
     btf->string_base = base ? base->string_base + (uint32_t)base->strings_size : 0;
     btf->input = bytes;
     btf->input_size = size;
-    if (read_header(&r, bytes, size))
+    btf->index = eb_alloc(&ctx->arena, sizeof *btf->index);
+    return btf;
+}
+
+int eb_btf_read(ebpf_ctx *ctx, eb_str input, const uint8_t *bytes, size_t size, const eb_btf *base,
+                eb_btf **out) {
+    eb_btf *btf = new_btf(ctx, input, bytes, size, base);
+    reader r = {.ctx = ctx, .input = input, .btf = btf};
+    if (read_header(&r, btf, bytes, size))
         return EBPF_E_INPUT;
     btf->has_long_string = has_long_string(btf);
-    btf->index = eb_alloc(&ctx->arena, sizeof *btf->index);
-    if (scan(&r) || check_all_mentions(&r))
+    if (scan(&r, btf) || check_all_mentions(&r))
         return EBPF_E_INPUT;
     for (uint32_t id = btf->first; id < btf->count; id++)
         if (check_type(&r, id))
             return EBPF_E_INPUT;
     *out = btf;
     return EBPF_OK;
+}
+
+int eb_btf_read_unchecked(ebpf_ctx *ctx, eb_str input, const uint8_t *bytes, size_t size,
+                          const eb_btf *base, eb_btf **out) {
+    eb_btf *btf = new_btf(ctx, input, bytes, size, base);
+    reader r = {.ctx = ctx, .input = input, .btf = btf};
+    if (read_header(&r, btf, bytes, size))
+        return EBPF_E_INPUT;
+    uint32_t most = (uint32_t)(btf->types_size / EB_BTF_HEAD), count = 0;
+    if (most > UINT32_MAX - btf->first)
+        return damaged(&r, "it and its base have too many types");
+    /* As many as there can be; the pages behind those that there are stay untouched. */
+    uint32_t *offsets = eb_alloc_array(&ctx->arena, most, sizeof *offsets);
+    for (size_t at = 0, type = 0; at < btf->types_size; at += type, count++) {
+        if (measure(&r, btf->types + at, btf->types_size - at, btf->first + count, &type))
+            return EBPF_E_INPUT;
+        offsets[count] = (uint32_t)at;
+    }
+    btf->offsets.at = offsets;
+    btf->offsets.len = btf->offsets.cap = count;
+    btf->count = btf->first + count;
+    *out = btf;
+    return EBPF_OK;
+}
+
+int eb_btf_check(ebpf_ctx *ctx, const eb_btf *btf, uint32_t id) {
+    while (id < btf->first && btf->base)
+        btf = btf->base;
+    reader r = {.ctx = ctx, .input = btf->name, .btf = btf};
+    const uint8_t *at = eb_btf_head(btf, id);
+    size_t size;
+    if (!at)
+        return id ? damaged(&r, "there is no type %u", id) : EBPF_OK;
+    return measure(&r, at, (size_t)(btf->types + btf->types_size - at), id, &size) ||
+                   scan_type(&r, at, size, id) || check_mentions(&r, id) || check_type(&r, id)
+               ? EBPF_E_INPUT
+               : EBPF_OK;
 }

@@ -4,6 +4,7 @@
  * a comment. Parts:
  *   -- input.s    assembly                  -- args    --dialect ubpf|llvm, --endian big|little
  *   -- input.c    or C                      -- file NAME  what an #include finds, one part each
+ *   -- btf NAME   types as raw_btf.h reads them; the first stands for vmlinux.h, the others on it
  *   -- tokens     expected: the C preprocessed; without it, the C is checked
  *   -- btf        expected: the BTF of all functions and variables of the C, as bpftool lists it
  *   -- input.ir   or a unit of the compiler (asm-core/ir/print.c), through --pass NAME,NAME of args
@@ -39,6 +40,7 @@
 #include "ebpf_vm.h"
 #include "guard.h"
 #include "pass.h"
+#include "raw_btf.h"
 
 #ifndef CASES
 #error "CASES must name the folder of the corpus"
@@ -360,15 +362,36 @@ static void check_assembly(test_case *c, eb_str input) {
 
 /* ---- C ---- */
 
-/* Give the unit the file that it asks for: the part "file NAME". */
+/* The parts "btf NAME" as the bytes of BTF, on one another. */
+static uint32_t make_btfs(test_case *c, ebpf_core_target *out) {
+    const eb_btf *base = NULL;
+    uint32_t count = 0;
+    for (unsigned i = 0; i < c->count; i++) {
+        const part *p = &c->parts[i];
+        if (!eb_str_starts(p->name, "btf "))
+            continue;
+        eb_buf bytes = {.arena = &c->ctx->arena};
+        const eb_btf *btf = raw_btf(c->ctx, p->text, base, c->endian == EBPF_BIG, &bytes);
+        if (!btf)
+            fail_msg("%s: %.*s cannot be read", c->path, (int)p->name.len, p->name.at);
+        out[count++] = (ebpf_core_target){p->name.at + 4, p->name.len - 4, bytes.at, bytes.len};
+        base = base ? base : btf;
+    }
+    return count;
+}
+
+/* Give the unit the file that it asks for: the part "file NAME", or BTF. */
 static int answer(test_case *c, ebpf_cc *unit) {
     ebpf_cc_file wanted;
     char name[128];
     assert_int_equal(ebpf_cc_request(unit, &wanted), EBPF_OK);
     snprintf(name, sizeof name, "file %.*s", (int)wanted.spelling_size, wanted.spelling);
     part *p = find_part(c, name);
-    if (!p)
-        return ebpf_cc_absent(unit);
+    if (!p) {
+        ebpf_core_target btfs[PARTS_MOST];
+        uint32_t count = strstr(name, "vmlinux.h") ? make_btfs(c, btfs) : 0;
+        return count ? ebpf_cc_answer_btf(unit, btfs, count) : ebpf_cc_absent(unit);
+    }
     return ebpf_cc_answer(unit, wanted.spelling, wanted.spelling_size, p->text.at, p->text.len);
 }
 
