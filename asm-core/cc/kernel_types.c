@@ -19,7 +19,7 @@ static eb_type *fail(eb_kernel *k, const eb_btf *btf, uint32_t id, const char *w
 
 /* ---- names ---- */
 
-static bool is_record(uint8_t kind) {
+static bool is_record(eb_btf_kind kind) {
     return kind == EB_BTF_STRUCT || kind == EB_BTF_UNION;
 }
 
@@ -137,27 +137,27 @@ static eb_type *enumeration(eb_kernel *k, uint32_t n, uint32_t id, const eb_btf_
 
 /* ---- records ---- */
 
-/* What was only declared where a type was compiled may be defined elsewhere in the same BTF: the
- * first record of that name and kind, or 0. */
-static uint32_t definition_of(eb_kernel *k, uint32_t n, const eb_btf_type *declared) {
-    eb_kernel_btf *own = &k->btfs[n];
+static eb_btf_kind declared_kind(const eb_btf *btf, uint32_t id) {
+    return eb_btf_at(btf, id).kind_flag ? EB_BTF_UNION : EB_BTF_STRUCT;
+}
+
+/* The names of records that are only declared somewhere, with the first definition in the same BTF
+ * or its base, or else with the declaration. */
+static void find_definitions(eb_kernel *k, eb_kernel_btf *own) {
+    const eb_btf *btf = own->btf;
     bool is_new;
-    if (!own->definitions.arena) {
-        own->definitions.arena = &k->u->ctx->arena;
-        for (uint32_t id = own->btf->first; id < own->btf->count; id++)
-            if (eb_btf_kind_of(own->btf, id) == EB_BTF_FWD)
-                eb_map_enter(&own->definitions, eb_btf_name(own->btf, id), &is_new);
-        for (uint32_t id = 1; id < own->btf->count; id++) {
-            uint8_t kind = eb_btf_kind_of(own->btf, id);
-            uint32_t *found =
-                is_record(kind) ? eb_map_find(&own->definitions, eb_btf_name(own->btf, id)) : NULL;
-            if (found && !*found)
-                *found = id;
-        }
+    own->definitions.arena = &k->u->ctx->arena;
+    for (uint32_t id = btf->first; id < btf->count; id++)
+        if (eb_btf_kind_of(btf, id) == EB_BTF_FWD)
+            *eb_map_enter(&own->definitions, eb_btf_name(btf, id), &is_new) = id;
+    for (uint32_t id = 1; id < btf->count; id++) {
+        eb_btf_kind kind = eb_btf_kind_of(btf, id);
+        uint32_t *found =
+            is_record(kind) ? eb_map_find(&own->definitions, eb_btf_name(btf, id)) : NULL;
+        if (found && eb_btf_kind_of(btf, *found) == EB_BTF_FWD &&
+            declared_kind(btf, *found) == kind)
+            *found = id;
     }
-    const uint32_t *found = eb_map_find(&own->definitions, declared->name);
-    uint8_t kind = declared->kind_flag ? EB_BTF_UNION : EB_BTF_STRUCT;
-    return found && *found && eb_btf_kind_of(own->btf, *found) == kind ? *found : 0;
 }
 
 /* The unit's own record of that name, which it has only declared so far, or a new one. */
@@ -181,9 +181,12 @@ static eb_type *record(eb_kernel *k, uint32_t n, uint32_t id, const eb_btf_type 
 }
 
 static eb_type *declared_record(eb_kernel *k, uint32_t n, const eb_btf_type *type) {
-    uint32_t id = definition_of(k, n, type);
-    if (id)
-        return eb_kernel_type(k, n, id);
+    eb_kernel_btf *own = &k->btfs[n];
+    if (!own->definitions.arena)
+        find_definitions(k, own);
+    const uint32_t *found = eb_map_find(&own->definitions, type->name);
+    if (found && is_record(eb_btf_kind_of(own->btf, *found)))
+        return eb_kernel_type(k, n, *found);
     uint32_t name = type->name.len ? eb_name_enter(k->u->words, type->name) + 1 : 0;
     return record_for(k, name, type->kind_flag)->type;
 }
