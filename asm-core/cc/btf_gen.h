@@ -5,13 +5,15 @@
  * vmlinux.h costs what a program uses of it. Ids are given out at once, BTF is written at the end:
  *
  *     eb_btf_gen *g = eb_btf_gen_new(unit, obj);
- *     ... eb_btf_gen_var, eb_btf_gen_func, eb_btf_gen_type; push records to the sections ...
+ *     ... eb_btf_gen_var, eb_btf_gen_func, eb_btf_gen_type, or all of them: eb_btf_gen_unit;
+ *     push records to the sections ...
  *     status = eb_btf_gen_finish(g);
  */
 #ifndef EB_BTF_GEN_H
 #define EB_BTF_GEN_H
 
 #include "btf.h"
+#include "ir.h"
 #include "parse.h"
 
 typedef struct eb_btf_gen eb_btf_gen;
@@ -30,6 +32,10 @@ uint32_t eb_btf_gen_func(eb_btf_gen *g, const eb_decl *decl);
  * clang's, those of .maps come before everything else. */
 uint32_t eb_btf_gen_var(eb_btf_gen *g, const eb_decl *decl, eb_str name, eb_str section,
                         uint32_t offset, uint32_t size);
+
+/* All that is live in `ir`, whose data has been laid out in the object (eb_gen_data). The ids that
+ * code needs are filled in: symbol.btf of functions, core.type, and core.value of type ids. */
+void eb_btf_gen_unit(eb_btf_gen *g, eb_ir_unit *ir);
 
 /* The object gets .BTF and, when its sections have records, .BTF.ext; obj->btf is what the reader
  * makes of it. Sections have their sizes by now. 0, or EBPF_E_INPUT after diagnostics. */

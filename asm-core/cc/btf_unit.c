@@ -1,0 +1,61 @@
+/* btf_unit.c - what passes have left of a unit to BTF: its maps, functions with the types that
+ * their CO-RE records start from, and variables.
+ *
+ * Symbols without a declaration (string literals, what the passes made) and compound literals have
+ * no names that anybody could look for: they are not in BTF. */
+#include "btf_node.h"
+#include "core.h"
+
+static const eb_decl *decl_of(const eb_ir_symbol *symbol, eb_ir_kind kind) {
+    const eb_decl *decl = symbol->live && symbol->kind == kind ? symbol->decl : NULL;
+    return decl && decl->name != UINT32_MAX ? decl : NULL;
+}
+
+static void gen_variable(eb_btf_gen *g, const eb_ir_symbol *symbol, const eb_decl *decl) {
+    const eb_symbol *placed = &g->obj->symbols.at[symbol->object_symbol];
+    if (symbol->is_defined)
+        eb_btf_gen_var(g, decl, symbol->name, g->obj->sections.at[placed->section].name,
+                       (uint32_t)placed->value, (uint32_t)symbol->size);
+    else
+        eb_btf_gen_var(g, decl, symbol->name, symbol->section, 0, (uint32_t)symbol->size);
+}
+
+static void gen_variables(eb_btf_gen *g, const eb_ir_unit *ir, bool maps) {
+    for (uint32_t n = 1; n < ir->symbols.len; n++) {
+        const eb_ir_symbol *symbol = &ir->symbols.at[n];
+        const eb_decl *decl = decl_of(symbol, EB_IR_VARIABLE);
+        if (decl && eb_str_starts(symbol->section, ".maps") == maps)
+            gen_variable(g, symbol, decl);
+    }
+}
+
+static void gen_core(eb_btf_gen *g, eb_ir_core *core) {
+    if (core->type)
+        return; /* two instructions that came from one */
+    core->type = eb_btf_gen_type(g, core->of);
+    if (core->kind == EB_CORE_TYPE_ID_LOCAL || core->kind == EB_CORE_TYPE_ID_TARGET)
+        core->value = core->type;
+}
+
+/* The records of the instructions that are left; ir.def says which have one. */
+static void gen_cores(eb_btf_gen *g, eb_ir_unit *ir, const eb_fn *fn) {
+    for (uint32_t n = 1; n < fn->values.len; n++) {
+        const eb_ir *value = &fn->values.at[n];
+        const char *operands = eb_ir_rows[value->op].operands;
+        if (value->extra && (strchr(operands, 'r') || strchr(operands, 'm')))
+            gen_core(g, &ir->cores.at[value->extra]);
+    }
+}
+
+void eb_btf_gen_unit(eb_btf_gen *g, eb_ir_unit *ir) {
+    gen_variables(g, ir, true);
+    for (uint32_t n = 1; n < ir->symbols.len; n++) {
+        eb_ir_symbol *symbol = &ir->symbols.at[n];
+        const eb_decl *decl = decl_of(symbol, EB_IR_FUNCTION);
+        if (decl)
+            symbol->btf = eb_btf_gen_func(g, decl);
+        if (symbol->live && symbol->fn)
+            gen_cores(g, ir, symbol->fn);
+    }
+    gen_variables(g, ir, false);
+}
