@@ -1,18 +1,26 @@
-// BTF of C against clang's: what clang's objects of the selftests have BTF for is looked up in our
-// tree of the same program, and the two graphs are compared, by test/peers/cc_btf.c. Sizes, members,
-// tags, linkage, and which records are only declared must be the same, but for what is listed here.
+// BTF of C against clang's: what clang's objects have BTF for is looked up in our tree of the same
+// program, and the two graphs are compared, by test/peers/cc_btf.c. Sizes, members, tags, linkage,
+// and which records are only declared must be the same, but for what is listed here. The corpora are
+// those of check:corpus, and the folders in BPF_BTF_CORPUS (with ':' between).
 import { execFile, execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { compileFlags, noCorpus, selftestCorpus } from '../lib/corpus.mjs';
+import { compileByClang } from '../corpus/compile.mjs';
+import {
+  corporaOf,
+  corpusNames,
+  folderCorpus,
+  sampleCorpus,
+} from '../corpus/sources.mjs';
+import { parallel } from '../corpus/work.mjs';
+import { noCorpus } from '../lib/corpus.mjs';
 import { hasCommand } from '../lib/needs.mjs';
 import { inRoot, root } from '../lib/steps.mjs';
 
 const bpfc = inRoot('build/release/bpfc');
 const library = inRoot('build/release/asm-core/libebpf.a');
-const progs = inRoot('build/sources/linux/tools/testing/selftests/bpf/progs');
 const run = promisify(execFile);
 
 /** Differences that are meant: what the line says, where, and why. */
@@ -40,7 +48,7 @@ const MEANT = [
 /** The harness, linked with asm-core as it was built last. */
 function buildHarness() {
   const to = inRoot('build/peers/cc_btf');
-  const stages = ['base', 'isa', 'obj', 'cc', 'api', 'def', 'include'];
+  const stages = ['base', 'isa', 'obj', 'ir', 'cc', 'api', 'def', 'include'];
   fs.mkdirSync(path.dirname(to), { recursive: true });
   const args = [
     ...['-std=c11', '-D_GNU_SOURCE', '-O1', '-o', to],
@@ -53,25 +61,23 @@ function buildHarness() {
 }
 
 /** Those of clang's flags that the preprocessor takes. */
-function preprocessorFlags() {
-  const flags = compileFlags();
-  return flags.filter(
+const forPreprocessor = (flags) =>
+  flags.filter(
     (flag, i) =>
-      /^-(D|I|mcpu|idirafter)/.test(flag) || flags[i - 1] === '-idirafter',
+      /^-(D|I|mcpu|idirafter|include)/.test(flag) ||
+      /^-(idirafter|include)$/.test(flags[i - 1]),
   );
-}
 
 /** The lines that the harness says about one program. */
-async function judge(harness, flags, { name, object }, dir) {
-  const unit = path.join(dir, `${name}.i`);
+async function judge(harness, { name, source, flags, clang }, dir) {
+  const unit = path.join(dir, `${name.replaceAll('/', '-')}.i`);
+  const args = ['cc', '-E', ...forPreprocessor(flags), path.basename(source)];
   try {
-    await run(bpfc, ['cc', '-E', ...flags, `${name}.c`, '-o', unit], {
-      cwd: progs,
-    });
-    const { stdout } = await run(harness, [unit, object]);
+    await run(bpfc, [...args, '-o', unit], { cwd: path.dirname(source) });
+    const { stdout } = await run(harness, [unit, clang.object]);
     return stdout.replaceAll(`${dir}/`, '').trim().split('\n');
   } catch (error) {
-    return [`failed ${name}: ${error.stderr || error.message}`];
+    return [`failed ${error.stderr || error.message}`];
   } finally {
     fs.rmSync(unit, { force: true });
   }
@@ -80,9 +86,49 @@ async function judge(harness, flags, { name, object }, dir) {
 const meaningOf = (line, name) =>
   MEANT.find((one) => one.line.test(line) && (one.unit ?? name) === name);
 
+/** One corpus: the row. */
+async function rowOf(corpus, harness, dir, log) {
+  await compileByClang(corpus, log);
+  const files = corpus.files.filter((file) => file.clang.object);
+  const meant = new Map();
+  const wrong = [];
+  let [good, done] = [0, 0];
+  let types = [0, 0, 0];
+  await parallel(files, async (file) => {
+    let ok = true;
+    for (const line of await judge(harness, file, dir)) {
+      const same = /^same (\d+) (\d+) (\d+)/.exec(line);
+      const known = meaningOf(line, file.name);
+      if (same) types = types.map((n, i) => n + Number(same[i + 1]));
+      else if (known)
+        meant.set(known, (meant.get(known) ?? new Set()).add(file.name));
+      else wrong.push(`${file.name}: ${line}`);
+      ok &&= Boolean(same ?? known);
+    }
+    good += ok ? 1 : 0;
+    done += 1;
+    if (done % 100 === 0) log(`${corpus.name}: ${done} programs`);
+  });
+  const [compared, ours, theirs] = types;
+  const listed = [...meant].map(
+    ([{ why }, names]) => `${why} (${[...names].sort().join(', ')})`,
+  );
+  return {
+    what: `${corpus.title}: ${files.length} programs`,
+    required: 'all',
+    measured: String(good),
+    ok: good === files.length && compared > 0,
+    notes: [
+      ...wrong.sort().slice(0, 20),
+      ...listed.sort(),
+      `${compared} types compared; ${ours} of ours, ${theirs} of clang's in these objects`,
+    ],
+  };
+}
+
 export default {
   name: 'cc-btf',
-  title: 'BTF of C programs: the same as clang’s',
+  title: 'BTF of C: the same as clang’s for all that its objects have BTF for',
 
   needs() {
     const missing = noCorpus();
@@ -94,52 +140,29 @@ export default {
   },
 
   async run({ sample, log }) {
-    const { files } = await selftestCorpus({ sample, log });
     const harness = buildHarness();
-    const flags = preprocessorFlags();
     const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'bpf-btf-'));
-    const tally = { same: 0, meant: new Map(), wrong: [], types: [0, 0, 0] };
-    const left = [...files];
-    const worker = async () => {
-      for (let file = left.pop(); file; file = left.pop()) {
-        const lines = await judge(harness, flags, file, dir);
-        let wrong = false;
-        for (const line of lines) {
-          const meant = meaningOf(line, file.name);
-          const same = /^same (\d+) (\d+) (\d+)/.exec(line);
-          if (same) tally.types = tally.types.map((n, i) => n + +same[i + 1]);
-          else if (meant)
-            tally.meant.set(meant, [
-              ...(tally.meant.get(meant) ?? []),
-              file.name,
-            ]);
-          else tally.wrong.push(`${file.name}: ${line}`);
-          wrong ||= !same && !meant;
-        }
-        if (!wrong) tally.same += 1;
-        if (left.length % 100 === 0) log(`${left.length} programs to go`);
-      }
-    };
-    await Promise.all(
-      Array.from({ length: os.availableParallelism() }, worker),
-    );
+    const folders = process.env.BPF_BTF_CORPUS?.split(':') ?? [];
+    const corpora = sample
+      ? [sampleCorpus()]
+      : [
+          ...corporaOf(corpusNames),
+          ...folders.map((folder) => folderCorpus(folder, [])),
+        ];
+    const rows = [];
+    for (const corpus of corpora)
+      rows.push(
+        corpus.reason
+          ? {
+              what: corpus.title,
+              required: 'all',
+              measured: 'none',
+              ok: false,
+              notes: [corpus.reason],
+            }
+          : await rowOf(corpus, harness, dir, log),
+      );
     fs.rmSync(dir, { recursive: true, force: true });
-    const [compared, ours, theirs] = tally.types;
-    const meant = [...tally.meant].map(
-      ([{ why }, names]) => `${why} (${[...new Set(names)].sort().join(', ')})`,
-    );
-    return [
-      {
-        what: `BTF for what clang's objects of ${files.length} selftests have BTF for`,
-        required: 'all',
-        measured: `${tally.same} of ${files.length}`,
-        ok: tally.same === files.length && compared > 0,
-        notes: [
-          ...tally.wrong.sort().slice(0, 20),
-          ...meant.sort(),
-          `${compared} types compared; ${ours} of ours, ${theirs} of clang's in these files`,
-        ],
-      },
-    ];
+    return rows;
   },
 };
