@@ -63,7 +63,6 @@ static void empty(eb_fn *fn, uint32_t block) {
         eb_edge_cut(fn, block, fn->blocks.at[block].succs.len - 1);
     while (fn->blocks.at[block].first)
         eb_ir_remove(fn, fn->blocks.at[block].first);
-    fn->blocks.at[block].preds.len = 0;
 }
 
 bool eb_blocks_prune(eb_fn *fn) {
