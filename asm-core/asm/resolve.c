@@ -359,3 +359,77 @@ void eb_asm_resolve(eb_asm *as) {
         resolve(as, &as->fixups.at[i]);
     eb_asm_write_btf(as);
 }
+
+/* ---- pieces ---- */
+
+enum { PIECE = 1 }; /* the section that a text starts in */
+
+static void resolve_in_piece(eb_asm *as, eb_fixup *fixup, eb_piece *out) {
+    static const uint8_t kinds[] = {[EB_FIXUP_JUMP] = EB_REF_JUMP,
+                                    [EB_FIXUP_JUMP32] = EB_REF_JUMP32,
+                                    [EB_FIXUP_CALL] = EB_REF_CALL,
+                                    [EB_FIXUP_IMM64] = EB_REF_IMM64,
+                                    [EB_FIXUP_DATA] = EB_REF_DATA};
+    uint8_t *at = as->obj->sections.at[PIECE].bytes.at + fixup->offset;
+    if (eb_asm_settle(as, &fixup->expr) && fixup->kind == EB_FIXUP_DATA) {
+        put_constant(as, fixup, at);
+        return;
+    }
+    if (!fixup->expr.plus || fixup->expr.minus || fixup->kind == EB_FIXUP_RELOC) {
+        eb_diag_add(as->ctx, EB_DIAG_NOT_CONSTANT, fixup->expr.lo, fixup->expr.hi);
+        return;
+    }
+    const eb_label *label = &as->labels.at[fixup->expr.plus - 1];
+    int64_t slots;
+    bool here = label->defined && label->section == PIECE;
+    if (here && (fixup->kind == EB_FIXUP_JUMP || fixup->kind == EB_FIXUP_JUMP32)) {
+        resolve_jump(as, fixup, label, at);
+    } else if (here && fixup->kind == EB_FIXUP_CALL) {
+        if (distance(as, fixup, label, &slots))
+            eb_set32(at + 4, as->obj->big, (uint32_t)slots);
+    } else if (memchr(label->name.at, 1, label->name.len)) {
+        undefined(as, fixup, label); /* a numeric label is nobody else's */
+    } else {
+        *EB_PUSH(&as->ctx->arena, &out->refs) = (eb_piece_ref){.kind = kinds[fixup->kind],
+                                                               .size = fixup->size,
+                                                               .offset = fixup->offset,
+                                                               .name = label->name,
+                                                               .addend = fixup->expr.value,
+                                                               .lo = fixup->expr.lo,
+                                                               .hi = fixup->expr.hi};
+    }
+}
+
+static void finish_piece(eb_asm *as, eb_piece *out, eb_loc lo, eb_loc hi) {
+    finish_aliases(as);
+    const eb_section *section = &as->obj->sections.at[PIECE];
+    if (as->obj->sections.len > PIECE + 1) {
+        eb_str name = as->obj->sections.at[PIECE + 1].name;
+        eb_diag_add(as->ctx, EB_DIAG_BAD_SECTION, lo, hi, (int)name.len, name.at,
+                    "inline assembly stays in its function's section");
+        return;
+    }
+    if (section->bytes.len % EBPF_SLOT)
+        eb_diag_add(as->ctx, EB_DIAG_RAW_SIZE, lo, hi, section->bytes.len);
+    for (uint32_t n = 0; n < as->fixups.len; n++)
+        resolve_in_piece(as, &as->fixups.at[n], out);
+    for (uint32_t n = 0; n < as->placed.len; n++) {
+        const eb_label *label = &as->labels.at[as->placed.at[n]];
+        *EB_PUSH(&as->ctx->arena, &out->labels) =
+            (eb_piece_label){.name = label->name, .offset = (uint32_t)label->value};
+    }
+    out->bytes = section->bytes;
+}
+
+bool eb_asm_piece(ebpf_ctx *ctx, eb_str name, eb_str text, bool big, eb_loc lo, eb_loc hi,
+                  eb_piece *out) {
+    eb_asm *as = eb_asm_new(ctx, name, EBPF_DIALECT_LLVM, big);
+    uint32_t source = ctx->sources.len;
+    *out = (eb_piece){.bytes = {.arena = &ctx->arena}};
+    eb_asm_text(as, name, text);
+    ctx->sources.at[source].from = lo;
+    ctx->sources.at[source].from_end = hi;
+    if (ctx->errors == as->errors)
+        finish_piece(as, out, lo, hi);
+    return ctx->errors == as->errors;
+}
