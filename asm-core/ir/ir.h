@@ -155,6 +155,7 @@ typedef struct eb_ir_symbol {
     eb_loc loc;
     bool live;              /* symbol.c: reached from what is kept */
     uint32_t object_symbol; /* gen: its number in the object */
+    uint64_t object_offset; /* gen: a literal's place behind that, its section's */
     uint32_t btf;           /* cc: id of a function's type, or 0 */
 } eb_ir_symbol;
 

@@ -8,7 +8,8 @@
  *   -- tokens     expected: the C preprocessed; without it, the C is checked
  *   -- btf        expected: the BTF of all functions and variables of the C, as bpftool lists it
  *   -- input.ir   or a unit of the compiler (asm-core/ir/print.c), through --pass NAME,NAME of args
- *   -- ir         expected: what the passes leave
+ *   -- ir         expected: what the passes leave; without it, code is made of it, for the parts
+ *                 below
  *   -- raw        expected: the bytes of every code section
  *   -- dis        expected: the disassembly, without .BTF and .BTF.ext
  *   -- diag       expected: the diagnostics; the input must be wrong exactly when this is here,
@@ -38,6 +39,7 @@
 #include "btf_gen.h"
 #include "ebpf_cc.h"
 #include "ebpf_vm.h"
+#include "gen.h"
 #include "guard.h"
 #include "pass.h"
 #include "raw_btf.h"
@@ -550,6 +552,20 @@ static eb_ir_unit *read_unit(test_case *c, eb_str text) {
     return unit;
 }
 
+/* Without an expected IR the unit becomes an object. */
+static void check_code(test_case *c, eb_ir_unit *unit) {
+    ebpf_object *obj = eb_gen_data(unit);
+    eb_gen_code(unit, obj);
+    ebpf_bytes said = diagnostics(c);
+    expect(c, "diag", said.data, said.size);
+    if (c->ctx->errors && !find_part(c, "diag"))
+        fail_msg("%s: %.*s", c->path, (int)said.size, (const char *)said.data);
+    if (c->ctx->errors || eb_object_index(obj))
+        return;
+    c->endian = unit->big ? EBPF_BIG : EBPF_LITTLE;
+    check_object(c, obj);
+}
+
 /* What is printed reads back to what prints the same. */
 static void check_ir(test_case *c, eb_str input) {
     eb_ir_unit *unit = read_unit(c, input);
@@ -560,6 +576,8 @@ static void check_ir(test_case *c, eb_str input) {
     run_passes(c, unit);
     eb_str after = printed(c, unit);
     expect(c, "ir", after.at, after.len);
+    if (!find_part(c, "ir"))
+        check_code(c, unit);
 }
 
 static void check_case(void **state) {

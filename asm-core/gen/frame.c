@@ -1,0 +1,181 @@
+/* frame.c - the stack frame of a function: its variables and what found no register, below r10,
+ * those with the largest alignment first. The kernel gives 512 bytes to a chain of calls. */
+#include "emit.h"
+#include "sort.h"
+
+enum { FRAME_MOST = 512, LISTED = 5 };
+
+static void mark_used(eb_mfn *mfn) {
+    for (uint32_t n = 0; n < mfn->order.len; n++) {
+        const eb_mblock *block = &mfn->blocks.at[mfn->order.at[n]];
+        for (uint32_t i = 0; i < block->code.len; i++)
+            if (block->code.at[i].slot)
+                mfn->slots.at[block->code.at[i].slot - 1].used = true;
+    }
+}
+
+static int by_alignment(const void *data, uint32_t a, uint32_t b) {
+    const eb_mslot *slots = data;
+    return slots[a].align > slots[b].align ? -1 : slots[a].align < slots[b].align;
+}
+
+static int by_size(const void *data, uint32_t a, uint32_t b) {
+    const eb_mslot *slots = data;
+    return slots[a].size > slots[b].size ? -1 : slots[a].size < slots[b].size;
+}
+
+/* Where a function's name stands. */
+static eb_loc name_end(eb_loc loc, eb_str name) {
+    return loc ? loc + (eb_loc)name.len : 0;
+}
+
+static void too_large(eb_mfn *mfn, uint32_t *used, uint32_t count, uint64_t size) {
+    const eb_ir_symbol *symbol = &mfn->unit->symbols.at[mfn->ir->symbol];
+    eb_diag *diag = eb_diag_add(mfn->ctx, EB_DIAG_FRAME_SIZE, mfn->ir->loc,
+                                name_end(mfn->ir->loc, symbol->name), (int)symbol->name.len,
+                                symbol->name.at, (unsigned long long)size);
+    eb_sort(&mfn->ctx->scratch, used, count, by_size, mfn->slots.at);
+    for (uint32_t n = 0; n < count && n < LISTED; n++) {
+        const eb_mslot *slot = &mfn->slots.at[used[n]];
+        eb_str name = slot->name.len ? slot->name : EB_STR("(temporary)");
+        eb_diag_note(mfn->ctx, diag, slot->loc, slot->loc + (slot->loc != 0),
+                     "%.*s takes %llu bytes", (int)name.len, name.at,
+                     (unsigned long long)slot->size);
+    }
+}
+
+bool eb_gen_frame(eb_mfn *mfn) {
+    uint32_t *used = eb_alloc_array(&mfn->ctx->scratch, mfn->slots.len + 1, sizeof *used),
+             count = 0;
+    uint64_t size = 0;
+    mark_used(mfn);
+    for (uint32_t n = 0; n < mfn->slots.len; n++)
+        if (mfn->slots.at[n].used)
+            used[count++] = n;
+    eb_sort(&mfn->ctx->scratch, used, count, by_alignment, mfn->slots.at);
+    for (uint32_t n = 0; n < count; n++) {
+        eb_mslot *slot = &mfn->slots.at[used[n]];
+        uint64_t align = slot->align ? slot->align : 1;
+        size = (size + slot->size + align - 1) / align * align;
+        if (size > INT32_MAX)
+            break;
+        slot->offset = -(int32_t)size;
+    }
+    if (size > FRAME_MOST) {
+        too_large(mfn, used, count, size);
+        return false;
+    }
+    mfn->frame = (uint32_t)size;
+    return true;
+}
+
+/* ---- chains of calls ---- */
+
+typedef struct chain {
+    eb_ir_unit *unit;
+    const eb_links *links;
+    const uint32_t *frames;
+    uint32_t *first;   /* by symbol: its links are from here */
+    uint32_t *next;    /* by symbol: 1 + the link to follow next; 0: not seen */
+    uint64_t *depth;   /* by symbol: stack of it and what it calls, when known */
+    uint32_t *deepest; /* by symbol: what it calls of which that is so */
+    EB_VEC(uint32_t) path;
+} chain;
+
+static void recursion(chain *c, uint32_t symbol) {
+    const eb_ir_symbol *s = &c->unit->symbols.at[symbol];
+    eb_diag *diag = eb_diag_add(c->unit->ctx, EB_DIAG_RECURSION, s->fn->loc,
+                                name_end(s->fn->loc, s->name), (int)s->name.len, s->name.at);
+    uint32_t at = c->path.len;
+    while (at && c->path.at[at - 1] != symbol)
+        at--;
+    for (; at < c->path.len; at++) {
+        const eb_ir_symbol *by = &c->unit->symbols.at[c->path.at[at]];
+        eb_diag_note(c->unit->ctx, diag, by->fn->loc, name_end(by->fn->loc, by->name),
+                     "by way of '%.*s'", (int)by->name.len, by->name.at);
+    }
+}
+
+static void follow(chain *c, uint32_t symbol, bool *on_path) {
+    uint32_t top = c->path.at[c->path.len - 1], target = symbol;
+    if (on_path[target]) {
+        recursion(c, target);
+        return;
+    }
+    if (!c->next[target]) {
+        c->next[target] = 1 + c->first[target];
+        c->depth[target] = c->frames[target];
+        on_path[target] = true;
+        *EB_PUSH(&c->unit->ctx->arena, &c->path) = target;
+        return;
+    }
+    if (c->frames[top] + c->depth[target] > c->depth[top]) {
+        c->depth[top] = c->frames[top] + c->depth[target];
+        c->deepest[top] = target;
+    }
+}
+
+static void leave(chain *c, bool *on_path) {
+    uint32_t done = c->path.at[--c->path.len];
+    on_path[done] = false;
+    if (!c->path.len)
+        return;
+    uint32_t top = c->path.at[c->path.len - 1];
+    if (c->frames[top] + c->depth[done] > c->depth[top]) {
+        c->depth[top] = c->frames[top] + c->depth[done];
+        c->deepest[top] = done;
+    }
+}
+
+static void warn_of(chain *c, uint32_t symbol) {
+    const eb_ir_symbol *s = &c->unit->symbols.at[symbol];
+    eb_diag *diag =
+        eb_diag_add(c->unit->ctx, EB_DIAG_FRAME_CHAIN, s->fn->loc, name_end(s->fn->loc, s->name),
+                    (int)s->name.len, s->name.at, (unsigned long long)c->depth[symbol]);
+    for (uint32_t at = symbol, n = 0; at && n < LISTED + 3; at = c->deepest[at], n++) {
+        const eb_ir_symbol *by = &c->unit->symbols.at[at];
+        eb_diag_note(c->unit->ctx, diag, by->fn->loc, name_end(by->fn->loc, by->name),
+                     "'%.*s' takes %u bytes", (int)by->name.len, by->name.at, c->frames[at]);
+    }
+}
+
+/* Links are in the order of the functions that they are in. */
+void eb_gen_chains(eb_ir_unit *unit, const eb_links *links, const uint32_t *frames) {
+    eb_arena *arena = &unit->ctx->arena;
+    uint32_t count = unit->symbols.len;
+    chain c = {.unit = unit, .links = links, .frames = frames};
+    c.first = eb_alloc_array(arena, count + 1, sizeof *c.first);
+    c.next = eb_alloc_array(arena, count, sizeof *c.next);
+    c.depth = eb_alloc_array(arena, count, sizeof *c.depth);
+    c.deepest = eb_alloc_array(arena, count, sizeof *c.deepest);
+    bool *on_path = eb_alloc_array(arena, count, sizeof *on_path);
+    bool *called = eb_alloc_array(arena, count, sizeof *called);
+    for (uint32_t n = 0, k = 0; n < count; n++) {
+        while (k < links->links.len && links->links.at[k].from < n)
+            k++;
+        c.first[n] = k;
+    }
+    for (uint32_t n = 1; n < count; n++) {
+        if (!unit->symbols.at[n].live || !unit->symbols.at[n].fn || c.next[n])
+            continue;
+        c.next[n] = 1 + c.first[n];
+        c.depth[n] = frames[n];
+        on_path[n] = true;
+        *EB_PUSH(arena, &c.path) = n;
+        while (c.path.len) {
+            uint32_t top = c.path.at[c.path.len - 1], at = c.next[top] - 1;
+            if (at >= links->links.len || links->links.at[at].from != top) {
+                leave(&c, on_path);
+                continue;
+            }
+            c.next[top]++;
+            uint32_t target = links->links.at[at].symbol;
+            called[target] = true;
+            if (unit->symbols.at[target].fn)
+                follow(&c, target, on_path);
+        }
+    }
+    for (uint32_t n = 1; n < count; n++)
+        if (!called[n] && c.depth[n] > FRAME_MOST)
+            warn_of(&c, n);
+}

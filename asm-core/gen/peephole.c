@@ -1,0 +1,4 @@
+#include "mach.h"
+void eb_gen_peephole(eb_mfn *mfn) {
+    (void)mfn;
+}
