@@ -1,6 +1,8 @@
 /* blocks.c - changing the graph of blocks; see blocks.h. */
 #include "blocks.h"
 
+#include "cfg.h"
+
 static eb_arena *arena_of(const eb_fn *fn) {
     return &fn->unit->ctx->arena;
 }
@@ -58,16 +60,9 @@ bool eb_edge_move(eb_fn *fn, uint32_t from, uint32_t succ, uint32_t to, uint32_t
     return true;
 }
 
-static void empty(eb_fn *fn, uint32_t block) {
-    while (fn->blocks.at[block].succs.len)
-        eb_edge_cut(fn, block, fn->blocks.at[block].succs.len - 1);
-    while (fn->blocks.at[block].first)
-        eb_ir_remove(fn, fn->blocks.at[block].first);
-}
-
 bool eb_blocks_prune(eb_fn *fn) {
-    bool *reached = eb_alloc_array(arena_of(fn), fn->blocks.len, sizeof *reached);
-    uint32_t *stack = eb_alloc_array(arena_of(fn), fn->blocks.len, sizeof *stack), depth = 0;
+    bool *reached = eb_alloc_array(eb_scratch(fn), fn->blocks.len, sizeof *reached);
+    uint32_t *stack = eb_alloc_array(eb_scratch(fn), fn->blocks.len, sizeof *stack), depth = 0;
     reached[1] = true;
     stack[depth++] = 1;
     while (depth) {
@@ -78,10 +73,13 @@ bool eb_blocks_prune(eb_fn *fn) {
                 stack[depth++] = block->succs.at[n];
             }
     }
+    for (uint32_t n = 1; n < fn->blocks.len; n++)
+        while (!reached[n] && fn->blocks.at[n].succs.len)
+            eb_edge_cut(fn, n, fn->blocks.at[n].succs.len - 1);
     bool changed = false;
     for (uint32_t n = 1; n < fn->blocks.len; n++)
-        if (!reached[n] && fn->blocks.at[n].first) {
-            empty(fn, n);
+        while (!reached[n] && fn->blocks.at[n].first) {
+            eb_ir_remove(fn, fn->blocks.at[n].first);
             changed = true;
         }
     return changed;

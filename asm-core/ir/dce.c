@@ -1,5 +1,6 @@
 /* dce.c - takes out what nobody needs: marks from what has an effect back through its operands, so
  * phis that only keep each other alive go, too; the rest goes. Blocks stay (simplify.c). */
+#include "cfg.h"
 #include "pass.h"
 
 typedef struct marker {
@@ -25,7 +26,7 @@ static void mark_operands(marker *m) {
 }
 
 bool eb_pass_dce(eb_fn *fn) {
-    eb_arena *arena = &fn->unit->ctx->arena;
+    eb_arena *arena = eb_scratch(fn);
     marker m = {.fn = fn,
                 .live = eb_alloc_array(arena, fn->values.len, sizeof *m.live),
                 .stack = eb_alloc_array(arena, fn->values.len, sizeof *m.stack)};

@@ -9,6 +9,8 @@
  *   - what a CO-RE record or inline assembly gives is opaque;
  *   - volatile loads are never looked into. */
 #include "fold.h"
+
+#include "cfg.h"
 #include "pass.h"
 
 enum { ROUNDS_MOST = 16 };
@@ -679,7 +681,7 @@ static void fold_block(eb_folder *f, uint32_t block) {
 
 static void count_uses(eb_folder *f) {
     f->count = f->fn->values.len;
-    f->uses = eb_alloc_array(&f->fn->unit->ctx->arena, f->count, sizeof *f->uses);
+    f->uses = eb_alloc_array(eb_scratch(f->fn), f->count, sizeof *f->uses);
     for (eb_value v = 1; v < f->count; v++) {
         eb_uses uses = eb_uses_of(f->fn, v);
         while (at(f, v)->block && eb_uses_next(&uses))

@@ -50,6 +50,7 @@ eb_fn *eb_fn_new(eb_ir_unit *unit, uint32_t symbol) {
     (void)EB_PUSH(arena, &fn->blocks);
     (void)EB_PUSH(arena, &fn->blocks);
     (void)EB_PUSH(arena, &fn->lists);
+    (void)EB_PUSH(arena, &fn->scopes);
     unit->symbols.at[symbol].fn = fn;
     return fn;
 }

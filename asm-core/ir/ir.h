@@ -108,6 +108,7 @@ typedef struct eb_slot {
     uint32_t align;
     eb_str name; /* of the variable; "" */
     eb_loc loc;
+    uint32_t scope; /* slots of two scopes, neither around the other, are never used at once */
 } eb_slot;
 
 typedef struct eb_ir_unit eb_ir_unit;
@@ -119,7 +120,8 @@ typedef struct eb_fn {
     EB_VEC(eb_block) blocks; /* [0] is none, [1] the entry */
     EB_VEC(eb_list) lists;   /* [0] is none */
     EB_VEC(eb_slot) slots;
-    EB_VEC(uint32_t) rpo; /* cfg.c: reached blocks in reverse postorder */
+    EB_VEC(uint32_t) scopes; /* the scope around each; [0] is the function's own */
+    EB_VEC(uint32_t) rpo;    /* cfg.c: reached blocks in reverse postorder */
     uint32_t params;
     uint8_t result; /* eb_ir_type */
     bool is_naked, always_inline, noinline;

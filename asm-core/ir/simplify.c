@@ -21,8 +21,10 @@ static bool is_idle(const eb_fn *fn, uint32_t block) {
     return true;
 }
 
+/* Not a trap, though: that is an error where it stays. */
 static bool is_unreachable(const eb_fn *fn, uint32_t block) {
-    return eb_ir_at(fn, eb_block_body(fn, block))->op == EB_IR_UNREACHABLE;
+    const eb_ir *ir = eb_ir_at(fn, eb_block_body(fn, block));
+    return ir->op == EB_IR_UNREACHABLE && ir->imm == 0;
 }
 
 static bool simplify_branch(eb_fn *fn, uint32_t block) {

@@ -1,0 +1,263 @@
+/* gvn.c - computes nothing twice: value numbering of pure operations and loads.
+ *
+ * One walk in reverse postorder. An operation that stands for the same operands in a block that
+ * dominates is used again; a load, if nothing between may have written there. Constants, symbols
+ * and slots go to the entry and are shared by all: gen makes them anew where they are needed.
+ *
+ * The law is the verifier's: what is known about a value is known of the register that was
+ * compared. So what was computed from a value before a compare bounds it is not used behind that
+ * compare: there it is computed again, from the bounded value. CO-RE records are shared within a
+ * block only. Nothing moves upwards. */
+#include "blocks.h"
+#include "cfg.h"
+#include "pass.h"
+
+enum { CHAIN_MOST = 32, CLIMB_MOST = 64 };
+
+/* Where an address points: to the stack, outside of it for sure, or who knows. */
+typedef enum region { STACK, OUTSIDE, ANYWHERE, REGIONS } region;
+
+typedef struct memory {
+    uint32_t clock[REGIONS]; /* what is equal was not written between */
+} memory;
+
+typedef struct gvn {
+    eb_fn *fn;
+    uint32_t mask, *heads, *chain; /* by hash: the newest value + its elders */
+    memory *ends;                  /* of each block */
+    memory now;
+    uint32_t clock, *age; /* of a load: its region's clock */
+    bool *compared;       /* a branch asks for its order */
+    bool leaks;           /* an address of the stack is kept in memory or given to a function */
+    bool changed;
+} gvn;
+
+static eb_ir *at(const gvn *g, eb_value value) {
+    return eb_ir_at(g->fn, value);
+}
+
+/* ---- addresses ---- */
+
+static const eb_ir *root_of(const gvn *g, eb_value address) {
+    const eb_ir *ir = at(g, address);
+    for (unsigned n = 0; n < CHAIN_MOST && ir->type == EB_IR_PTR; n++) {
+        if (ir->op != EB_IR_ADD && ir->op != EB_IR_SUB && ir->op != EB_IR_COPY)
+            return ir;
+        ir = at(g, ir->a);
+    }
+    return ir;
+}
+
+static region region_of(const gvn *g, eb_value address) {
+    const eb_ir *root = root_of(g, address);
+    switch (root->op) {
+    case EB_IR_SLOT:
+        return STACK;
+    case EB_IR_SYMBOL:
+    case EB_IR_HELPER: /* none gives the stack back */
+        return OUTSIDE;
+    case EB_IR_PARAM:
+        return g->fn->entry ? OUTSIDE : ANYWHERE;
+    case EB_IR_LOAD:
+        return g->leaks ? ANYWHERE : OUTSIDE;
+    default:
+        return ANYWHERE;
+    }
+}
+
+static bool never_changes(const gvn *g, eb_value address) {
+    const eb_ir *root = root_of(g, address);
+    return root->op == EB_IR_SYMBOL && g->fn->unit->symbols.at[root->extra].is_const;
+}
+
+static void find_leaks(gvn *g) {
+    for (eb_value v = 1; v < g->fn->values.len && !g->leaks; v++) {
+        const eb_ir *ir = at(g, v);
+        eb_value kept = ir->op == EB_IR_STORE || ir->op == EB_IR_ATOMIC ? ir->b : 0;
+        if (kept && region_of(g, kept) == STACK)
+            g->leaks = true;
+        if (ir->op != EB_IR_CALL && ir->op != EB_IR_CALLX && ir->op != EB_IR_ASM)
+            continue;
+        const eb_list *list = &g->fn->lists.at[ir->list];
+        for (uint32_t n = 0; n < list->values.len; n++)
+            g->leaks |= region_of(g, list->values.at[n]) == STACK;
+    }
+}
+
+static void write_to(gvn *g, region where) {
+    g->now.clock[ANYWHERE] = ++g->clock;
+    if (where != OUTSIDE)
+        g->now.clock[STACK] = g->clock;
+    if (where != STACK)
+        g->now.clock[OUTSIDE] = g->clock;
+}
+
+/* ---- what was computed ---- */
+
+static uint32_t mix(uint32_t hash, uint64_t word) {
+    uint64_t product = (hash ^ word) * 0x9e3779b97f4a7c15u;
+    return (uint32_t)(product ^ product >> 32);
+}
+
+static uint32_t hash_of(const gvn *g, const eb_ir *ir) {
+    uint32_t hash =
+        mix(ir->op, (uint64_t)ir->type << 24 | ir->size << 16 | ir->cond << 8 | ir->flags);
+    hash = mix(hash, (uint64_t)ir->a << 32 | ir->b);
+    hash = mix(hash, (uint64_t)ir->imm);
+    if (ir->op == EB_IR_CORE)
+        return mix(hash, eb_str_hash(g->fn->unit->cores.at[ir->extra].access));
+    return mix(hash, ir->extra);
+}
+
+static bool same_record(const gvn *g, uint32_t a, uint32_t b) {
+    const eb_ir_core *x = &g->fn->unit->cores.at[a], *y = &g->fn->unit->cores.at[b];
+    return a == b || (x->kind == y->kind && x->of == y->of && x->value == y->value &&
+                      eb_str_eq(x->access, y->access));
+}
+
+static bool is_same(const gvn *g, const eb_ir *x, const eb_ir *y) {
+    return x->op == y->op && x->type == y->type && x->size == y->size && x->cond == y->cond &&
+           x->flags == y->flags && x->a == y->a && x->b == y->b && x->imm == y->imm &&
+           (x->op == EB_IR_CORE ? same_record(g, x->extra, y->extra) : x->extra == y->extra);
+}
+
+/* Whether a branch between the dominating block `from` and `to` has bounded an operand. */
+static bool is_bounded(const gvn *g, const eb_ir *ir, uint32_t from, uint32_t to) {
+    bool a = ir->a && g->compared[ir->a], b = ir->b && g->compared[ir->b];
+    if (!a && !b)
+        return false;
+    for (unsigned n = 0; to != from; n++) {
+        to = g->fn->blocks.at[to].idom;
+        const eb_ir *end = eb_block_end(g->fn, to);
+        if (n == CLIMB_MOST)
+            return true;
+        if (end->op == EB_IR_BRANCH && ((a && (end->a == ir->a || end->b == ir->a)) ||
+                                        (b && (end->a == ir->b || end->b == ir->b))))
+            return true;
+    }
+    return false;
+}
+
+static bool is_usable(const gvn *g, eb_value elder, const eb_ir *ir) {
+    const eb_ir *x = at(g, elder);
+    if (!is_same(g, x, ir) || !eb_dominates(g->fn, x->block, ir->block))
+        return false;
+    if (ir->op == EB_IR_CORE)
+        return x->block == ir->block;
+    if (ir->op == EB_IR_LOAD)
+        return never_changes(g, ir->a) || g->age[elder] == g->now.clock[region_of(g, ir->a)];
+    return !is_bounded(g, ir, x->block, ir->block);
+}
+
+static void number(gvn *g, eb_value v) {
+    const eb_ir *ir = at(g, v);
+    uint32_t slot = hash_of(g, ir) & g->mask;
+    eb_value elder = g->heads[slot];
+    for (unsigned n = 0; elder && n < CHAIN_MOST; n++, elder = g->chain[elder])
+        if (is_usable(g, elder, ir)) {
+            eb_ir_become(g->fn, v, elder);
+            g->changed = true;
+            return;
+        }
+    if (ir->op == EB_IR_LOAD)
+        g->age[v] = g->now.clock[region_of(g, ir->a)];
+    g->chain[v] = g->heads[slot];
+    g->heads[slot] = v;
+}
+
+/* Two phis of a block with the same operands. */
+static void number_phi(gvn *g, eb_value v) {
+    const eb_list *list = &g->fn->lists.at[at(g, v)->list];
+    unsigned n = 0;
+    for (eb_value p = at(g, v)->prev; p && n < CHAIN_MOST; p = at(g, p)->prev, n++) {
+        const eb_list *other = &g->fn->lists.at[at(g, p)->list];
+        if (at(g, p)->type == at(g, v)->type &&
+            !memcmp(other->values.at, list->values.at, list->values.len * sizeof(eb_value))) {
+            eb_ir_become(g->fn, v, p);
+            g->changed = true;
+            return;
+        }
+    }
+}
+
+/* ---- the walk ---- */
+
+static bool is_free(unsigned op) { /* gen makes it where it is needed */
+    return op == EB_IR_CONST || op == EB_IR_SYMBOL || op == EB_IR_SLOT;
+}
+
+static bool is_pure(const eb_ir *ir) {
+    return eb_ir_is_binary(ir->op) || (ir->op >= EB_IR_NEG && ir->op <= EB_IR_SPACE) ||
+           ir->op == EB_IR_CORE || is_free(ir->op);
+}
+
+static void to_entry(gvn *g, eb_value v) {
+    if (at(g, v)->block == 1)
+        return;
+    eb_ir_unlink(g->fn, v);
+    eb_ir_before(g->fn, eb_block_body(g->fn, 1), v);
+}
+
+static void visit(gvn *g, eb_value v) {
+    eb_uses uses = eb_uses_of(g->fn, v);
+    while (eb_uses_next(&uses))
+        *uses.at = eb_ir_origin(g->fn, *uses.at);
+    const eb_ir *ir = at(g, v);
+    if (ir->op == EB_IR_PHI) {
+        number_phi(g, v);
+    } else if (is_pure(ir)) {
+        if (is_free(ir->op))
+            to_entry(g, v);
+        number(g, v);
+    } else if (ir->op == EB_IR_LOAD && !(ir->flags & EB_IR_VOLATILE)) {
+        number(g, v);
+    } else if (ir->op == EB_IR_STORE || ir->op == EB_IR_COPYMEM || ir->op == EB_IR_MOVEMEM ||
+               ir->op == EB_IR_SETMEM) {
+        write_to(g, region_of(g, ir->a));
+    } else if (eb_ir_rows[ir->op].effect == EB_EFFECT_WRITE) {
+        write_to(g, ANYWHERE);
+    }
+}
+
+static void visit_block(gvn *g, uint32_t block) {
+    const eb_block *b = &g->fn->blocks.at[block];
+    if (b->preds.len == 1 && block != 1)
+        g->now = g->ends[b->preds.at[0]];
+    else
+        write_to(g, ANYWHERE);
+    for (eb_value v = b->first, next; v; v = next) {
+        next = at(g, v)->next;
+        visit(g, v);
+    }
+    g->ends[block] = g->now;
+}
+
+static void find_compared(gvn *g) {
+    for (uint32_t n = 0; n < g->fn->rpo.len; n++) {
+        const eb_ir *end = eb_block_end(g->fn, g->fn->rpo.at[n]);
+        if (end->op == EB_IR_BRANCH)
+            g->compared[end->a] = g->compared[end->b] = true;
+    }
+    for (eb_value v = 1; v < g->fn->values.len; v++)
+        if (is_free(at(g, v)->op))
+            g->compared[v] = false;
+}
+
+bool eb_pass_gvn(eb_fn *fn) {
+    eb_arena *scratch = eb_scratch(fn);
+    gvn g = {.fn = fn, .mask = 63};
+    eb_cfg_build(fn);
+    while (g.mask < fn->values.len)
+        g.mask = g.mask * 2 + 1;
+    g.heads = eb_alloc_array(scratch, g.mask + 1, sizeof *g.heads);
+    g.chain = eb_value_map(fn);
+    g.age = eb_value_map(fn);
+    g.compared = eb_alloc_array(scratch, fn->values.len, sizeof *g.compared);
+    g.ends = eb_alloc_array(scratch, fn->blocks.len, sizeof *g.ends);
+    find_leaks(&g);
+    find_compared(&g);
+    for (uint32_t n = 0; n < fn->rpo.len; n++)
+        visit_block(&g, fn->rpo.at[n]);
+    eb_ir_settle(fn);
+    return g.changed;
+}
