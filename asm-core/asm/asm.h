@@ -222,6 +222,8 @@ void eb_asm_select(eb_asm *as, eb_str name, uint32_t type, uint64_t flags, bool 
 uint8_t *eb_asm_emit(eb_asm *as, uint64_t size);
 /* A string's bytes behind `out`, its escapes replaced; false after a diagnostic. */
 bool eb_asm_unescape(eb_asm *as, const eb_token *token, eb_buf *out);
+/* The same of a name, which must not hold a NUL: ELF ends names with one. */
+bool eb_asm_unescape_name(eb_asm *as, const eb_token *token, eb_buf *out);
 /* Advance by `size` bytes of `fill`; in a section without bytes only its size grows. */
 void eb_asm_fill(eb_asm *as, uint64_t size, int fill);
 

@@ -47,6 +47,15 @@ bool eb_asm_unescape(eb_asm *as, const eb_token *token, eb_buf *out) {
     return true;
 }
 
+bool eb_asm_unescape_name(eb_asm *as, const eb_token *token, eb_buf *out) {
+    if (!eb_asm_unescape(as, token, out))
+        return false;
+    bool has_nul = out->len && memchr(out->at, 0, out->len);
+    if (has_nul)
+        eb_diag_add(as->ctx, EB_DIAG_EXPECTED, token->lo, token->hi, "a name without a NUL in it");
+    return !has_nul;
+}
+
 void eb_run_ascii(eb_asm *as, int nul) {
     do {
         eb_buf text = {.arena = &as->ctx->arena};

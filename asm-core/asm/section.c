@@ -136,8 +136,8 @@ static eb_str take_section_name(eb_asm *as) {
         as->at++;
         if (!first->text.len || !memchr(first->text.at, '\\', first->text.len))
             return first->text;
-        return eb_asm_unescape(as, first, &text) ? (eb_str){(const char *)text.at, text.len}
-                                                 : (eb_str){0};
+        return eb_asm_unescape_name(as, first, &text) ? (eb_str){(const char *)text.at, text.len}
+                                                      : (eb_str){0};
     }
     const char *from = first->text.at, *to = from;
     while (!eb_asm_at_end(as) && !eb_asm_is(as, ',')) {

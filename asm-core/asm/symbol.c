@@ -175,7 +175,7 @@ void eb_run_rename(eb_asm *as, int unused) {
     }
     const eb_token *token = eb_asm_peek(as);
     as->at++;
-    if (!eb_asm_unescape(as, token, &text) || !eb_asm_ended(as))
+    if (!eb_asm_unescape_name(as, token, &text) || !eb_asm_ended(as))
         return;
     *EB_PUSH(&as->ctx->arena, &as->renames) = (eb_str){(const char *)text.at, text.len};
     label->rename = as->renames.len;

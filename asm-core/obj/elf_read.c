@@ -357,6 +357,8 @@ static int read_relocs_of(reader *r, uint32_t i) {
         return bad_section(r, i, "is no whole number of relocations");
     eb_section *section = &r->obj->sections.at[r->section_of[h->info]];
     uint64_t count = h->size / h->entsize;
+    if (section->type == EB_SHT_GROUP) /* members are numbers of sections: nothing moves them */
+        return EBPF_OK;
     if (count && (!r->symtab || h->link != r->symtab))
         return bad_section(r, i, "is not linked to the symbol table");
     if (count && section->type == EB_SHT_NOBITS)
