@@ -1,0 +1,342 @@
+/* thread.c - branches that were decided before they are reached.
+ *
+ * Two ways: a branch on a condition that a dominating branch has settled becomes a jump. And where
+ * only the way in decides (a phi of constants: what an inlined function returned, `a && b` kept in
+ * a bool), those that come that way jump to where they go: the block between is copied for them,
+ * and values defined there become variables with several definitions, which ssa.c repairs.
+ *
+ * Blocks that are passed by hold pure operations only, a handful, and start no loop. */
+#include "cfg.h"
+#include "fold.h"
+#include "pass.h"
+#include "ssa.h"
+
+enum { CLIMB_MOST = 24, COPY_MOST = 6, SIZE_MOST = 3 /* times the function */, DEPTH_MOST = 12 };
+
+/* A compare that holds. */
+typedef struct fact {
+    eb_cond cond;
+    eb_value a, b;
+} fact;
+
+/* ---- what a fact says about a compare ---- */
+
+/* Which of below, equal and above make a condition true; signed and unsigned ones differ in bit 3
+ * and 4. */
+static unsigned outcomes(eb_cond cond) {
+    enum { BELOW = 1, EQUAL = 2, ABOVE = 4 };
+    static const uint8_t table[] = {
+        [EB_COND_EQ] = EQUAL,          [EB_COND_NE] = BELOW | ABOVE,  [EB_COND_LT] = BELOW,
+        [EB_COND_GE] = EQUAL | ABOVE,  [EB_COND_GT] = ABOVE,          [EB_COND_LE] = BELOW | EQUAL,
+        [EB_COND_SLT] = BELOW,         [EB_COND_SGE] = EQUAL | ABOVE, [EB_COND_SGT] = ABOVE,
+        [EB_COND_SLE] = BELOW | EQUAL,
+    };
+    return table[cond];
+}
+
+static bool is_signed(eb_cond cond) {
+    return cond >= EB_COND_SLT && cond <= EB_COND_SLE;
+}
+
+static bool is_equality(eb_cond cond) {
+    return cond == EB_COND_EQ || cond == EB_COND_NE;
+}
+
+/* About the same two values. */
+static int by_order(eb_cond known, eb_cond asked) {
+    if (known >= EB_COND_SET || asked >= EB_COND_SET)
+        return known == asked ? 1 : known == (asked ^ 1u) ? 0 : -1;
+    if (is_signed(known) != is_signed(asked) && !is_equality(known) && !is_equality(asked))
+        return -1;
+    unsigned may = outcomes(known), wanted = outcomes(asked);
+    return !(may & ~wanted) ? 1 : !(may & wanted) ? 0 : -1;
+}
+
+typedef struct range {
+    uint64_t lo, hi;
+} range;
+
+/* The values of which `cond` with the constant c is true; unsigned, or if `flip` is the sign bit,
+ * ordered as signed ones. NE has no range but all. */
+static bool range_of(eb_cond cond, uint64_t c, uint64_t flip, uint64_t all, range *r) {
+    *r = (range){0, all};
+    c = (c & all) ^ flip;
+    switch (outcomes(cond)) {
+    case 1:
+        r->hi = c - 1;
+        return c > 0;
+    case 2:
+        r->lo = r->hi = c;
+        return true;
+    case 3:
+        r->hi = c;
+        return true;
+    case 4:
+        r->lo = c + 1;
+        return c < all;
+    case 6:
+        r->lo = c;
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* About one value and two constants. */
+static int by_range(const fact *known, uint64_t c, eb_cond asked, uint64_t d, unsigned type) {
+    uint64_t all = eb_bits_of(type), sign = all ^ all >> 1;
+    if (known->cond >= EB_COND_SET || asked >= EB_COND_SET || known->cond == EB_COND_NE)
+        return -1;
+    bool sign_known = is_signed(known->cond), sign_asked = is_signed(asked);
+    if (sign_known != sign_asked && known->cond != EB_COND_EQ && !is_equality(asked))
+        return -1;
+    uint64_t flip = sign_known || (known->cond == EB_COND_EQ && sign_asked) ? sign : 0;
+    range have, want;
+    if (!range_of(known->cond, c, flip, all, &have))
+        return -1;
+    bool negated = asked == EB_COND_NE;
+    if (!range_of(negated ? EB_COND_EQ : asked, d, flip, all, &want))
+        return -1;
+    if (want.lo <= have.lo && have.hi <= want.hi)
+        return !negated;
+    return want.hi < have.lo || have.hi < want.lo ? negated : -1;
+}
+
+/* 0 or 1 if the fact decides `asked` of a and b, else -1. */
+static int implied(const eb_fn *fn, const fact *known, eb_cond asked, eb_value a, eb_value b) {
+    if (known->a == b && known->b == a) {
+        eb_value other = a;
+        a = b;
+        b = other;
+        asked = eb_cond_swapped(asked);
+    }
+    if (known->a != a)
+        return -1;
+    if (known->b == b)
+        return by_order(known->cond, asked);
+    if (!eb_ir_is_const(fn, known->b) || !eb_ir_is_const(fn, b))
+        return -1;
+    uint64_t c = (uint64_t)eb_ir_at(fn, known->b)->imm, d = (uint64_t)eb_ir_at(fn, b)->imm;
+    if (c == d)
+        return by_order(known->cond, asked);
+    return by_range(known, c, asked, d, eb_ir_at(fn, a)->type);
+}
+
+/* What holds on edge number `succ` of a block that ends with a branch. */
+static bool fact_of(const eb_fn *fn, uint32_t block, uint32_t succ, fact *f) {
+    const eb_ir *end = eb_block_end(fn, block);
+    const eb_block *b = &fn->blocks.at[block];
+    if (end->op != EB_IR_BRANCH || b->succs.at[0] == b->succs.at[1])
+        return false;
+    *f = (fact){(eb_cond)(end->cond ^ succ), end->a, end->b};
+    return true;
+}
+
+/* ---- settled by a dominating branch ---- */
+
+/* What the branch that leads to `block` alone says about a compare; then those above. */
+static int decided_above(const eb_fn *fn, uint32_t block, eb_cond cond, eb_value a, eb_value b) {
+    for (unsigned n = 0; n < CLIMB_MOST && block != 1; n++) {
+        const eb_block *at = &fn->blocks.at[block];
+        if (at->preds.len == 1) {
+            uint32_t from = at->preds.at[0];
+            fact known;
+            int outcome = -1;
+            if (fact_of(fn, from, fn->blocks.at[from].succs.at[0] != block, &known))
+                outcome = implied(fn, &known, cond, a, b);
+            if (outcome >= 0)
+                return outcome;
+        }
+        block = at->idom;
+    }
+    return -1;
+}
+
+static bool settle_branches(eb_fn *fn) {
+    bool changed = false;
+    for (uint32_t n = 0; n < fn->rpo.len; n++) {
+        uint32_t block = fn->rpo.at[n];
+        const eb_ir *end = eb_block_end(fn, block);
+        if (end->op != EB_IR_BRANCH)
+            continue;
+        int outcome = decided_above(fn, block, (eb_cond)end->cond, end->a, end->b);
+        if (outcome < 0)
+            continue;
+        eb_block_jump(fn, block, outcome ? 0 : 1);
+        changed = true;
+    }
+    return changed;
+}
+
+/* ---- decided by the way in ---- */
+
+typedef struct threader {
+    eb_fn *fn;
+    eb_value *map; /* what the block's values are for one predecessor, where known already */
+    uint32_t *var; /* of each value that is one definition of several, by eb_ssa_repair */
+    uint32_t vars, var_count, most;
+} threader;
+
+static eb_ir *at(const threader *t, eb_value value) {
+    return eb_ir_at(t->fn, value);
+}
+
+static bool is_copyable(const eb_ir *ir) {
+    return eb_ir_is_binary(ir->op) || ir->op == EB_IR_CONST || ir->op == EB_IR_SLOT ||
+           ir->op == EB_IR_SYMBOL || (ir->op >= EB_IR_NEG && ir->op <= EB_IR_COPY) ||
+           ir->op == EB_IR_UNDEF;
+}
+
+/* Whether the block may be copied: phis, a few pure operations, a branch. */
+static bool is_short(const threader *t, uint32_t block) {
+    const eb_block *b = &t->fn->blocks.at[block];
+    unsigned count = 0;
+    if (b->loop == block || eb_block_end(t->fn, block)->op != EB_IR_BRANCH || b->preds.len < 2)
+        return false;
+    for (eb_value v = eb_block_body(t->fn, block); v != b->last; v = at(t, v)->next) {
+        unsigned op = at(t, v)->op;
+        count += op != EB_IR_CONST && op != EB_IR_SLOT && op != EB_IR_SYMBOL;
+        if (!is_copyable(at(t, v)) || count > COPY_MOST)
+            return false;
+    }
+    return true;
+}
+
+/* `value` at the end of the block for those that come by edge `index`: a phi's operand. */
+static eb_value for_edge(const threader *t, uint32_t block, uint32_t index, eb_value value) {
+    const eb_ir *ir = at(t, value);
+    return ir->op == EB_IR_PHI && ir->block == block ? *eb_phi_at(t->fn, value, index) : value;
+}
+
+static bool evaluate(const threader *t, uint32_t block, uint32_t index, eb_value value,
+                     int64_t *result, unsigned depth) {
+    const eb_ir *ir = at(t, for_edge(t, block, index, value));
+    int64_t x, y = 0;
+    if (ir->op == EB_IR_CONST) {
+        *result = ir->imm;
+        return true;
+    }
+    bool binary = eb_ir_is_binary(ir->op) || ir->op == EB_IR_CMP;
+    bool unary = ir->op >= EB_IR_NEG && ir->op <= EB_IR_TRUNC;
+    if (ir->block != block || (!binary && !unary) || depth == DEPTH_MOST ||
+        !evaluate(t, block, index, ir->a, &x, depth + 1) ||
+        (binary && !evaluate(t, block, index, ir->b, &y, depth + 1)))
+        return false;
+    *result = ir->op == EB_IR_CMP
+                  ? eb_eval_cond((eb_cond)ir->cond, (eb_ir_type)at(t, ir->a)->type, x, y)
+              : unary ? eb_eval_unary(ir, x)
+                      : eb_eval_binary((eb_ir_op)ir->op, (eb_ir_type)ir->type, x, y);
+    return true;
+}
+
+static int outcome_for(const threader *t, uint32_t block, uint32_t index) {
+    const eb_ir *end = eb_block_end(t->fn, block);
+    int64_t x, y;
+    if (evaluate(t, block, index, end->a, &x, 0) && evaluate(t, block, index, end->b, &y, 0))
+        return eb_eval_cond((eb_cond)end->cond, (eb_ir_type)at(t, end->a)->type, x, y);
+    eb_value a = for_edge(t, block, index, end->a), b = for_edge(t, block, index, end->b);
+    if (at(t, a)->block == block || at(t, b)->block == block)
+        return -1;
+    uint32_t from = t->fn->blocks.at[block].preds.at[index];
+    fact known;
+    int outcome = -1;
+    if (fact_of(t->fn, from, t->fn->blocks.at[from].succs.at[0] != block, &known))
+        outcome = implied(t->fn, &known, (eb_cond)end->cond, a, b);
+    return outcome;
+}
+
+static void set_var(threader *t, eb_value value, uint32_t var) {
+    if (value >= t->var_count) {
+        uint32_t count = t->fn->values.len * 2;
+        uint32_t *more = eb_alloc_array(eb_scratch(t->fn), count, sizeof *more);
+        if (t->var_count)
+            memcpy(more, t->var, t->var_count * sizeof *more);
+        t->var = more;
+        t->var_count = count;
+    }
+    t->var[value] = var;
+}
+
+/* The definition that `value` is for those that pass `block` by in `copy`. */
+static eb_value copy_value(threader *t, uint32_t block, uint32_t index, uint32_t copy, eb_value v) {
+    eb_ir ir = *at(t, v);
+    bool phi = ir.op == EB_IR_PHI;
+    eb_value made =
+        eb_ir_new(t->fn, phi ? EB_IR_COPY : (eb_ir_op)ir.op, (eb_ir_type)ir.type, 0, 0, ir.loc);
+    if (phi) {
+        at(t, made)->a = *eb_phi_at(t->fn, v, index);
+    } else {
+        *at(t, made) = ir;
+        eb_uses uses = eb_uses_of(t->fn, made);
+        while (eb_uses_next(&uses))
+            if (at(t, *uses.at)->block == block)
+                *uses.at = t->map[*uses.at];
+    }
+    eb_ir_append(t->fn, copy, made);
+    if (v >= t->var_count || !t->var[v])
+        set_var(t, v, ++t->vars);
+    set_var(t, made, t->var[v]);
+    return t->map[v] = made;
+}
+
+/* Those that come by edge `index` go to successor number `succ` by a copy of the block. */
+static void thread(threader *t, uint32_t block, uint32_t index, uint32_t succ) {
+    eb_fn *fn = t->fn;
+    uint32_t copy = eb_block_new(fn), to = fn->blocks.at[block].succs.at[succ];
+    uint32_t from = fn->blocks.at[block].preds.at[index], way = 0;
+    uint32_t like = eb_edge_of(fn, block, succ);
+    for (eb_value v = fn->blocks.at[block].first; v != fn->blocks.at[block].last;
+         v = at(t, v)->next)
+        copy_value(t, block, index, copy, v);
+    eb_value jump = eb_ir_new(fn, EB_IR_JUMP, EB_IR_VOID, 0, 0, eb_block_end(fn, block)->loc);
+    eb_ir_append(fn, copy, jump);
+    eb_edge_add(fn, copy, to);
+    for (eb_value v = fn->blocks.at[to].first; at(t, v)->op == EB_IR_PHI; v = at(t, v)->next) {
+        const eb_list *list = &fn->lists.at[at(t, v)->list];
+        eb_value old = list->values.at[like];
+        list->values.at[list->values.len - 1] = at(t, old)->block == block ? t->map[old] : old;
+    }
+    while (fn->blocks.at[from].succs.at[way] != block || eb_edge_of(fn, from, way) != index)
+        way++;
+    eb_edge_drop(fn, block, index);
+    fn->blocks.at[from].succs.at[way] = copy;
+    *EB_PUSH(&fn->unit->ctx->arena, &fn->blocks.at[copy].preds) = from;
+}
+
+static bool thread_block(threader *t, uint32_t block) {
+    bool changed = false;
+    if (!is_short(t, block))
+        return false;
+    for (uint32_t n = t->fn->blocks.at[block].preds.len; n--;) {
+        const eb_block *b = &t->fn->blocks.at[block];
+        if (b->preds.at[n] == block || t->fn->values.len > t->most)
+            continue;
+        int outcome = outcome_for(t, block, n);
+        uint32_t succ = outcome ? 0 : 1;
+        if (outcome < 0 || b->succs.at[succ] == block ||
+            t->fn->blocks.at[b->succs.at[succ]].loop == b->succs.at[succ])
+            continue;
+        thread(t, block, n, succ);
+        changed = true;
+    }
+    return changed;
+}
+
+bool eb_pass_thread(eb_fn *fn) {
+    eb_cfg_build(fn);
+    bool changed = settle_branches(fn);
+    if (changed)
+        eb_cfg_build(fn);
+    threader t = {.fn = fn, .map = eb_value_map(fn), .most = fn->values.len * SIZE_MOST + 1000};
+    bool threaded = false;
+    for (uint32_t n = 0; n < fn->rpo.len; n++)
+        threaded |= thread_block(&t, fn->rpo.at[n]);
+    if (!threaded)
+        return changed;
+    eb_cfg_build(fn);
+    uint32_t *var = eb_value_map(fn);
+    memcpy(var, t.var, (t.var_count < fn->values.len ? t.var_count : fn->values.len) * sizeof *var);
+    eb_ssa_repair(fn, var, t.vars);
+    (void)eb_ir_settle(fn);
+    return true;
+}
