@@ -578,6 +578,10 @@ static void check_ir(test_case *c, eb_str input) {
     expect(c, "ir", after.at, after.len);
     if (!find_part(c, "ir"))
         check_code(c, unit);
+    ebpf_bytes said = diagnostics(c);
+    expect(c, "diag", said.data, said.size);
+    if (said.size && !find_part(c, "diag"))
+        fail_msg("%s: %.*s", c->path, (int)said.size, (const char *)said.data);
 }
 
 static void check_case(void **state) {
