@@ -224,13 +224,11 @@ static bool find_size(const eb_fn *fn, const eb_ir *ir, int64_t *size) {
 }
 
 static void expand(eb_fn *fn, eb_value value) {
-    static const char *const names[] = {"memcpy", "memmove", "memset"};
     eb_ir ir = *eb_ir_at(fn, value);
     expander x = {.fn = fn, .place = value, .loc = ir.loc, .flags = ir.flags, .to = ir.a};
     int64_t size;
     if (!find_size(fn, &ir, &size)) {
-        eb_diag_add(fn->unit->ctx, EB_DIAG_MEMORY_SIZE, ir.loc, ir.loc,
-                    names[ir.op - EB_IR_COPYMEM]);
+        eb_diag_add(fn->unit->ctx, EB_DIAG_MEMORY_SIZE, ir.loc, ir.loc + (ir.loc != 0));
         size = 0;
     }
     x.width = size ? width_of(fn, &ir) : 1;
