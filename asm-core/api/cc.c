@@ -1,6 +1,7 @@
 /* cc.c - the entry points of ebpf_cc.h: arguments checked, a guard around the work, nothing else.
  */
 #include "ebpf_cc.h"
+#include "compile.h"
 #include "guard.h"
 #include "lower.h"
 #include "pass.h"
@@ -72,6 +73,25 @@ static int run_check(ebpf_ctx *ctx, void *args) {
 
 int ebpf_cc_check(ebpf_cc *unit) {
     return eb_guard(unit->ctx, run_check, unit->pp);
+}
+
+typedef struct object_args {
+    ebpf_cc *unit;
+    ebpf_object **out;
+} object_args;
+
+static int run_compile(ebpf_ctx *ctx, void *args) {
+    object_args *a = args;
+    (void)ctx;
+    if (!eb_pp_run(a->unit->pp))
+        return EBPF_NEED_FILE;
+    *a->out = eb_compile(a->unit->pp, &a->unit->options, true);
+    return *a->out ? EBPF_OK : EBPF_E_INPUT;
+}
+
+int ebpf_cc_compile(ebpf_cc *unit, ebpf_object **out) {
+    *out = NULL;
+    return eb_guard(unit->ctx, run_compile, &(object_args){unit, out});
 }
 
 typedef struct ir_args {

@@ -198,13 +198,17 @@ static int preprocess(ebpf_ctx *ctx, unit_options *o, const blob *file) {
                             .defines_size = o->defines_size};
     ebpf_cc *unit;
     ebpf_bytes text = {0};
+    ebpf_object *object = NULL;
     int status = ebpf_cc_new(ctx, o->common.file, strlen(o->common.file), file->data, file->size,
                              &said, &unit);
     while (status == EBPF_OK &&
-           (status = o->check ? ebpf_cc_check(unit)
-                     : o->ir  ? ebpf_cc_ir(unit, o->ir, &text)
-                              : ebpf_cc_preprocess(unit, &text)) == EBPF_NEED_FILE)
+           (status = o->check        ? ebpf_cc_check(unit)
+                     : o->ir         ? ebpf_cc_ir(unit, o->ir, &text)
+                     : o->preprocess ? ebpf_cc_preprocess(unit, &text)
+                                     : ebpf_cc_compile(unit, &object)) == EBPF_NEED_FILE)
         status = answer(unit, o);
+    if (object)
+        status = ebpf_object_write(ctx, object, &text);
     int exit_status = report(ctx, &o->common, status);
     if (text.size && !write_file(o->common.out ? o->common.out : "-", text.data, text.size))
         return EXIT_INPUT;
@@ -227,9 +231,6 @@ static int read_options(unit_options *o, int argc, char **argv) {
             return complain("unknown option, or one without its argument:", argv[n]);
         }
     }
-    if (!o->preprocess && !o->check && !o->ir)
-        return complain("there is no code generator yet; give -E or -fsyntax-only, not only",
-                        o->common.file ? o->common.file : "cc");
     return o->common.file ? 0 : complain("a FILE is missing:", "cc FILE [OPTION...]");
 }
 

@@ -61,6 +61,9 @@ EBPF_API int ebpf_cc_preprocess(ebpf_cc *unit, ebpf_bytes *text);
 /* Check the unit: EBPF_OK, EBPF_E_INPUT with diagnostics, or EBPF_NEED_FILE. */
 EBPF_API int ebpf_cc_check(ebpf_cc *unit);
 
+/* The unit as an object: EBPF_OK, EBPF_E_INPUT with diagnostics, or EBPF_NEED_FILE. */
+EBPF_API int ebpf_cc_compile(ebpf_cc *unit, ebpf_object **out);
+
 /* The intermediate representation as text behind a pass (pass.def), "" being none of them, for
  * those who work on the compiler. */
 EBPF_API int ebpf_cc_ir(ebpf_cc *unit, const char *pass, ebpf_bytes *text);
