@@ -576,8 +576,10 @@ static void check_ir(test_case *c, eb_str input) {
     run_passes(c, unit);
     eb_str after = printed(c, unit);
     expect(c, "ir", after.at, after.len);
-    if (!find_part(c, "ir"))
+    if (!find_part(c, "ir")) {
         check_code(c, unit);
+        return;
+    }
     ebpf_bytes said = diagnostics(c);
     expect(c, "diag", said.data, said.size);
     if (said.size && !find_part(c, "diag"))

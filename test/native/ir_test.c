@@ -311,7 +311,7 @@ static unsigned try_seed(uint64_t seed, bool loud) {
 
 static void passes_keep_meaning(void **state) {
     const char *seed = getenv("IR_SEED"), *count = getenv("IR_COUNT");
-    unsigned long most = count ? strtoul(count, NULL, 10) : 3000, returned = 0;
+    unsigned long most = count ? strtoul(count, NULL, 10) : 1000, returned = 0;
     (void)state;
     if (seed) {
         (void)try_seed(strtoull(seed, NULL, 10), true);
