@@ -69,9 +69,11 @@ static bool become_const(eb_folder *f, eb_value value, int64_t imm) {
 
 /* Another operation in the place of `value`, of the same type. */
 static bool turn(eb_folder *f, eb_value value, eb_ir_op op, eb_value a, eb_value b) {
-    use(f, a);
-    use(f, b);
     eb_ir *ir = at(f, value);
+    if (a != ir->a)
+        use(f, a);
+    if (b != ir->b)
+        use(f, b);
     ir->op = (uint8_t)op;
     ir->a = a;
     ir->b = b;

@@ -117,13 +117,13 @@ int eb_fold_outcome(const eb_fn *fn, eb_value value) {
 
 static bool set(eb_folder *f, eb_value v, eb_cond cond, eb_value a, eb_value b) {
     eb_ir *ir = eb_ir_at(f->fn, v);
+    if (a != ir->a && a != ir->b && a < f->count)
+        f->uses[a]++;
+    if (b != ir->a && b != ir->b && b < f->count)
+        f->uses[b]++;
     ir->cond = (uint8_t)cond;
     ir->a = a;
     ir->b = b;
-    if (a < f->count)
-        f->uses[a]++;
-    if (b < f->count)
-        f->uses[b]++;
     return true;
 }
 
