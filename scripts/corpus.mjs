@@ -3,14 +3,15 @@
 // build/corpus/CORPUS.csv with a row per program, ends with a summary line, and exits non-zero on a
 // miss. A program that clang gets accepted and that is missing from ours is a failure, and counts
 // double in the ratios.
-//   node scripts/corpus.mjs [CORPUS…] [OPTION…]
+//   node scripts/corpus.mjs [selftests|linux|xdp-tools|systemd|programs…] [OPTION…]
 //     --dir D       judge the BPF C files in D in place of the corpora; again for more folders
 //     -ID, -DN=V    for the files of --dir, given to both compilers
 //     --only NAME   only files whose name has NAME in it, or FILE/PROGRAM
 //     --verbose     every program with its figures, and the end of the verifier's log of misses
 //     --all         every miss, not the first of each kind
 //     --cc COMMAND  what compiles in place of `build/release/bpfc cc`
-//     --sample      the fixed 60 files of `npm test`
+//     --programs N  so many random programs of each kind (in place of 200), from seed --seed S on
+//     --sample      the fixed files and random programs of `npm test`
 import fs from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -24,6 +25,7 @@ import {
 } from './corpus/compare.mjs';
 import { compileByClang, compileByUs } from './corpus/compile.mjs';
 import { judge, logOf, noLoader } from './corpus/load.mjs';
+import { judgePrograms, noPrograms } from './corpus/programs.mjs';
 import {
   corporaOf,
   corpusNames,
@@ -38,6 +40,7 @@ import { printTable, summary } from './lib/table.mjs';
 const NOTES_MOST = 25;
 const LIMITS = { accepted: 0.99, slots: 1.15, insns: 1.2, size: 20 };
 const LOG_LINES = 40;
+const SAMPLE_PROGRAMS = 16;
 
 /** Texts by how often they come, most frequent first, with where the first are. */
 function grouped(misses, { all }) {
@@ -269,6 +272,18 @@ async function judgeCorpus(whole, options) {
   return { title: corpus.title, reason: null, rows };
 }
 
+/** The random programs, as a result like a corpus has. */
+async function judgeRandom(options) {
+  const reason = noPrograms();
+  if (reason) return { title: 'Random programs', reason, rows: [] };
+  return judgePrograms({
+    ...options,
+    count: Number(options.programs ?? (options.sample ? SAMPLE_PROGRAMS : 200)),
+    first: Number(options.seed ?? 1),
+    notesOf: (misses) => grouped(misses, options),
+  });
+}
+
 /** Why the check cannot run here, or null. */
 const cannotRun = ({ command }) =>
   noCorpus() ??
@@ -289,8 +304,16 @@ export async function runCorpusSample(log) {
   };
   const reason = cannotRun(options);
   if (reason) return { ...counts, skipped: 1, skips: [reason] };
-  const { rows } = await judgeCorpus(sampleCorpus(), options);
-  for (const row of rows) {
+  const results = [
+    await judgeCorpus(sampleCorpus(), options),
+    await judgeRandom(options),
+  ];
+  for (const result of results) {
+    if (!result.reason) continue;
+    counts.skipped += 1;
+    counts.skips.push(result.reason);
+  }
+  for (const row of results.flatMap((result) => result.rows)) {
     log.write(`${JSON.stringify(row)}\n`);
     counts[row.ok ? 'passed' : 'failed'] += 1;
     if (!row.ok)
@@ -315,21 +338,25 @@ function readArguments(words) {
     if (word === '--dir') options.dirs.push(value(word));
     else if (word === '--only') options.only = value(word);
     else if (word === '--cc') options.command = value(word).split(/\s+/);
+    else if (word === '--programs' || word === '--seed')
+      options[word.slice(2)] = value(word);
     else if (['--verbose', '--all', '--sample'].includes(word))
       options[word.slice(2)] = true;
     else if (/^-[ID]./.test(word)) options.extra.push(word);
+    else if (word === 'programs') options.random = true;
     else if (corpusNames.includes(word)) options.names.push(word);
     else
       throw new StepError(
-        `unknown ${word}; the corpora are ${corpusNames.join(', ')}`,
+        `unknown ${word}; there are ${corpusNames.join(', ')}, programs`,
       );
   }
   return options;
 }
 
 /** A corpus of --dir or of Debian; one without files of BPF C is a mistake. */
-function chosen({ dirs, names, extra, sample }) {
+function chosen({ dirs, names, extra, sample, random }) {
   if (sample) return [sampleCorpus()];
+  if (random && dirs.length === 0 && names.length === 0) return [];
   const folders = dirs.map((dir) => {
     if (!fs.existsSync(dir)) throw new StepError(`no folder ${dir}`);
     const corpus = folderCorpus(dir, extra);
@@ -350,6 +377,9 @@ async function main() {
     const result = await judgeCorpus(corpus, options);
     if (result) results.push(result);
   }
+  const whole = options.dirs.length === 0 && options.names.length === 0;
+  if (options.random || (whole && !options.only))
+    results.push(await judgeRandom(options));
   if (results.length === 0)
     throw new StepError(`no file has '${options.only}' in its name`);
   printTable(results);

@@ -200,14 +200,14 @@ export const selftestNames = () =>
 
 /**
  * The corpus, compiled where it is not yet: { files: [{ name, object, assembly }], refused: {
- * program: error } }, of all selftests or of the sample.
+ * program: error } }, of all selftests, of the sample, or only of those named.
  */
-export async function selftestCorpus({ sample, log }) {
+export async function selftestCorpus({ sample, only, log }) {
   const all = selftestNames();
   const gone = SAMPLE.filter((name) => !all.includes(name));
   if (gone.length > 0)
     throw new StepError(`the selftests have no ${gone.join(', ')}`);
-  const wanted = sample ? SAMPLE : all;
+  const wanted = only || (sample ? SAMPLE : all);
   fs.mkdirSync(out(), { recursive: true });
   const flags = compileFlags();
   const stamp = JSON.stringify([flags, os.release()]).replaceAll(root, '');

@@ -69,6 +69,7 @@ const test = [
   peer('xz', 'xz-utils', command('xz')),
   peer('bpftool', 'bpftool', command('bpftool')),
   peer('gcc for BPF', 'gcc-bpf', command('bpf-gcc')),
+  peer('csmith', 'csmith', command('csmith')),
 ];
 
 const fuzzerRuntime = () =>
