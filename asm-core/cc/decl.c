@@ -50,7 +50,7 @@ static void conflicting(eb_unit *u, const eb_decl *decl, const eb_decl *old) {
 }
 
 /* The attributes of all declarations of one thing. */
-static void merge_attrs(eb_unit *u, eb_attrs *to, const eb_attrs *from) {
+void eb_attrs_merge(eb_unit *u, eb_attrs *to, const eb_attrs *from) {
     to->used |= from->used;
     to->weak |= from->weak;
     to->hidden |= from->hidden;
@@ -59,6 +59,12 @@ static void merge_attrs(eb_unit *u, eb_attrs *to, const eb_attrs *from) {
     to->naked |= from->naked;
     to->unused |= from->unused;
     to->noreturn |= from->noreturn;
+    to->packed |= from->packed;
+    to->preserve |= from->preserve;
+    if (from->cleanup)
+        to->cleanup = from->cleanup;
+    if (from->mode)
+        to->mode = from->mode;
     if (from->align > to->align)
         to->align = from->align;
     if (from->section.len)
@@ -89,6 +95,7 @@ static eb_decl *new_decl(eb_unit *u, eb_decl_kind kind, const eb_declarator *d,
     decl->hi = d->hi;
     decl->type = d->type;
     decl->attrs = eb_attrs_copy(&spec->attrs);
+    eb_attrs_merge(u, &decl->attrs, &d->attrs);
     decl->is_inline = spec->is_inline;
     decl->is_global = eb_scope_is_global(u) || spec->storage == EB_STORAGE_STATIC ||
                       spec->storage == EB_STORAGE_EXTERN || kind == EB_DECL_FUNCTION;
@@ -138,7 +145,7 @@ static eb_decl *declare_linked(eb_unit *u, eb_decl *decl) {
              decl->kind == EB_DECL_VARIABLE)
         old->storage = EB_STORAGE_NONE; /* a definition, also without initialiser */
     old->is_inline |= decl->is_inline;
-    merge_attrs(u, &old->attrs, &decl->attrs);
+    eb_attrs_merge(u, &old->attrs, &decl->attrs);
     return old;
 }
 

@@ -280,6 +280,7 @@ static eb_type *parameters(eb_unit *u, eb_type *result, eb_declarator *d) {
         eb_spec spec = eb_specifiers(u);
         eb_declarator p = eb_declarator_of(u, spec.type);
         eb_attributes(u, &spec.attrs);
+        eb_attrs_merge(u, &spec.attrs, &p.attrs);
         *EB_PUSH(&u->ctx->arena, &params) =
             (eb_param){adjusted(u, p.type), p.name, p.lo ? p.lo : spec.lo, spec.attrs.decl_tags};
         if (!eb_skip(u, EB_TOK_COMMA))
@@ -346,16 +347,16 @@ static eb_type *suffix(eb_unit *u, eb_type *base, eb_declarator *d) {
     return type;
 }
 
-static eb_type *pointers(eb_unit *u, eb_type *base) {
-    eb_attrs attrs = {0};
-    eb_attributes(u, &attrs);
+/* Type tags behind a '*' are the pointer's, other attributes those of what is declared. */
+static eb_type *pointers(eb_unit *u, eb_type *base, eb_attrs *attrs) {
+    eb_attributes(u, attrs);
     for (;;) {
-        base = eb_type_with_tags(&u->types, base, &attrs.type_tags);
+        base = eb_type_with_tags(&u->types, base, &attrs->type_tags);
+        attrs->type_tags.len = 0;
         if (!eb_skip(u, EB_TOK_STAR))
             return base;
         base = eb_type_pointer(&u->types, base);
         unsigned quals = 0;
-        attrs = (eb_attrs){0};
         for (bool more = true; more;) {
             more = true;
             if (eb_skip_word(u, EB_KW_CONST))
@@ -367,7 +368,7 @@ static eb_type *pointers(eb_unit *u, eb_type *base) {
             else if (eb_skip_word(u, EB_KW_ATOMIC))
                 quals |= EB_ATOMIC;
             else if (eb_is_word(u, EB_KW_ATTRIBUTE))
-                eb_attributes(u, &attrs);
+                eb_attributes(u, attrs);
             else
                 more = false;
         }
@@ -388,7 +389,7 @@ static bool nested(eb_unit *u) {
 eb_declarator eb_declarator_of(eb_unit *u, eb_type *base) {
     eb_declarator d = {.lo = eb_peek(u).loc};
     eb_nest(u);
-    base = pointers(u, base);
+    base = pointers(u, base, &d.attrs);
     if (eb_is(u, EB_TOK_LPAREN) && nested(u)) {
         /* What is behind the parentheses comes first: read it, then what is in them. */
         eb_take(u);
@@ -407,6 +408,7 @@ eb_declarator eb_declarator_of(eb_unit *u, eb_type *base) {
             d.param_count = inner.param_count;
             d.is_function = inner.is_function;
         }
+        eb_attrs_merge(u, &d.attrs, &inner.attrs);
         d.type = inner.type;
         d.name = inner.name;
         d.lo = inner.lo;

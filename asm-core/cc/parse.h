@@ -133,6 +133,7 @@ typedef struct eb_declarator {
     eb_type *type;
     uint32_t name; /* 1 + its number, or 0 */
     eb_loc lo, hi;
+    eb_attrs attrs;         /* behind a '*': of what is declared */
     const eb_param *params; /* of the innermost function declarator */
     uint64_t param_count;
     bool is_function; /* declared as one, not through a typedef */
@@ -146,6 +147,8 @@ eb_type *eb_type_name(eb_unit *u);
 void eb_attributes(eb_unit *u, eb_attrs *attrs);
 /* A copy to which a declarator can add its own: what is added to one is not in the other. */
 eb_attrs eb_attrs_copy(const eb_attrs *attrs);
+/* What `from` says is said by `to`, too (decl.c). */
+void eb_attrs_merge(eb_unit *u, eb_attrs *to, const eb_attrs *from);
 /* Attributes that change a type, on it. */
 eb_type *eb_apply_type_attrs(eb_unit *u, eb_type *type, const eb_attrs *attrs, eb_loc loc);
 /* The type that words such as "unsigned long int" name, or NULL. */

@@ -314,6 +314,7 @@ static void member_declarator(eb_unit *u, eb_record *record, const eb_spec *spec
     eb_attrs attrs = eb_attrs_copy(&spec->attrs);
     if (!eb_is(u, EB_TOK_COLON)) {
         eb_declarator d = eb_declarator_of(u, spec->type);
+        eb_attrs_merge(u, &attrs, &d.attrs);
         member.type = d.type;
         member.name = d.name;
         member.loc = d.lo;
