@@ -1,13 +1,117 @@
-/* symbol.c - which symbols are kept: what others can see, what is said to be used, and what these
- * reach by calls, addresses, inline assembly and words in their data. Static functions that were
- * inlined everywhere are gone then. */
+/* symbol.c - which symbols are kept: what others can see, what is said to be used, what has a
+ * section that the loader knows by its name, and what these reach by calls, addresses, inline
+ * assembly and words in their data. Functions that are not (static ones that were inlined
+ * everywhere) lose their bodies.
+ *
+ * And what is known of their contents: a static variable that is only ever read is constant, as in
+ * clang (fold.c puts its contents into the loads); a call through a constant that holds a number or
+ * a function's address is a call of that helper or function. */
+#include "address.h"
+#include "fold.h"
 #include "object.h"
 #include "pass.h"
 
 typedef struct marks {
     eb_ir_unit *unit;
     EB_VEC(uint32_t) todo;
+    bool changed;
 } marks;
+
+/* ---- contents ---- */
+
+/* The variable's word at the address is `symbol` (or 0) plus `value`. */
+static bool find_word(const eb_fn *fn, eb_value value, uint32_t *symbol, int64_t *number) {
+    const eb_ir *load = eb_ir_at(fn, value);
+    if (load->op != EB_IR_LOAD || load->size != 8)
+        return false;
+    eb_address at = eb_address_of(fn, load->a);
+    const eb_ir *base = eb_ir_at(fn, at.base);
+    if (base->op != EB_IR_SYMBOL || __builtin_add_overflow(at.offset, load->imm, &at.offset))
+        return false;
+    *symbol = 0;
+    if (eb_fold_data(fn->unit, base->extra, at.offset, load, number))
+        return true;
+    const eb_ir_symbol *variable = &fn->unit->symbols.at[base->extra];
+    if (variable->kind != EB_IR_VARIABLE || !variable->is_const || !variable->is_defined ||
+        variable->bind == EB_STB_WEAK || (load->flags & EB_IR_VOLATILE))
+        return false;
+    for (uint32_t n = 0; n < variable->words.len; n++) {
+        const eb_ir_word *word = &variable->words.at[n];
+        if ((int64_t)word->offset != at.offset || word->size != 8 || word->addend)
+            continue;
+        *symbol = word->symbol;
+        return fn->unit->symbols.at[word->symbol].kind == EB_IR_FUNCTION;
+    }
+    return false;
+}
+
+static bool direct_call(eb_fn *fn, eb_value call) {
+    eb_ir *ir = eb_ir_at(fn, call);
+    const eb_ir *to = eb_ir_at(fn, eb_ir_origin(fn, ir->a));
+    uint32_t symbol = 0;
+    int64_t number = to->imm;
+    if (to->op == EB_IR_SYMBOL && !to->imm &&
+        fn->unit->symbols.at[to->extra].kind == EB_IR_FUNCTION)
+        symbol = to->extra;
+    else if (to->op != EB_IR_CONST && !find_word(fn, eb_ir_origin(fn, ir->a), &symbol, &number))
+        return false;
+    ir->op = symbol ? EB_IR_CALL : EB_IR_HELPER;
+    ir->extra = symbol;
+    ir->imm = symbol ? 0 : number;
+    ir->a = 0;
+    return true;
+}
+
+/* A use of a variable's address that only reads. */
+static bool only_reads(const eb_ir *ir) {
+    return ir->op == EB_IR_LOAD && !(ir->flags & EB_IR_VOLATILE);
+}
+
+/* Marks the variables that are written, or whose address goes elsewhere. */
+static void note_writes(eb_fn *fn) {
+    for (eb_value v = 1; v < fn->values.len; v++) {
+        const eb_ir *ir = eb_ir_at(fn, v);
+        if (!ir->block || only_reads(ir))
+            continue;
+        bool sum = ir->op == EB_IR_COPY || ir->op == EB_IR_ADD;
+        for (eb_uses uses = eb_uses_of(fn, v); eb_uses_next(&uses);) {
+            bool source = ir->op == EB_IR_COPYMEM && uses.at == &eb_ir_at(fn, v)->b;
+            const eb_ir *base = eb_ir_at(fn, eb_address_of(fn, *uses.at).base);
+            if (base->op == EB_IR_SYMBOL && !source && !(sum && eb_address_of(fn, v).base != v))
+                fn->unit->symbols.at[base->extra].written = true;
+        }
+    }
+}
+
+static void note_operands(eb_ir_unit *unit, const eb_ir_operand *at, uint32_t count) {
+    for (uint32_t n = 0; n < count; n++)
+        if (at[n].symbol)
+            unit->symbols.at[at[n].symbol].written = true;
+}
+
+static void find_constants(eb_ir_unit *unit) {
+    for (uint32_t n = 1; n < unit->symbols.len; n++)
+        unit->symbols.at[n].written = false;
+    for (uint32_t n = 1; n < unit->symbols.len; n++) {
+        const eb_ir_symbol *symbol = &unit->symbols.at[n];
+        for (uint32_t w = 0; w < symbol->words.len; w++)
+            unit->symbols.at[symbol->words.at[w].symbol].written = true;
+        if (symbol->fn)
+            note_writes(symbol->fn);
+    }
+    for (uint32_t n = 1; n < unit->asms.len; n++) {
+        note_operands(unit, unit->asms.at[n].inputs.at, unit->asms.at[n].inputs.len);
+        note_operands(unit, unit->asms.at[n].outputs.at, unit->asms.at[n].outputs.len);
+    }
+    for (uint32_t n = 1; n < unit->symbols.len; n++) {
+        eb_ir_symbol *symbol = &unit->symbols.at[n];
+        symbol->is_const |= symbol->kind == EB_IR_VARIABLE && symbol->bind == EB_STB_LOCAL &&
+                            symbol->is_defined && !symbol->retained && !symbol->section.len &&
+                            !symbol->written && !unit->texts.len;
+    }
+}
+
+/* ---- what is kept ---- */
 
 static void mark(marks *m, uint32_t number) {
     if (!number || m->unit->symbols.at[number].live)
@@ -21,11 +125,13 @@ static void mark_operands(marks *m, const eb_ir_operand *at, uint32_t count) {
         mark(m, at[n].symbol);
 }
 
-static void mark_function(marks *m, const eb_fn *fn) {
+static void mark_function(marks *m, eb_fn *fn) {
     for (uint32_t v = 1; v < fn->values.len; v++) {
         const eb_ir *ir = eb_ir_at(fn, v);
         if (!ir->block)
             continue;
+        if (ir->op == EB_IR_CALLX && direct_call(fn, v))
+            m->changed = true;
         if (ir->op == EB_IR_SYMBOL || ir->op == EB_IR_CALL)
             mark(m, ir->extra);
         if (ir->op == EB_IR_ASM || ir->op == EB_IR_GOTO) {
@@ -36,15 +142,21 @@ static void mark_function(marks *m, const eb_fn *fn) {
     }
 }
 
+static bool is_root(const eb_ir_symbol *symbol) {
+    bool named = symbol->section.len &&
+                 (symbol->kind == EB_IR_FUNCTION || eb_str_is(symbol->section, ".maps"));
+    return symbol->is_defined && (symbol->bind != EB_STB_LOCAL || symbol->retained || named);
+}
+
 bool eb_pass_symbols(eb_ir_unit *unit) {
     marks m = {.unit = unit};
+    if (unit->optimize)
+        find_constants(unit);
     for (uint32_t n = 1; n < unit->symbols.len; n++)
         unit->symbols.at[n].live = false;
-    for (uint32_t n = 1; n < unit->symbols.len; n++) {
-        const eb_ir_symbol *symbol = &unit->symbols.at[n];
-        if (symbol->is_defined && (symbol->bind != EB_STB_LOCAL || symbol->retained))
+    for (uint32_t n = 1; n < unit->symbols.len; n++)
+        if (is_root(&unit->symbols.at[n]))
             mark(&m, n);
-    }
     while (m.todo.len) {
         const eb_ir_symbol *symbol = &unit->symbols.at[m.todo.at[--m.todo.len]];
         for (uint32_t n = 0; n < symbol->words.len; n++)
@@ -52,5 +164,10 @@ bool eb_pass_symbols(eb_ir_unit *unit) {
         if (symbol->fn)
             mark_function(&m, symbol->fn);
     }
-    return false;
+    for (uint32_t n = 1; n < unit->symbols.len; n++)
+        if (unit->symbols.at[n].fn && !unit->symbols.at[n].live) {
+            unit->symbols.at[n].fn = NULL;
+            m.changed = true;
+        }
+    return m.changed;
 }
