@@ -77,7 +77,12 @@ async function compile(command, flags, source, object) {
   const isOurs = path.basename(command[0]).startsWith('bpfc');
   const include = `-I${inRoot('test/corpus')}`;
   const words = isOurs
-    ? [...command.slice(1), ...flags, '-mcpu=v3', include]
+    ? [
+        ...command.slice(1),
+        ...flags.filter((flag) => flag !== '-O2'),
+        '-mcpu=v3',
+        include,
+      ]
     : [...CLANG_FLAGS, ...flags, include, ...command.slice(1)];
   fs.rmSync(object, { force: true });
   try {
