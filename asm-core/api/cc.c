@@ -39,6 +39,7 @@ int ebpf_cc_new(ebpf_ctx *ctx, const char *name, size_t name_size, const void *t
         args.options.big = options->endian == EBPF_BIG;
         args.options.optimize = !options->plain;
         args.options.defines = (eb_str){options->defines, options->defines_size};
+        args.options.warnings = (eb_str){options->warnings, options->warnings_size};
     }
     return eb_guard(ctx, run_new, &args);
 }

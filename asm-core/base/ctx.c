@@ -80,6 +80,25 @@ void eb_source_from(ebpf_ctx *ctx, eb_loc lo, eb_loc hi) {
     last->from_end = hi;
 }
 
+/* Of a macro's expansion: the text where the macro is used. */
+static eb_source *text_source_of(const ebpf_ctx *ctx, eb_loc loc) {
+    eb_source *source = source_of(ctx, loc);
+    while (source && is_expansion(source))
+        source = source_of(ctx, source->from);
+    return source;
+}
+
+void eb_source_silence(ebpf_ctx *ctx, eb_loc loc) {
+    eb_source *source = text_source_of(ctx, loc);
+    if (source)
+        source->quiet = true;
+}
+
+bool eb_source_is_silent(const ebpf_ctx *ctx, eb_loc loc) {
+    const eb_source *source = text_source_of(ctx, loc);
+    return source && source->quiet;
+}
+
 static void find_lines(ebpf_ctx *ctx, eb_source *source) {
     *EB_PUSH(&ctx->arena, &source->lines) = 0;
     for (uint32_t i = 0; i < source->text.len; i++)
@@ -119,20 +138,17 @@ eb_place eb_place_end(ebpf_ctx *ctx, eb_loc loc) {
 
 /* ---- diagnostics ---- */
 
-static eb_diag *add(ebpf_ctx *ctx, eb_diag_code code, va_list args) {
+static eb_diag *add(ebpf_ctx *ctx, eb_diag_code code, eb_severity severity, va_list args) {
     eb_buf text = {.arena = &ctx->arena};
     eb_buf_vfmt(&text, rows[code].message, args);
-    if (rows[code].severity == EB_ERROR)
-        ctx->errors++;
-    if (ctx->diags.len >= EB_DIAG_MOST) {
+    uint32_t *count = severity == EB_ERROR ? &ctx->errors : &ctx->warnings;
+    if (++*count > EB_DIAG_MOST) {
         ctx->dropped++;
         return eb_alloc(&ctx->arena, sizeof(eb_diag)); /* room for notes that nobody reads */
     }
     eb_diag *diag = EB_PUSH(&ctx->arena, &ctx->diags);
-    *diag = (eb_diag){.severity = rows[code].severity,
-                      .code = code,
-                      .insn = -1,
-                      .text = {(const char *)text.at, text.len}};
+    *diag = (eb_diag){
+        .severity = severity, .code = code, .insn = -1, .text = {(const char *)text.at, text.len}};
     return diag;
 }
 
@@ -155,21 +171,27 @@ static void note_origins(ebpf_ctx *ctx, eb_diag *diag) {
     }
 }
 
-eb_diag *eb_diag_add(ebpf_ctx *ctx, eb_diag_code code, eb_loc lo, eb_loc hi, ...) {
-    va_list args;
-    va_start(args, hi);
-    eb_diag *diag = add(ctx, code, args);
-    va_end(args);
+eb_diag *eb_diag_vadd(ebpf_ctx *ctx, eb_diag_code code, eb_severity severity, eb_loc lo, eb_loc hi,
+                      va_list args) {
+    eb_diag *diag = add(ctx, code, severity, args);
     diag->lo = lo;
     diag->hi = hi;
     note_origins(ctx, diag);
     return diag;
 }
 
+eb_diag *eb_diag_add(ebpf_ctx *ctx, eb_diag_code code, eb_loc lo, eb_loc hi, ...) {
+    va_list args;
+    va_start(args, hi);
+    eb_diag *diag = eb_diag_vadd(ctx, code, rows[code].severity, lo, hi, args);
+    va_end(args);
+    return diag;
+}
+
 eb_diag *eb_diag_input(ebpf_ctx *ctx, eb_diag_code code, eb_str input, int32_t insn, ...) {
     va_list args;
     va_start(args, insn);
-    eb_diag *diag = add(ctx, code, args);
+    eb_diag *diag = add(ctx, code, rows[code].severity, args);
     va_end(args);
     diag->input = input;
     diag->insn = insn;

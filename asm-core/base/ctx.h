@@ -21,6 +21,7 @@ typedef struct eb_source {
      * where the call's ')' stands, or `from` again: */
     const uint8_t *body; /* where the body's first eb_loc is; the others follow at `stride` bytes */
     size_t stride;
+    bool quiet; /* warnings in it are not told: it is not what somebody is writing */
 } eb_source;
 
 typedef struct eb_place {
@@ -30,6 +31,13 @@ typedef struct eb_place {
 } eb_place;
 
 typedef enum eb_severity { EB_ERROR, EB_WARNING, EB_NOTE } eb_severity;
+
+/* What the levels of diag.def's WARN rows are before any option. */
+#define EB_SEVERITY_USUAL EB_WARNING
+#define EB_SEVERITY_ALL   EB_WARNING
+#define EB_SEVERITY_EXTRA EB_WARNING
+#define EB_SEVERITY_ASKED EB_WARNING
+#define EB_SEVERITY_FATAL EB_ERROR
 
 /* One row of diag.def each. */
 typedef enum eb_diag_code {
@@ -58,9 +66,9 @@ struct ebpf_ctx {
     eb_arena scratch; /* of a compiler's pass, emptied behind it */
     EB_VEC(eb_source) sources;
     EB_VEC(eb_diag) diags;
-    uint32_t errors;
+    uint32_t errors, warnings;
     struct eb_isa *isa; /* what isa/ builds from its tables on first use */
-    uint32_t dropped;   /* diagnostics past the limit of EB_DIAG_MOST */
+    uint32_t dropped;   /* diagnostics past the limit of EB_DIAG_MOST errors and as many warnings */
 };
 
 enum { EB_DIAG_MOST = 100 };
@@ -70,6 +78,9 @@ enum { EB_DIAG_MOST = 100 };
 eb_loc eb_source_add(ebpf_ctx *ctx, eb_str name, eb_str text);
 /* The text that was entered last comes from there: diagnostics in it lead back by notes. */
 void eb_source_from(ebpf_ctx *ctx, eb_loc lo, eb_loc hi);
+/* No warnings in the text that `loc` is in. */
+void eb_source_silence(ebpf_ctx *ctx, eb_loc loc);
+bool eb_source_is_silent(const ebpf_ctx *ctx, eb_loc loc);
 /* Locations for the `count` tokens of a macro's body in one of its expansions. The body's own
  * locations stand at `body`, `stride` bytes apart, and must stay there. */
 eb_loc eb_expansion_add(ebpf_ctx *ctx, eb_str name, eb_loc from, eb_loc to, const eb_loc *body,
@@ -85,6 +96,9 @@ bool eb_expansion_of(const ebpf_ctx *ctx, eb_loc loc, eb_str *name, eb_loc *spel
 /* Collect a diagnostic; the arguments fill the message of its row. Returned so that notes can be
  * added to it; never NULL. */
 eb_diag *eb_diag_add(ebpf_ctx *ctx, eb_diag_code code, eb_loc lo, eb_loc hi, ...);
+/* The same with a severity of its own. */
+eb_diag *eb_diag_vadd(ebpf_ctx *ctx, eb_diag_code code, eb_severity severity, eb_loc lo, eb_loc hi,
+                      va_list args);
 /* The same about a binary input, at instruction `insn` or -1. */
 eb_diag *eb_diag_input(ebpf_ctx *ctx, eb_diag_code code, eb_str input, int32_t insn, ...);
 void eb_diag_note(ebpf_ctx *ctx, eb_diag *diag, eb_loc lo, eb_loc hi, const char *format, ...)

@@ -12,9 +12,11 @@ static const struct {
 };
 
 static const struct {
-    const char *id, *help;
+    const char *id, *help, *group; /* group: of a warning that can be switched, or "" */
+    eb_severity severity;
 } rows[] = {
-#define DIAG(id, severity, message, help) {#id, help},
+#define DIAG(id, severity, message, help)     {#id, help, "", severity},
+#define WARN(id, group, level, message, help) {#id, help, group, EB_SEVERITY_##level},
 #include "diag.def"
 };
 
@@ -93,10 +95,20 @@ static void put_text(ebpf_ctx *ctx, eb_buf *out, eb_severity severity, eb_loc lo
         put_caret(out, place, hi > lo ? hi - lo : 1, on, off);
 }
 
+/* The message of a warning, with the option that switches it. */
+static eb_str message_of(ebpf_ctx *ctx, const eb_diag *d) {
+    if (!rows[d->code].group[0])
+        return d->text;
+    bool raised = d->severity == EB_ERROR && rows[d->code].severity != EB_ERROR;
+    return eb_str_fmt(&ctx->arena, "%.*s [%s-W%s]", (int)d->text.len, d->text.at,
+                      raised ? "-Werror," : "", rows[d->code].group);
+}
+
 static void render_text(ebpf_ctx *ctx, eb_buf *out, bool colour) {
     for (uint32_t i = 0; i < ctx->diags.len; i++) {
         const eb_diag *d = &ctx->diags.at[i];
-        put_text(ctx, out, d->severity, d->lo, d->hi, d->input, d->insn, d->text, colour);
+        put_text(ctx, out, d->severity, d->lo, d->hi, d->input, d->insn, message_of(ctx, d),
+                 colour);
         if (rows[d->code].help[0])
             eb_buf_fmt(out, "      = %s\n", rows[d->code].help);
         for (uint32_t n = 0; n < d->notes.len; n++) {
@@ -129,6 +141,8 @@ static void json_diag(ebpf_ctx *ctx, eb_json *json, const eb_diag *d) {
     eb_json_key_str(json, "severity", eb_str_from(severities[d->severity].name));
     eb_json_key_str(json, "code", code_name(&ctx->arena, d->code));
     eb_json_key_str(json, "message", d->text);
+    if (rows[d->code].group[0])
+        eb_json_key_str(json, "option", eb_str_fmt(&ctx->arena, "-W%s", rows[d->code].group));
     if (rows[d->code].help[0])
         eb_json_key_str(json, "help", eb_str_from(rows[d->code].help));
     json_place(ctx, json, d->lo, d->hi, d->input);

@@ -43,6 +43,8 @@ struct eb_expr {
     uint8_t kind;
     uint8_t op; /* eb_tok_kind */
     bool postfix, is_lvalue;
+    bool parens;  /* it stands in parentheses */
+    bool written; /* CAST: by the program, not by a rule of C */
     uint16_t builtin;
     eb_loc lo, hi;
     eb_type *type;
@@ -87,7 +89,11 @@ typedef enum eb_stmt_kind {
 
 typedef struct eb_label {
     uint32_t name;
-    eb_loc defined, used; /* 0: not (yet) */
+    eb_loc defined, used;         /* 0: not (yet) */
+    eb_decl *function;            /* whose it is */
+    uint32_t defined_at, used_at; /* the numbers of the tokens; used: the last */
+    struct ways *ways;            /* flow.c: what came here by goto */
+    bool unused;                  /* attribute unused */
     eb_str tag;
     uint32_t block, depth; /* lowering: where it is, and in how many blocks */
 } eb_label;
@@ -110,11 +116,13 @@ typedef struct eb_asm {
 struct eb_stmt {
     uint8_t kind;
     eb_loc lo, hi;
+    uint32_t at;           /* the number of its first token */
     eb_stmt *next;         /* in its block */
     eb_expr *expr;         /* condition, value, expression; return: may be NULL */
-    eb_stmt *body, *other; /* other: else */
-    eb_stmt *init;         /* for */
-    eb_expr *step;         /* for */
+    eb_stmt *body, *other; /* other: else, which stands at `otherwise` */
+    eb_loc otherwise;
+    eb_stmt *init; /* for */
+    eb_expr *step; /* for */
     eb_decl *decl;
     eb_label *label;
     eb_asm *assembly;
@@ -146,12 +154,13 @@ typedef enum eb_storage {
 /* What __attribute__ says of a declaration. */
 typedef struct eb_attrs {
     bool used, weak, hidden, always_inline, noinline, naked, packed, preserve, unused, noreturn;
-    bool transparent, overloadable, no_unroll;
+    bool transparent, overloadable, no_unroll, must_use, deprecated;
     uint32_t align; /* bytes, or 0 */
     eb_str section;
-    uint32_t cleanup; /* 1 + the name of a function, or 0 */
-    uint32_t mode;    /* bytes of attribute mode, or 0 */
-    eb_str error;     /* attribute error or warning: what to say when it is called */
+    uint32_t cleanup;   /* 1 + the name of a function, or 0 */
+    uint32_t mode;      /* bytes of attribute mode, or 0 */
+    eb_str deprecation; /* what attribute deprecated says, or empty */
+    eb_str error;       /* attribute error or warning: what to say when it is called */
     eb_tags decl_tags, type_tags;
 } eb_attrs;
 
@@ -165,11 +174,16 @@ typedef struct eb_init {
 
 struct eb_decl {
     uint8_t kind, storage;
-    bool is_global, is_inline, is_defined, has_init, is_used;
-    bool is_folding; /* its value is being asked for */
-    bool is_local;   /* declared in a block, also if it is static */
-    uint32_t name;   /* its number; UINT32_MAX: unnamed */
-    eb_loc lo, hi;   /* of its name */
+    bool is_global, is_inline, is_defined, has_init;
+    bool is_used;       /* where it is evaluated */
+    bool is_referenced; /* anywhere */
+    bool is_folding;    /* its value is being asked for */
+    bool is_local;      /* declared in a block, also if it is static */
+    uint32_t name;      /* its number; UINT32_MAX: unnamed */
+    uint32_t at;        /* the number of the token that its name is */
+    uint32_t reads;     /* uses but for those that only set it */
+    uint32_t last_set;  /* the number of a token behind the last assignment to it or & of it */
+    eb_loc lo, hi;      /* of its name */
     eb_type *type;
     eb_attrs attrs;
     EB_VEC(eb_init) inits; /* what is not named is 0 */
@@ -178,6 +192,7 @@ struct eb_decl {
     uint32_t param_count;
     eb_stmt *body;
     EB_VEC(eb_decl *) locals;
+    EB_VEC(eb_decl *) typedefs; /* local ones */
     EB_VEC(eb_label *) labels;
     eb_str assembly; /* asm("name") */
     eb_decl *next;   /* in its declaration */

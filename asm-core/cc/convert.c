@@ -30,6 +30,7 @@ bool eb_expr_is_error(const eb_expr *e) {
 static eb_expr *wrap(eb_unit *u, eb_expr_kind kind, eb_type *type, eb_expr *a) {
     eb_expr *e = eb_expr_new(u, kind, type, a->lo, a->hi);
     e->a = a;
+    e->parens = a->parens;
     return e;
 }
 
@@ -50,16 +51,19 @@ eb_expr *eb_rvalue(eb_unit *u, eb_expr *e) {
     return e;
 }
 
-/* The member that an lvalue names, if it is a bit-field. */
-static const eb_member *bit_field(const eb_expr *e) {
-    if (e->kind != EB_EXPR_MEMBER)
-        return NULL;
+const eb_member *eb_member_of(const eb_expr *e) {
     const eb_type *type = eb_type_plain(e->a->type);
     const eb_member *member = NULL;
     for (uint32_t n = 0; n < e->of.path.length; n++) {
         member = &type->of.record->members.at[e->of.path.at[n]];
         type = eb_type_plain(member->type);
     }
+    return member;
+}
+
+/* The member that an lvalue names, if it is a bit-field. */
+static const eb_member *bit_field(const eb_expr *e) {
+    const eb_member *member = e->kind == EB_EXPR_MEMBER ? eb_member_of(e) : NULL;
     return member && member->is_field ? member : NULL;
 }
 
@@ -110,7 +114,9 @@ static eb_diag_code pointer_trouble(eb_type *to, eb_type *from) {
     if (!is_void && !eb_type_compatible(a, b, true)) {
         /* char and its signed and unsigned forms, int and unsigned int: signs only. */
         if (eb_type_is_integer(a) && eb_type_is_integer(b) && eb_type_size(a) == eb_type_size(b))
-            return EB_DIAG_COUNT; /* clang's -Wpointer-sign: not told */
+            return EB_DIAG_POINTER_SIGN;
+        if (eb_type_is(a, EB_TYPE_FUNCTION) && eb_type_is(b, EB_TYPE_FUNCTION))
+            return EB_DIAG_FUNCTION_POINTERS;
         return EB_DIAG_POINTER_TYPES;
     }
     if (eb_type_quals(b) & ~eb_type_quals(a) & ~(unsigned)EB_RESTRICT)
@@ -148,18 +154,16 @@ eb_expr *eb_convert(eb_unit *u, eb_expr *e, eb_type *type, const char *what) {
         return eb_cast(u, e, result);
     if (to->kind == EB_TYPE_POINTER && from->kind == EB_TYPE_POINTER) {
         eb_diag_code trouble = pointer_trouble(to, from);
-        unsigned group =
-            trouble == EB_DIAG_POINTER_TYPES ? EB_GROUP_POINTER_TYPES : EB_GROUP_QUALIFIERS;
-        if (trouble != EB_DIAG_COUNT && !eb_is_ignored(u, group))
-            eb_diag_add(u->ctx, trouble, e->lo, e->hi, what, eb_type_string(u, type),
-                        eb_type_string(u, e->type));
+        eb_check_packed(u, e, type);
+        if (trouble != EB_DIAG_COUNT)
+            eb_warn(u, trouble, e->lo, e->hi, what, eb_type_string(u, type),
+                    eb_type_string(u, e->type));
         return eb_cast(u, e, result);
     }
     bool pointer = to->kind == EB_TYPE_POINTER || from->kind == EB_TYPE_POINTER;
     if (pointer && (eb_type_is_integer(to) || eb_type_is_integer(from))) {
-        if (!eb_is_ignored(u, EB_GROUP_INT_CONVERSION))
-            eb_diag_add(u->ctx, EB_DIAG_INT_POINTER, e->lo, e->hi, what, eb_type_string(u, type),
-                        eb_type_string(u, e->type));
+        eb_warn(u, EB_DIAG_INT_POINTER, e->lo, e->hi, what, eb_type_string(u, type),
+                eb_type_string(u, e->type));
         return eb_cast(u, e, result);
     }
     if (eb_type_is_record(to) && (eb_type_compatible(to, from, true) || is_transparent(to, from)))
@@ -230,14 +234,15 @@ static eb_expr *comparison(eb_unit *u, eb_tok_kind op, eb_expr *a, eb_expr *b) {
         return operands(u, op, a, b);
     if (is_pointer(a) && is_pointer(b)) {
         eb_type *x = target(a->type), *y = target(b->type);
-        bool fine = eb_type_compatible(x, y, true) || eb_type_is(x, EB_TYPE_VOID) ||
-                    eb_type_is(y, EB_TYPE_VOID) || is_null(a) || is_null(b);
+        bool equality = op == EB_TOK_EQ || op == EB_TOK_NE;
+        bool any = equality && (eb_type_is(x, EB_TYPE_VOID) || eb_type_is(y, EB_TYPE_VOID));
+        bool fine = any || eb_type_compatible(x, y, true) || is_null(a) || is_null(b);
         if (!fine)
-            eb_diag_add(u->ctx, EB_DIAG_COMPARE_POINTERS, a->lo, b->hi, eb_type_string(u, a->type),
-                        eb_type_string(u, b->type));
-    } else if (!is_null(is_pointer(a) ? b : a)) {
-        eb_diag_add(u->ctx, EB_DIAG_COMPARE_POINTERS, a->lo, b->hi, eb_type_string(u, a->type),
+            eb_warn(u, EB_DIAG_COMPARE_POINTERS, a->lo, b->hi, eb_type_string(u, a->type),
                     eb_type_string(u, b->type));
+    } else if (!is_null(is_pointer(a) ? b : a)) {
+        eb_warn(u, EB_DIAG_COMPARE_INT, a->lo, b->hi, eb_type_string(u, a->type),
+                eb_type_string(u, b->type));
     }
     eb_type *type = is_pointer(a) ? a->type : b->type;
     return make(u, op, result, eb_cast(u, a, type), eb_cast(u, b, type));

@@ -65,6 +65,10 @@ void eb_attrs_merge(eb_unit *u, eb_attrs *to, const eb_attrs *from) {
         to->cleanup = from->cleanup;
     if (from->mode)
         to->mode = from->mode;
+    to->must_use |= from->must_use;
+    to->deprecated |= from->deprecated;
+    if (from->deprecation.len)
+        to->deprecation = from->deprecation;
     if (from->align > to->align)
         to->align = from->align;
     if (from->section.len)
@@ -91,6 +95,7 @@ static eb_decl *new_decl(eb_unit *u, eb_decl_kind kind, const eb_declarator *d,
     decl->kind = (uint8_t)kind;
     decl->storage = spec->storage;
     decl->name = d->name - 1;
+    decl->at = u->at ? u->at - 1 : 0;
     decl->lo = d->lo;
     decl->hi = d->hi;
     decl->type = d->type;
@@ -218,6 +223,8 @@ static eb_decl *variable(eb_unit *u, const eb_declarator *d, const eb_spec *spec
         eb_expected(u, "'=' behind the name: __auto_type takes its type from the value");
     }
     check_variable(u, decl);
+    if (decl->is_global && decl->has_init && !eb_source_is_silent(u->ctx, decl->lo))
+        eb_check_static(u, decl);
     return decl;
 }
 
@@ -240,9 +247,11 @@ static void define_function(eb_unit *u, eb_decl *decl, const eb_declarator *d,
     for (uint64_t n = 0; n < d->param_count; n++) {
         eb_decl *param = eb_alloc(&u->ctx->arena, sizeof *param);
         param->kind = EB_DECL_PARAM;
+        param->at = u->at;
+        param->attrs.unused = d->params[n].unused;
         param->name = d->params[n].name - 1; /* UINT32_MAX when it has none */
         param->lo = d->params[n].loc;
-        param->hi = param->lo + 1;
+        param->hi = param->lo + (eb_loc)(d->params[n].name ? eb_name_text(u, param->name).len : 1);
         param->type = d->params[n].type;
         param->attrs.decl_tags = d->params[n].tags;
         params[n] = param;
@@ -260,6 +269,8 @@ static eb_decl *declared(eb_unit *u, eb_declarator *d, const eb_spec *spec) {
         eb_attributes(u, &decl->attrs);
         decl->type = eb_apply_type_attrs(u, decl->type, &decl->attrs, decl->lo);
         declare_typedef(u, decl);
+        if (u->function && !eb_scope_is_global(u))
+            *EB_PUSH(&u->ctx->arena, &u->function->typedefs) = decl;
         return decl;
     }
     if (eb_type_is(d->type, EB_TYPE_FUNCTION))
@@ -275,6 +286,8 @@ eb_decl *eb_declaration(eb_unit *u) {
     }
     eb_spec spec = eb_specifiers(u);
     eb_decl *first = NULL, **last = &first;
+    if (eb_is(u, EB_TOK_SEMICOLON))
+        eb_check_empty_declaration(u, &spec);
     if (eb_skip(u, EB_TOK_SEMICOLON))
         return NULL;
     for (;;) {

@@ -13,9 +13,11 @@ typedef enum attribute {
     A_ALWAYS_INLINE,
     A_CLEANUP,
     A_DECL_TAG,
+    A_DEPRECATED,
     A_ERROR,
     A_HIDDEN,
     A_MODE,
+    A_MUST_USE,
     A_NAKED,
     A_NOINLINE,
     A_NORETURN,
@@ -39,6 +41,7 @@ static const struct {
     {"btf_decl_tag", A_DECL_TAG},
     {"btf_type_tag", A_TYPE_TAG},
     {"cleanup", A_CLEANUP},
+    {"deprecated", A_DEPRECATED},
     {"error", A_ERROR},
     {"mode", A_MODE},
     {"naked", A_NAKED},
@@ -51,6 +54,7 @@ static const struct {
     {"unused", A_UNUSED},
     {"used", A_USED},
     {"visibility", A_HIDDEN},
+    {"warn_unused_result", A_MUST_USE},
     {"weak", A_WEAK},
 };
 
@@ -68,6 +72,18 @@ static attribute attribute_of(eb_str name) {
         if (eb_str_is(name, attributes[n].name))
             return attributes[n].id;
     return A_OTHER;
+}
+
+/* Known to clang, so that nothing is to be said of it. */
+static bool is_known(eb_str name) {
+    static const char *const known[] = {
+#define ATTRIBUTE(name) name,
+#include "predef.def"
+    };
+    for (size_t n = 0; n < sizeof known / sizeof known[0]; n++)
+        if (eb_str_is(name, known[n]))
+            return true;
+    return false;
 }
 
 static eb_str string_argument(eb_unit *u) {
@@ -134,6 +150,10 @@ static void with_arguments(eb_unit *u, attribute id, eb_attrs *attrs) {
         text = string_argument(u);
         *EB_PUSH(&u->ctx->arena, &attrs->type_tags) = text;
         break;
+    case A_DEPRECATED:
+        attrs->deprecated = true;
+        attrs->deprecation = string_argument(u);
+        break;
     case A_ERROR:
         attrs->error = string_argument(u);
         break;
@@ -165,6 +185,12 @@ static void without_arguments(attribute id, eb_attrs *attrs) {
         break;
     case A_ALWAYS_INLINE:
         attrs->always_inline = true;
+        break;
+    case A_DEPRECATED:
+        attrs->deprecated = true;
+        break;
+    case A_MUST_USE:
+        attrs->must_use = true;
         break;
     case A_NAKED:
         attrs->naked = true;
@@ -213,7 +239,11 @@ void eb_attributes(eb_unit *u, eb_attrs *attrs) {
                 eb_skip_to_close(u);
                 break;
             }
-            attribute id = attribute_of(eb_tok_text(u->words, tok));
+            eb_str name = eb_tok_text(u->words, tok);
+            attribute id = attribute_of(name);
+            if (id == A_OTHER && !is_known(bare(name)))
+                eb_warn(u, EB_DIAG_UNKNOWN_ATTRIBUTE, tok.loc, eb_tok_end(u, tok), (int)name.len,
+                        name.at);
             if (eb_skip(u, EB_TOK_LPAREN))
                 with_arguments(u, id, attrs);
             else
@@ -272,6 +302,7 @@ static eb_type *parameters(eb_unit *u, eb_type *result, eb_declarator *d) {
     if (none)
         eb_take(u);
     eb_scope_open(u);
+    u->param_lists++;
     while (!none && !empty) {
         if (eb_skip(u, EB_TOK_ELLIPSIS)) {
             variadic = true;
@@ -282,10 +313,12 @@ static eb_type *parameters(eb_unit *u, eb_type *result, eb_declarator *d) {
         eb_attributes(u, &spec.attrs);
         eb_attrs_merge(u, &spec.attrs, &p.attrs);
         *EB_PUSH(&u->ctx->arena, &params) =
-            (eb_param){adjusted(u, p.type), p.name, p.lo ? p.lo : spec.lo, spec.attrs.decl_tags};
+            (eb_param){adjusted(u, p.type), p.name, p.lo ? p.lo : spec.lo, spec.attrs.decl_tags,
+                       spec.attrs.unused};
         if (!eb_skip(u, EB_TOK_COMMA))
             break;
     }
+    u->param_lists--;
     eb_scope_close(u);
     if (!eb_expect(u, EB_TOK_RPAREN, "')' behind parameters"))
         eb_skip_to_close(u);
@@ -332,8 +365,12 @@ static eb_type *array_suffix(eb_unit *u, eb_type *base, eb_declarator *d) {
 
 /* [..] and (..) behind a declarator, the first outermost. */
 static eb_type *suffix(eb_unit *u, eb_type *base, eb_declarator *d) {
-    if (eb_skip(u, EB_TOK_LBRACKET))
-        return array_suffix(u, base, d);
+    if (eb_is(u, EB_TOK_LBRACKET)) {
+        eb_nest(u);
+        base = eb_skip(u, EB_TOK_LBRACKET) ? array_suffix(u, base, d) : base;
+        eb_unnest(u);
+        return base;
+    }
     if (!eb_skip(u, EB_TOK_LPAREN))
         return base;
     eb_declarator inner = {0};

@@ -63,6 +63,8 @@ static eb_expr *number(eb_unit *u) {
 static eb_expr *character(eb_unit *u) {
     eb_tok tok = eb_take(u);
     eb_char_literal c = eb_char_of(u->ctx, eb_tok_text(u->words, tok), tok.loc);
+    if (c.count > 1)
+        eb_warn(u, EB_DIAG_MULTICHAR, tok.loc, eb_tok_end(u, tok));
     eb_type_kind kind = c.prefix == 'u'   ? EB_TYPE_USHORT
                         : c.prefix == 'U' ? EB_TYPE_UINT
                         : c.prefix == '8' ? EB_TYPE_UCHAR
@@ -168,17 +170,42 @@ static const eb_decl *nearest(eb_unit *u, eb_str name) {
     return best;
 }
 
+/* C before 1999: a function that is called is int f(). Where that is only warned of, it is so. */
+static eb_expr *implicit_function(eb_unit *u, eb_tok tok, bool error) {
+    eb_loc hi = eb_tok_end(u, tok);
+    if (error)
+        return eb_expr_error(u, tok.loc, hi);
+    eb_decl *decl = eb_alloc(&u->ctx->arena, sizeof *decl);
+    decl->kind = EB_DECL_FUNCTION;
+    decl->name = tok.value;
+    decl->lo = tok.loc;
+    decl->hi = hi;
+    decl->is_global = decl->is_used = decl->is_referenced = true;
+    decl->type = eb_type_function(&u->types, basic(u, EB_TYPE_INT), NULL, 0, false);
+    decl->type->no_prototype = true;
+    *EB_PUSH(&u->ctx->arena, &u->globals) = decl;
+    eb_bind(u, tok.value, decl);
+    eb_expr *e = eb_expr_new(u, EB_EXPR_DECL, decl->type, tok.loc, hi);
+    e->of.decl = decl;
+    return e;
+}
+
 static eb_expr *undeclared(eb_unit *u, eb_tok tok) {
     eb_str text = eb_name_text(u, tok.value);
     eb_loc hi = eb_tok_end(u, tok);
-    eb_diag *diag = eb_diag_add(u->ctx, EB_DIAG_UNDECLARED, tok.loc, hi, (int)text.len, text.at);
-    const eb_decl *near = nearest(u, text);
+    bool call = eb_is(u, EB_TOK_LPAREN);
+    uint32_t errors = u->ctx->errors;
+    eb_diag *diag =
+        call ? eb_warn(u, EB_DIAG_IMPLICIT_FUNCTION, tok.loc, hi, (int)text.len, text.at)
+             : eb_diag_add(u->ctx, EB_DIAG_UNDECLARED, tok.loc, hi, (int)text.len, text.at);
+    const eb_decl *near = diag && u->ctx->errors <= EB_DIAG_MOST ? nearest(u, text) : NULL;
     if (near) {
         eb_str name = eb_name_text(u, near->name);
         eb_diag_note(u->ctx, diag, near->lo, near->hi, "did you mean '%.*s'?", (int)name.len,
                      name.at);
     }
-    return eb_expr_error(u, tok.loc, hi);
+    return call ? implicit_function(u, tok, u->ctx->errors != errors)
+                : eb_expr_error(u, tok.loc, hi);
 }
 
 static eb_expr *function_name(eb_unit *u, eb_tok tok) {
@@ -223,6 +250,10 @@ static eb_expr *name(eb_unit *u) {
         return eb_expr_number(u, type, (uint64_t)decl->value, tok.loc, hi);
     }
     decl->is_used = decl->is_used || !u->unevaluated;
+    decl->is_referenced = true;
+    decl->reads++;
+    if (decl->attrs.deprecated)
+        eb_warn_deprecated(u, decl, tok.loc, hi);
     eb_expr *e = eb_expr_new(u, EB_EXPR_DECL, decl->type, tok.loc, hi);
     e->of.decl = decl;
     e->is_lvalue = decl->kind != EB_DECL_FUNCTION;
@@ -233,8 +264,11 @@ static eb_expr *name(eb_unit *u) {
 
 static eb_expr *statement_expression(eb_unit *u, eb_loc lo) {
     eb_expr *e = eb_expr_new(u, EB_EXPR_STATEMENTS, basic(u, EB_TYPE_VOID), lo, lo);
-    if (!u->function)
+    if (!u->function) {
         eb_diag_add(u->ctx, EB_DIAG_OUTSIDE_FUNCTION, lo, lo + 1);
+        eb_skip_group(u);
+        return eb_expr_error(u, lo, eb_behind(u));
+    }
     eb_nest(u);
     eb_stmt *block = eb_compound(u);
     eb_unnest(u);
@@ -312,6 +346,7 @@ static eb_expr *primary(eb_unit *u) {
             eb_skip_to_close(u);
         if (e->lo && e->kind == EB_EXPR_STATEMENTS)
             e->hi = eb_behind(u);
+        e->parens = true;
         return e;
     }
     case EB_TOK_NAME:
@@ -511,7 +546,8 @@ static eb_expr *step(eb_unit *u, eb_expr *a, eb_tok op, bool postfix) {
 }
 
 static eb_expr *postfix_of(eb_unit *u, eb_expr *e) {
-    for (;;) {
+    uint32_t links = 0;
+    for (;; eb_link(u, &links)) {
         eb_tok tok = eb_peek(u);
         if (eb_skip(u, EB_TOK_LBRACKET))
             e = subscript(u, e);
@@ -564,6 +600,8 @@ static eb_expr *address_of(eb_unit *u, eb_tok op) {
         eb_diag_add(u->ctx, EB_DIAG_NO_ADDRESS, a->lo, a->hi);
         return eb_expr_error(u, op.loc, a->hi);
     }
+    if (a->kind == EB_EXPR_DECL)
+        a->of.decl->last_set = u->at;
     return op_node(u, EB_EXPR_ADDRESS, eb_type_pointer(&u->types, a->type), op, a);
 }
 
@@ -631,6 +669,7 @@ static eb_expr *cast_to(eb_unit *u, eb_type *type, eb_loc lo) {
     if (eb_type_is(type, EB_TYPE_VOID)) {
         eb_expr *e = eb_expr_new(u, EB_EXPR_CAST, type, lo, a->hi);
         e->a = eb_rvalue(u, a);
+        e->written = true;
         return e;
     }
     a = eb_rvalue(u, a);
@@ -647,6 +686,7 @@ static eb_expr *cast_to(eb_unit *u, eb_type *type, eb_loc lo) {
     }
     eb_expr *e = eb_expr_new(u, EB_EXPR_CAST, eb_type_unqualified(&u->types, type), lo, a->hi);
     e->a = a;
+    e->written = true;
     return e;
 }
 
@@ -671,8 +711,10 @@ static eb_expr *cast_expression(eb_unit *u) {
 
 static eb_expr *climb(eb_unit *u, unsigned least) {
     eb_expr *a = cast_expression(u);
+    uint32_t links = 0;
     for (unsigned bound; (bound = eb_binding_of(eb_peek(u).kind)) >= least && bound;) {
         eb_tok op = eb_take(u);
+        eb_link(u, &links);
         a = eb_binary(u, (eb_tok_kind)op.kind, a, climb(u, bound + 1));
     }
     return a;
@@ -776,6 +818,8 @@ eb_expr *eb_assignment(eb_unit *u) {
     if (!writable(u, a))
         return eb_expr_error(u, a->lo, b->hi);
     b = eb_convert(u, b, a->type, "variable");
+    if (a->kind == EB_EXPR_DECL)
+        a->of.decl->last_set = u->at;
     eb_expr *e =
         eb_expr_new(u, EB_EXPR_ASSIGN, eb_type_unqualified(&u->types, a->type), a->lo, b->hi);
     e->a = a;
@@ -785,7 +829,7 @@ eb_expr *eb_assignment(eb_unit *u) {
 
 eb_expr *eb_expression(eb_unit *u) {
     eb_expr *a = eb_assignment(u);
-    while (eb_skip(u, EB_TOK_COMMA)) {
+    for (uint32_t links = 0; eb_skip(u, EB_TOK_COMMA); eb_link(u, &links)) {
         eb_expr *b = eb_rvalue(u, eb_assignment(u));
         eb_expr *e = eb_expr_new(u, EB_EXPR_COMMA, b->type, a->lo, b->hi);
         e->a = eb_rvalue(u, a);

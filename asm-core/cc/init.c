@@ -1,10 +1,13 @@
 /* init.c - initialisers (C11 6.7.9): braces, designators, brace elision, strings, flexible arrays;
  * the result is a flat list of values with their offsets, later ones overriding earlier ones. */
 #include "parse.h"
+#include "sort.h"
 
 typedef struct target {
     eb_unit *u;
     eb_decl *decl;
+    eb_expr *pending; /* a value that was read already: it is the next one */
+    bool designated;  /* a designator was there, so that values may be given twice */
 } target;
 
 static void put(target *t, uint64_t offset, eb_type *type, eb_expr *expr) {
@@ -78,8 +81,8 @@ static bool string_for(target *t, uint64_t offset, eb_type *type, uint64_t *coun
     if (array->count == EB_ARRAY_OPEN)
         *count = length + 1;
     else if (length > array->count)
-        eb_diag_add(u->ctx, EB_DIAG_STRING_LONG, lo, eb_behind(u), (unsigned long long)length,
-                    (unsigned long long)array->count);
+        eb_warn(u, EB_DIAG_STRING_LONG, lo, eb_behind(u), (unsigned long long)length,
+                (unsigned long long)array->count);
     uint64_t room = array->count == EB_ARRAY_OPEN ? length + 1 : array->count;
     eb_type *own = eb_type_array(&u->types, element, room);
     eb_expr *e = eb_expr_new(u, EB_EXPR_STRING, own, lo, eb_behind(u));
@@ -180,24 +183,31 @@ static void designated_value(target *t, uint64_t offset, eb_type *type, const eb
     value_at(t, offset, type, field);
 }
 
-/* [a ... b] = value: the value in all of them. */
+enum { INITS_MOST = 1 << 20 };
+
+/* [a ... b] = value: the value in all of them, read once. */
 static void range(target *t, cursor *c, int64_t from, int64_t to) {
     eb_unit *u = t->u;
     uint64_t size = eb_type_size(c->type->base);
-    uint32_t at = u->at;
+    uint32_t first = t->decl->inits.len;
     eb_skip(u, EB_TOK_ASSIGN);
-    for (int64_t n = from; n <= to; n++) {
-        u->at = at;
-        designated_value(t, c->base + (uint64_t)n * size, c->type->base, NULL);
-        if (t->decl->inits.len > 1u << 20)
-            eb_fail(&u->ctx->arena, EBPF_E_LIMIT);
-    }
+    designated_value(t, c->base + (uint64_t)from * size, c->type->base, NULL);
+    uint32_t count = t->decl->inits.len - first;
+    if (count && (uint64_t)(to - from) > INITS_MOST / count)
+        eb_fail(&u->ctx->arena, EBPF_E_LIMIT);
+    for (int64_t n = from + 1; n <= to && count; n++)
+        for (uint32_t i = 0; i < count; i++) {
+            eb_init copy = t->decl->inits.at[first + i];
+            copy.offset += (uint64_t)(n - from) * size;
+            *EB_PUSH(&u->ctx->arena, &t->decl->inits) = copy;
+        }
     c->at = (uint64_t)to + 1;
     c->most = c->at > c->most ? c->at : c->most;
 }
 
 static bool designator(target *t, cursor *c) {
     eb_unit *u = t->u;
+    t->designated = t->designated || eb_is(u, EB_TOK_LBRACKET) || eb_is(u, EB_TOK_DOT);
     if (eb_is(u, EB_TOK_LBRACKET) && c->type->kind == EB_TYPE_ARRAY) {
         eb_loc lo = eb_take(u).loc;
         int64_t from = 0, to;
@@ -236,13 +246,31 @@ static void old_designator(eb_unit *u) {
 
 static void extra_value(eb_unit *u, eb_type *type) {
     eb_expr *extra = eb_assignment(u);
-    eb_diag_add(u->ctx, EB_DIAG_INIT_EXTRA, extra->lo, extra->hi, eb_type_string(u, type));
+    eb_warn(u, EB_DIAG_INIT_EXTRA, extra->lo, extra->hi, eb_type_string(u, type));
+}
+
+/* The values end before the members do; {0} is the usual way to say so. */
+static void missing(target *t, const cursor *c, eb_loc lo, uint32_t given) {
+    const eb_record *record = c->type->of.record;
+    const eb_init *last = given ? &t->decl->inits.at[t->decl->inits.len - 1] : NULL;
+    if (!last || c->at >= record->members.len || !record->members.at[c->at].name)
+        return;
+    eb_constant zero = eb_constant_of(last->expr);
+    if (given == 1 && zero.kind == EB_CONSTANT_NUMBER && !zero.value)
+        return;
+    const eb_member *member = &record->members.at[c->at];
+    eb_type *plain = eb_type_plain(member->type);
+    eb_str text = eb_name_text(t->u, member->name - 1);
+    if (plain->kind != EB_TYPE_ARRAY || plain->count != EB_ARRAY_OPEN)
+        eb_warn(t->u, EB_DIAG_INIT_MISSING, lo, eb_behind(t->u), (int)text.len, text.at);
 }
 
 static void braced(target *t, uint64_t offset, eb_type *type, uint64_t *count) {
     eb_unit *u = t->u;
     cursor c = {.type = eb_type_plain(type), .base = offset};
-    eb_take(u);
+    uint32_t first = t->decl->inits.len;
+    bool designated = false;
+    eb_loc lo = eb_take(u).loc;
     eb_nest(u);
     if (c.type->kind != EB_TYPE_ARRAY && !eb_type_is_record(c.type)) { /* {5} for a scalar */
         if (!eb_is(u, EB_TOK_RBRACE))
@@ -253,7 +281,9 @@ static void braced(target *t, uint64_t offset, eb_type *type, uint64_t *count) {
         while (!eb_is(u, EB_TOK_RBRACE) && !eb_is(u, EB_TOK_END)) {
             uint32_t before = u->at;
             old_designator(u);
-            if (!designator(t, &c)) {
+            if (designator(t, &c)) {
+                designated = true;
+            } else {
                 skip_unnamed(&c);
                 if (is_full(&c))
                     extra_value(u, c.type);
@@ -265,6 +295,8 @@ static void braced(target *t, uint64_t offset, eb_type *type, uint64_t *count) {
         }
     }
     eb_unnest(u);
+    if (c.type->kind == EB_TYPE_STRUCT && !designated)
+        missing(t, &c, lo, t->decl->inits.len - first);
     if (!eb_expect(u, EB_TOK_RBRACE, "'}' or ','"))
         eb_skip_to_close(u);
     *count = c.most;
@@ -275,7 +307,7 @@ static void elided(target *t, uint64_t offset, eb_type *type) {
     eb_unit *u = t->u;
     cursor c = {.type = eb_type_plain(type), .base = offset};
     eb_nest(u);
-    while (!is_full(&c) && !eb_is(u, EB_TOK_RBRACE) && !eb_is(u, EB_TOK_END)) {
+    while (!is_full(&c) && (t->pending || !eb_is(u, EB_TOK_RBRACE)) && !eb_is(u, EB_TOK_END)) {
         next_value(t, &c);
         skip_unnamed(&c);
         /* The comma belongs to the outer list when this aggregate is full, or a designator comes.
@@ -304,39 +336,70 @@ static void value_at(target *t, uint64_t offset, eb_type *type, const eb_member 
     eb_type *plain = eb_type_plain(type);
     bool aggregate = plain->kind == EB_TYPE_ARRAY || eb_type_is_record(plain);
     eb_complete(u, type);
-    if (string_for(t, offset, type, &count))
+    if (!t->pending && string_for(t, offset, type, &count))
         return;
-    if (eb_is(u, EB_TOK_LBRACE)) {
+    if (!t->pending && eb_is(u, EB_TOK_LBRACE)) {
         braced(t, offset, type, &count);
         return;
     }
     if (!aggregate) {
-        eb_expr *e = eb_convert(u, eb_assignment(u), type, "variable");
+        eb_expr *e = t->pending ? t->pending : eb_assignment(u);
+        t->pending = NULL;
+        e = eb_convert(u, e, type, "variable");
         if (field)
             put_field(t, offset, field, e);
         else
             put(t, offset, type, e);
         return;
     }
-    /* An expression of the record's own type, or the first value of what is inside it. */
-    if (eb_type_is_record(plain)) {
-        uint32_t at = u->at, errors = u->ctx->errors, diags = u->ctx->diags.len;
-        eb_expr *e = eb_rvalue(u, eb_assignment(u));
-        if (eb_type_compatible(e->type, type, true) || eb_expr_is_error(e)) {
-            put(t, offset, type, e);
-            return;
-        }
-        u->at = at;
-        u->ctx->errors = errors;
-        u->ctx->diags.len = diags;
+    /* An expression of the record's own type, or the first value of what is inside it. A string is
+     * no record, and its characters are for an array inside. */
+    if (!t->pending && !eb_is(u, EB_TOK_STRING))
+        t->pending = eb_rvalue(u, eb_assignment(u));
+    eb_expr *e = t->pending;
+    if (e && (eb_expr_is_error(e) ||
+              (eb_type_is_record(plain) && eb_type_compatible(e->type, type, true)))) {
+        t->pending = NULL;
+        put(t, offset, type, e);
+        return;
     }
     elided(t, offset, type);
+    t->pending = NULL;
 }
 
 /* ---- a declaration's ---- */
 
+static int compare_places(const void *data, uint32_t a, uint32_t b) {
+    const eb_init *inits = data, *x = &inits[a], *y = &inits[b];
+    if (x->offset != y->offset)
+        return x->offset < y->offset ? -1 : 1;
+    return x->bit < y->bit ? -1 : x->bit > y->bit;
+}
+
+/* A value for a place that has one already. */
+static void check_twice(const target *t) {
+    eb_unit *u = t->u;
+    const eb_decl *decl = t->decl;
+    uint32_t count = decl->inits.len;
+    if (!t->designated || !eb_warns(u, u->at, EB_DIAG_INIT_AGAIN, decl->lo))
+        return;
+    uint32_t *order = eb_alloc_array(&u->ctx->arena, count, sizeof *order);
+    for (uint32_t n = 0; n < count; n++)
+        order[n] = n;
+    eb_sort(&u->ctx->arena, order, count, compare_places, decl->inits.at);
+    for (uint32_t n = 1; n < count; n++) {
+        const eb_init *old = &decl->inits.at[order[n - 1]], *again = &decl->inits.at[order[n]];
+        bool same = compare_places(decl->inits.at, order[n - 1], order[n]) == 0 &&
+                    eb_type_size(old->type) && eb_type_size(again->type);
+        eb_diag *diag =
+            same ? eb_warn(u, EB_DIAG_INIT_AGAIN, again->expr->lo, again->expr->hi) : NULL;
+        if (diag)
+            eb_diag_note(u->ctx, diag, old->expr->lo, old->expr->hi, "the first value is here");
+    }
+}
+
 void eb_initialiser(eb_unit *u, eb_decl *decl) {
-    target t = {u, decl};
+    target t = {.u = u, .decl = decl};
     eb_type *plain = eb_type_plain(decl->type);
     uint64_t count = 0;
     bool open = plain->kind == EB_TYPE_ARRAY && plain->count == EB_ARRAY_OPEN;
@@ -356,6 +419,7 @@ void eb_initialiser(eb_unit *u, eb_decl *decl) {
         else
             value_at(&t, 0, decl->type, NULL);
     }
+    check_twice(&t);
     if (open)
         decl->type = eb_type_array(&u->types, plain->base, count);
 }

@@ -116,6 +116,7 @@ eb_char_literal eb_char_of(ebpf_ctx *ctx, eb_str text, eb_loc loc) {
         /* Plain characters are bytes; several make one int, the last lowest. */
         value = out.prefix ? c : value << 8 | (c & 0xff);
     }
+    out.count = count;
     out.is_unsigned = out.prefix && out.prefix != 'L';
     out.value = out.is_unsigned             ? (int64_t)value
                 : count == 1 && !out.prefix ? (int8_t)value

@@ -17,7 +17,8 @@ bool eb_integer_of(eb_str text, eb_integer *out);
 typedef struct eb_char_literal {
     int64_t value;
     bool is_unsigned;
-    char prefix; /* 0, L, u, U, or 8 for u8 */
+    char prefix;    /* 0, L, u, U, or 8 for u8 */
+    unsigned count; /* of characters */
 } eb_char_literal;
 
 /* A character constant with its quotes. Diagnostics are at `loc`, where it begins. */

@@ -1,7 +1,9 @@
 /* parse.c - the parser's hands: tokens, scopes, pragmas, and the top level; see parse.h. */
 #include "kernel.h"
 
-enum { NESTING_MOST = 400 };
+#include <string.h>
+
+enum { NESTING_MOST = 400, CHAIN_MOST = 2000 };
 
 /* ---- tokens ---- */
 
@@ -103,6 +105,13 @@ void eb_skip_to_close(eb_unit *u) {
     }
 }
 
+void eb_skip_group(eb_unit *u) {
+    int depth = 0;
+    do
+        depth += nesting_of(eb_take(u));
+    while (depth > 0 && !eb_is(u, EB_TOK_END));
+}
+
 void eb_resync(eb_unit *u) {
     for (int depth = 0; !eb_is(u, EB_TOK_END); eb_take(u)) {
         eb_tok tok = eb_peek(u);
@@ -121,9 +130,23 @@ void eb_resync(eb_unit *u) {
     }
 }
 
+/* The text ends here, as far as the parser is concerned: all that is open closes. */
+static void too_deep(eb_unit *u, unsigned most) {
+    eb_loc loc = eb_peek(u).loc;
+    if (!u->ended)
+        eb_diag_add(u->ctx, EB_DIAG_NESTING, loc, loc + 1, most);
+    u->ended = true;
+    u->at = u->count;
+}
+
 void eb_nest(eb_unit *u) {
     if (++u->depth > NESTING_MOST)
-        eb_fail(&u->ctx->arena, EBPF_E_LIMIT);
+        too_deep(u, NESTING_MOST);
+}
+
+void eb_link(eb_unit *u, uint32_t *links) {
+    if (++*links > CHAIN_MOST)
+        too_deep(u, CHAIN_MOST);
 }
 
 void eb_unnest(eb_unit *u) {
@@ -222,6 +245,12 @@ static eb_binding *binding(eb_unit *u, uint32_t name) {
     while (u->bindings.len <= name)
         EB_PUSH(&u->ctx->arena, &u->bindings);
     return &u->bindings.at[name];
+}
+
+eb_label **eb_label_slot(eb_unit *u, uint32_t name) {
+    while (u->labels.len <= name)
+        EB_PUSH(&u->ctx->arena, &u->labels);
+    return &u->labels.at[name];
 }
 
 void eb_scope_open(eb_unit *u) {
@@ -356,47 +385,38 @@ static bool is_meant(const eb_pp *pp, uint32_t at) {
     return false;
 }
 
-static unsigned group_of(eb_str option) {
-    static const struct {
-        const char *name;
-        unsigned group;
-    } groups[] = {{"\"-Wint-conversion\"", EB_GROUP_INT_CONVERSION},
-                  {"\"-Wincompatible-pointer-types\"", EB_GROUP_POINTER_TYPES},
-                  {"\"-Wincompatible-pointer-types-discards-qualifiers\"", EB_GROUP_QUALIFIERS},
-                  {"\"-Wall\"", 0}};
-    for (size_t n = 0; n < sizeof groups / sizeof groups[0]; n++)
-        if (eb_str_is(option, groups[n].name))
-            return groups[n].group;
-    return 0;
-}
-
-/* GCC diagnostic push, pop, ignored "-W...", error and warning "-W..."; clang's the same. */
-static unsigned diagnostic(const eb_pp *pp, uint32_t at, unsigned ignored, eb_unit *u) {
-    eb_str verb = text_at(pp, at, 3);
-    if (!eb_str_is(text_at(pp, at, 2), "diagnostic"))
-        return ignored;
-    if (eb_str_is(verb, "push"))
-        *EB_PUSH(&u->ctx->arena, &u->ignored_before) = ignored;
-    else if (eb_str_is(verb, "pop"))
-        return u->ignored_before.len ? u->ignored_before.at[--u->ignored_before.len] : 0;
-    else if (eb_str_is(verb, "ignored"))
-        return ignored | group_of(text_at(pp, at, 4));
-    else
-        return ignored & ~group_of(text_at(pp, at, 4));
-    return ignored;
+/* Those that others know: they change nothing here. */
+static void unknown_pragma(eb_unit *u, eb_pp *pp, uint32_t at, const eb_warnings *now) {
+    static const char *const known[] = {
+        "GCC",        "clang",     "STDC",   "message",  "mark", "weak", "redefine_extname",
+        "push_macro", "pop_macro", "region", "endregion"};
+    eb_str first = text_at(pp, at, 1);
+    eb_severity severity;
+    eb_tok tok = pp->out.at[at + 1 < pp->out.len ? at + 1 : at];
+    for (size_t n = 0; n < sizeof known / sizeof known[0]; n++)
+        if (eb_str_is(first, known[n]))
+            return;
+    if (first.len && eb_warnings_severity(now, EB_DIAG_UNKNOWN_PRAGMA, &severity) &&
+        !eb_source_is_silent(u->ctx, tok.loc)) {
+        eb_diag *diag =
+            eb_diag_add(u->ctx, EB_DIAG_UNKNOWN_PRAGMA, tok.loc, tok.loc + (eb_loc)first.len);
+        diag->severity = severity;
+    }
 }
 
 static void drop_pragmas(eb_unit *u, eb_pp *pp) {
     uint32_t to = 0;
-    unsigned ignored = 0;
     bool dropping = false;
+    eb_warnings now = pp->options;
+    EB_VEC(eb_warnings) before = {0};
+    *EB_PUSH(&u->ctx->arena, &u->told) = (eb_told){0, now};
     for (uint32_t n = 0; n < pp->out.len; n++) {
         if (pp->out.at[n].kind == EB_TOK_PRAGMA && !is_meant(pp, n)) {
-            unsigned now = diagnostic(pp, n, ignored, u);
             dropping = true;
-            if (now != ignored)
-                *EB_PUSH(&u->ctx->arena, &u->ignored) = (eb_ignored){to, now};
-            ignored = now;
+            if (!eb_pp_diagnostic(pp, &pp->out, n, &now, &before))
+                unknown_pragma(u, pp, n, &now);
+            else if (memcmp(&now, &u->told.at[u->told.len - 1].warnings, sizeof now) != 0)
+                *EB_PUSH(&u->ctx->arena, &u->told) = (eb_told){to, now};
         }
         if (!dropping)
             pp->out.at[to++] = pp->out.at[n];
@@ -406,16 +426,55 @@ static void drop_pragmas(eb_unit *u, eb_pp *pp) {
     pp->out.len = to;
 }
 
-bool eb_is_ignored(const eb_unit *u, unsigned group) {
-    uint32_t lo = 0, hi = u->ignored.len, at = u->at ? u->at - 1 : 0;
-    while (lo < hi) {
+static const eb_warnings *told_at(const eb_unit *u, uint32_t at) {
+    uint32_t lo = 0, hi = u->told.len;
+    while (hi - lo > 1) {
         uint32_t mid = lo + (hi - lo) / 2;
-        if (u->ignored.at[mid].from <= at)
-            lo = mid + 1;
+        if (u->told.at[mid].from <= at)
+            lo = mid;
         else
             hi = mid;
     }
-    return lo && (u->ignored.at[lo - 1].groups & group);
+    return &u->told.at[lo].warnings;
+}
+
+static eb_diag *warn(eb_unit *u, const eb_warnings *told, eb_diag_code code, eb_loc lo, eb_loc hi,
+                     va_list args) {
+    eb_severity severity;
+    if (!eb_warnings_severity(told, code, &severity) || eb_source_is_silent(u->ctx, lo))
+        return NULL;
+    return eb_diag_vadd(u->ctx, code, severity, lo, hi, args);
+}
+
+eb_diag *eb_warn(eb_unit *u, eb_diag_code code, eb_loc lo, eb_loc hi, ...) {
+    va_list args;
+    va_start(args, hi);
+    eb_diag *diag = warn(u, told_at(u, u->at ? u->at - 1 : 0), code, lo, hi, args);
+    va_end(args);
+    return diag;
+}
+
+eb_diag *eb_warn_at(eb_unit *u, uint32_t at, eb_diag_code code, eb_loc lo, eb_loc hi, ...) {
+    va_list args;
+    va_start(args, hi);
+    eb_diag *diag = warn(u, told_at(u, at), code, lo, hi, args);
+    va_end(args);
+    return diag;
+}
+
+bool eb_warns(const eb_unit *u, uint32_t at, eb_diag_code code, eb_loc loc) {
+    eb_severity severity;
+    return eb_warnings_severity(told_at(u, at), code, &severity) &&
+           !eb_source_is_silent(u->ctx, loc);
+}
+
+bool eb_in_main_file(const eb_unit *u, eb_loc loc) {
+    const eb_source *main = &u->ctx->sources.at[u->pp->main];
+    eb_str name;
+    eb_loc spelled;
+    while (eb_expansion_of(u->ctx, loc, &name, &spelled, &loc))
+        continue;
+    return loc >= main->first && loc <= main->first + main->text.len;
 }
 
 /* ---- the unit ---- */
@@ -478,6 +537,7 @@ eb_unit *eb_parse(eb_pp *pp) {
         if (u->at == before) /* nothing begins with this token */
             eb_take(u);
     }
+    eb_check_unit(u);
     eb_kernel_close(u);
     return u;
 }

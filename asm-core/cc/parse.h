@@ -29,13 +29,17 @@ typedef struct eb_shadowed {
     eb_binding before;
 } eb_shadowed;
 
-/* Warnings that #pragma GCC diagnostic can switch off. */
-enum { EB_GROUP_INT_CONVERSION = 1, EB_GROUP_POINTER_TYPES = 2, EB_GROUP_QUALIFIERS = 4 };
+/* Which warnings are told from a token on. */
+typedef struct eb_told {
+    uint32_t from;
+    eb_warnings warnings;
+} eb_told;
 
-typedef struct eb_ignored {
-    uint32_t from;   /* from this token on ... */
-    unsigned groups; /* ... these are not told */
-} eb_ignored;
+/* The record in which a member of some name was met last, and where. */
+typedef struct eb_seen_member {
+    const eb_record *record;
+    eb_loc loc;
+} eb_seen_member;
 
 typedef struct eb_kernel eb_kernel;
 
@@ -48,21 +52,23 @@ typedef struct eb_unit {
     uint32_t at, count;
     EB_VEC(eb_binding) bindings; /* by name */
     EB_VEC(eb_shadowed) shadowed;
-    EB_VEC(uint32_t) scopes;   /* where each begins in `shadowed` */
-    EB_VEC(eb_decl *) globals; /* variables and functions, in order */
-    eb_decl *function;         /* being read, or NULL */
-    uint32_t loops, switches;  /* around the statement being read */
+    EB_VEC(eb_seen_member) members; /* by name */
+    EB_VEC(eb_label *) labels;      /* by name: the newest */
+    EB_VEC(uint32_t) scopes;        /* where each begins in `shadowed` */
+    EB_VEC(eb_decl *) globals;      /* variables and functions, in order */
+    eb_decl *function;              /* being read, or NULL */
+    uint32_t loops, switches;       /* around the statement being read */
     eb_stmt *in_switch;
     uint32_t depth;            /* of nesting */
     EB_VEC(uint32_t) preserve; /* #pragma clang attribute push: 1 if preserve_access_index */
     EB_VEC(uint32_t) packs;    /* #pragma pack(push) */
     uint32_t pack;
-    uint32_t unroll;  /* of a #pragma in front of the next loop */
-    bool ended;       /* something was missing at the end of the text */
-    bool unevaluated; /* inside sizeof and typeof */
-    EB_VEC(eb_ignored) ignored;
-    EB_VEC(unsigned) ignored_before;
-    eb_kernel *kernel; /* kernel.h: where names are looked for that are not bound, or NULL */
+    uint32_t unroll;      /* of a #pragma in front of the next loop */
+    uint32_t param_lists; /* around what is being read */
+    bool ended;           /* something was missing at the end of the text */
+    bool unevaluated;     /* inside sizeof and typeof */
+    EB_VEC(eb_told) told; /* the first row is from the start */
+    eb_kernel *kernel;    /* kernel.h: where names are looked for that are not bound, or NULL */
 } eb_unit;
 
 /* The unit of what `pp` has preprocessed. Errors are in the context. */
@@ -88,12 +94,16 @@ eb_loc eb_tok_end(const eb_unit *u, eb_tok tok);
 /* Behind the bracket that closes the one just taken, or in front of what shows that it is missing.
  */
 void eb_skip_to_close(eb_unit *u);
+/* Behind what is in the bracket that is next. */
+void eb_skip_group(eb_unit *u);
 /* After an error: to the next ';' (taken) or '}' (not taken) of this nesting. */
 void eb_resync(eb_unit *u);
 void eb_pragmas(eb_unit *u);
 /* Nesting is bounded: recursion must not outgrow the stack. */
 void eb_nest(eb_unit *u);
 void eb_unnest(eb_unit *u);
+/* One more operator in a row: the tree gets one deeper, though the text does not nest. */
+void eb_link(eb_unit *u, uint32_t *links);
 
 /* ---- scopes (parse.c) ---- */
 
@@ -115,6 +125,7 @@ eb_type *eb_lookup_tag_here(eb_unit *u, uint32_t name);
 /* Only what the unit itself binds: of all scopes, and a tag of file scope. */
 eb_decl *eb_bound(const eb_unit *u, uint32_t name);
 eb_type *eb_file_tag(const eb_unit *u, uint32_t name);
+eb_label **eb_label_slot(eb_unit *u, uint32_t name);
 void eb_bind(eb_unit *u, uint32_t name, eb_decl *decl);
 void eb_bind_tag(eb_unit *u, uint32_t name, eb_type *type);
 eb_str eb_name_text(const eb_unit *u, uint32_t name);
@@ -186,6 +197,8 @@ eb_expr *eb_expr_number(eb_unit *u, eb_type *type, uint64_t value, eb_loc lo, eb
 eb_expr *eb_expr_error(eb_unit *u, eb_loc lo, eb_loc hi);
 bool eb_expr_is_error(const eb_expr *expr);
 eb_expr *eb_binary(eb_unit *u, eb_tok_kind op, eb_expr *a, eb_expr *b);
+/* The member that a MEMBER expression names. */
+const eb_member *eb_member_of(const eb_expr *e);
 eb_expr *eb_member_access(eb_unit *u, eb_expr *a, const uint32_t *path, uint32_t length);
 /* Adjacent string literals as one; the bytes without the NUL. `unit` is the size of a character. */
 eb_str eb_strings(eb_unit *u, eb_type **element);
@@ -215,9 +228,38 @@ void eb_function_body(eb_unit *u, eb_decl *function);
 
 /* A type as text for a message: valid as long as the context. */
 const char *eb_type_string(eb_unit *u, eb_type *type);
-/* Whether a #pragma switched a group of warnings off where the parser stands. */
-bool eb_is_ignored(const eb_unit *u, unsigned group);
+/* A warning, unless it is switched off where the parser stands; NULL then. */
+eb_diag *eb_warn(eb_unit *u, eb_diag_code code, eb_loc lo, eb_loc hi, ...);
+/* The same, told late: as at token number `at`. */
+eb_diag *eb_warn_at(eb_unit *u, uint32_t at, eb_diag_code code, eb_loc lo, eb_loc hi, ...);
+/* Whether it would be told. */
+bool eb_warns(const eb_unit *u, uint32_t at, eb_diag_code code, eb_loc loc);
 /* EXPECTED: `what` is missing in front of the next token. */
 void eb_expected(eb_unit *u, const char *what);
+
+/* ---- what may not be meant (check.c, flow.c) ---- */
+
+/* One node of an expression, its operands checked before: how it is written, and if it is `live`,
+ * what its values show to be wrong. `at` is the number of a token that is near. */
+void eb_check_node(eb_unit *u, uint32_t at, const eb_expr *e, bool live);
+void eb_check_condition(eb_unit *u, uint32_t at, const eb_expr *e);
+void eb_check_unused(eb_unit *u, uint32_t at, const eb_expr *e);
+/* The address of a packed member that becomes a pointer to what wants to be aligned. */
+void eb_check_packed(eb_unit *u, const eb_expr *e, eb_type *to);
+void eb_check_switch(eb_unit *u, const eb_stmt *s);
+/* Whether each value of the enum that it switches over has a case. */
+bool eb_switch_is_full(const eb_stmt *s);
+void eb_check_return(eb_unit *u, uint32_t at, const eb_expr *e);
+void eb_check_empty_declaration(eb_unit *u, const eb_spec *spec);
+void eb_warn_deprecated(eb_unit *u, const eb_decl *decl, eb_loc lo, eb_loc hi);
+/* What stands in the main file, not in what it includes. */
+bool eb_in_main_file(const eb_unit *u, eb_loc loc);
+/* What a function, and what the unit has declared and does not use. */
+void eb_check_locals(eb_unit *u, const eb_decl *function);
+void eb_check_unit(eb_unit *u);
+/* The ways through a function whose body has been read, and all checks of what stands on them. */
+void eb_check_flow(eb_unit *u, eb_decl *function);
+/* An initialiser at file scope. */
+void eb_check_static(eb_unit *u, const eb_decl *decl);
 
 #endif

@@ -33,7 +33,7 @@ uint32_t eb_pp_file_add(eb_pp *pp, eb_str path, eb_str text) {
     return pp->files.len - 1;
 }
 
-void eb_pp_push_file(eb_pp *pp, uint32_t file, eb_loc from) {
+void eb_pp_push_file(eb_pp *pp, uint32_t file, eb_loc from, bool quiet) {
     eb_pp_file *entry = &pp->files.at[file];
     uint32_t depth = 0;
     for (uint32_t n = 0; n < pp->feeds.len; n++)
@@ -48,6 +48,8 @@ void eb_pp_push_file(eb_pp *pp, uint32_t file, eb_loc from) {
     eb_loc first = eb_source_add(pp->ctx, entry->path, entry->text);
     if (from)
         eb_source_from(pp->ctx, from, from + 1);
+    if (quiet)
+        eb_source_silence(pp->ctx, first);
     *EB_PUSH(&pp->ctx->arena, &pp->feeds) =
         (eb_feed){.is_file = true,
                   .lexer = eb_lexer_of(&pp->words, entry->text, first),
@@ -65,6 +67,63 @@ static void pop(eb_pp *pp) {
     if (feed->is_file)
         eb_directive_file_end(pp, feed);
     pp->feeds.len--;
+}
+
+/* ---- warnings ---- */
+
+/* The token `by` places behind `at`, as text; strings without their quotes. */
+static eb_str text_at(const eb_pp *pp, const eb_toks *toks, uint32_t at, uint32_t by) {
+    if (at + by >= toks->len)
+        return (eb_str){"", 0};
+    eb_str text = eb_tok_text(&pp->words, toks->at[at + by]);
+    if (toks->at[at + by].kind == EB_TOK_STRING && text.len > 1)
+        text = (eb_str){text.at + 1, text.len - 2};
+    return text.at ? text : (eb_str){"", 0};
+}
+
+bool eb_pp_diagnostic(const eb_pp *pp, const eb_toks *toks, uint32_t at, eb_warnings *now,
+                      void *before) {
+    EB_VEC(eb_warnings) *stack = before;
+    eb_str verb = text_at(pp, toks, at, 3);
+    if (!eb_str_is(text_at(pp, toks, at, 2), "diagnostic"))
+        return false;
+    if (eb_str_is(verb, "push"))
+        *EB_PUSH(&pp->ctx->arena, stack) = *now;
+    else if (!eb_str_is(verb, "pop"))
+        eb_warnings_pragma(now, verb, text_at(pp, toks, at, 4));
+    else if (stack->len)
+        *now = stack->at[--stack->len];
+    return true;
+}
+
+/* A pragma has come out: the preprocessor's own warnings obey it at once. */
+static void end_pragma(eb_pp *pp) {
+    uint32_t at = pp->out.len;
+    while (at && pp->out.at[at - 1].kind != EB_TOK_PRAGMA)
+        at--;
+    if (at)
+        eb_pp_diagnostic(pp, &pp->out, at - 1, &pp->warnings, &pp->warnings_before);
+}
+
+eb_diag *eb_pp_warn(eb_pp *pp, eb_diag_code code, eb_loc lo, eb_loc hi, ...) {
+    eb_severity severity;
+    if (!eb_warnings_severity(&pp->warnings, code, &severity) || eb_source_is_silent(pp->ctx, lo))
+        return NULL;
+    va_list args;
+    va_start(args, hi);
+    eb_diag *diag = eb_diag_vadd(pp->ctx, code, severity, lo, hi, args);
+    va_end(args);
+    return diag;
+}
+
+static void read_options(eb_pp *pp, eb_str lines) {
+    eb_warnings_start(&pp->options);
+    for (size_t at = 0, end; at < lines.len; at = end + 1) {
+        for (end = at; end < lines.len && lines.at[end] != '\n';)
+            end++;
+        eb_warnings_option(&pp->options, (eb_str){lines.at + at, end - at});
+    }
+    pp->warnings = pp->options;
 }
 
 /* ---- tokens ---- */
@@ -162,16 +221,20 @@ eb_pp *eb_pp_new(ebpf_ctx *ctx, eb_str name, eb_str text, const eb_pp_options *o
     pp->name_va_args = eb_name_enter(&pp->words, EB_STR("__VA_ARGS__"));
     pp->name_va_opt = eb_name_enter(&pp->words, EB_STR("__VA_OPT__"));
     pp->name_pragma = eb_name_enter(&pp->words, EB_STR("_Pragma"));
+    read_options(pp, options->warnings);
     pp->main = ctx->sources.len;
-    eb_pp_push_file(pp, eb_pp_file_add(pp, name, text), 0);
+    eb_pp_push_file(pp, eb_pp_file_add(pp, name, text), 0, false);
     eb_builtin_start(pp, options);
     return pp;
 }
 
 bool eb_pp_run(eb_pp *pp) {
     pp->wanted = 0;
-    for (eb_tok tok; (tok = eb_pp_next(pp)).kind != EB_TOK_END;)
+    for (eb_tok tok; (tok = eb_pp_next(pp)).kind != EB_TOK_END;) {
         *EB_PUSH(&pp->ctx->arena, &pp->out) = tok;
+        if (tok.kind == EB_TOK_PRAGMA_END)
+            end_pragma(pp);
+    }
     return pp->wanted == 0;
 }
 

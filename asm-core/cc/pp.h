@@ -12,6 +12,7 @@
 
 #include "btf.h"
 #include "lex.h"
+#include "warn.h"
 
 typedef EB_VEC(eb_tok) eb_toks;
 
@@ -92,15 +93,18 @@ typedef struct eb_pp {
     bool after_defined;
     uint32_t name_defined, name_va_args, name_va_opt, name_pragma;
     EB_VEC(const eb_btf *)
-    btfs;        /* what stands for a kernel's header: the kernel's, then modules' */
-    eb_toks out; /* the result */
+    btfs; /* what stands for a kernel's header: the kernel's, then modules' */
+    eb_warnings options, warnings;       /* as the options say, and where it reads now */
+    EB_VEC(eb_warnings) warnings_before; /* #pragma diagnostic push */
+    eb_toks out;                         /* the result */
 } eb_pp;
 
 typedef struct eb_pp_options {
     unsigned cpu; /* 1 to 4 */
     bool big;     /* target bpfeb */
     bool optimize;
-    eb_str defines; /* lines of #define, #undef and #include: what -D, -U and -include say */
+    eb_str defines;  /* lines of #define, #undef and #include: what -D, -U and -include say */
+    eb_str warnings; /* lines of -W… and -w */
 } eb_pp_options;
 
 /* Begin with the main file. */
@@ -114,7 +118,15 @@ void eb_pp_found_btf(eb_pp *pp, uint32_t request);
 /* The tokens as text, lines as in the sources as far as that is readable: -E -P. */
 void eb_pp_print(const eb_pp *pp, eb_buf *out);
 
+/* #pragma GCC diagnostic, whose tokens begin with PRAGMA at `at` of `toks`: what it makes of `now`;
+ * `before` is the stack of push and pop. False when the pragma is another. */
+bool eb_pp_diagnostic(const eb_pp *pp, const eb_toks *toks, uint32_t at, eb_warnings *now,
+                      void *before);
+
 /* ---- between the files of the preprocessor ---- */
+
+/* A warning, unless it is switched off here; NULL then. */
+eb_diag *eb_pp_warn(eb_pp *pp, eb_diag_code code, eb_loc lo, eb_loc hi, ...);
 
 /* The next token before macro expansion; directives are obeyed on the way. END at a barrier. */
 eb_tok eb_pp_raw(eb_pp *pp);
@@ -123,7 +135,8 @@ eb_tok eb_pp_next(eb_pp *pp);
 /* All tokens to the next barrier, expanded. */
 eb_toks eb_pp_expand(eb_pp *pp, const eb_tok *at, uint32_t count);
 void eb_pp_push_tokens(eb_pp *pp, eb_macro *macro, const eb_tok *at, uint32_t count);
-void eb_pp_push_file(eb_pp *pp, uint32_t file, eb_loc first);
+/* `quiet`: no warnings in it. */
+void eb_pp_push_file(eb_pp *pp, uint32_t file, eb_loc from, bool quiet);
 uint32_t eb_pp_file_add(eb_pp *pp, eb_str path, eb_str text);
 /* The innermost file. */
 eb_feed *eb_pp_top_file(eb_pp *pp);

@@ -50,7 +50,7 @@ static void put_options(eb_buf *out, const eb_pp_options *o) {
 }
 
 static void push_text(eb_pp *pp, const char *name, eb_str text) {
-    eb_pp_push_file(pp, eb_pp_file_add(pp, eb_str_from(name), text), 0);
+    eb_pp_push_file(pp, eb_pp_file_add(pp, eb_str_from(name), text), 0, true);
 }
 
 /* Pushed above the main file, so read before it: the last pushed first. */
@@ -224,10 +224,16 @@ static bool called(eb_pp *pp, const eb_macro *macro, eb_tok tok) {
     case EB_PP_HAS_EXTENSION:
         push_number(pp, tok, is_name && is_in(features, COUNT(features), name));
         return true;
+    case EB_PP_HAS_WARNING:
+        push_number(pp, tok,
+                    toks.len == 1 && toks.at[0].kind == EB_TOK_STRING && name.len > 4 &&
+                        eb_str_starts(name, "\"-W") &&
+                        eb_warnings_know((eb_str){name.at + 3, name.len - 4}));
+        return true;
     case EB_PP_IS_IDENTIFIER:
         push_number(pp, tok, is_name);
         return true;
-    default: /* attributes of C23 and of MSVC, warnings: none */
+    default: /* attributes of C23 and of MSVC: none */
         push_number(pp, tok, 0);
         return true;
     }

@@ -30,7 +30,7 @@ static directive directive_of(const eb_pp *pp, eb_tok tok) {
 static void end_of_line(eb_pp *pp, eb_lexer *lexer) {
     eb_tok tok = eb_lex(lexer);
     if (tok.kind != EB_TOK_END)
-        eb_diag_add(pp->ctx, EB_DIAG_EXTRA_TOKENS, tok.loc, tok.loc + 1);
+        eb_pp_warn(pp, EB_DIAG_EXTRA_TOKENS, tok.loc, tok.loc + 1);
 }
 
 static eb_toks rest_of_line(eb_pp *pp, eb_lexer *lexer) {
@@ -127,8 +127,9 @@ static bool include(eb_pp *pp, eb_lexer *lexer, eb_tok tok, bool next) {
     /* The directive ends before the file begins: its lexer must be where it goes on. */
     lexer->directive = false;
     eb_pp_top_file(pp)->lexer = *lexer;
+    /* What is included as <...> is somebody else's. */
     if (file)
-        eb_pp_push_file(pp, file - 1, tok.loc);
+        eb_pp_push_file(pp, file - 1, tok.loc, angle || eb_source_is_silent(pp->ctx, tok.loc));
     else
         eb_diag_add(pp->ctx, EB_DIAG_NO_FILE, tok.loc, eb_lexer_loc(lexer), (int)spelling.len,
                     spelling.at);
@@ -291,6 +292,9 @@ static void pragma(eb_pp *pp, eb_feed *feed, eb_lexer *lexer, eb_tok tok) {
         end_of_line(pp, lexer);
         return;
     }
+    eb_tok second = eb_lex(&ahead);
+    if (second.kind == EB_TOK_NAME && eb_str_is(eb_tok_text(&pp->words, second), "system_header"))
+        eb_source_silence(pp->ctx, tok.loc);
     /* Handed on to the parser as it is, in front of what comes. */
     eb_toks line = {0};
     tok.kind = EB_TOK_PRAGMA;
@@ -303,9 +307,13 @@ static void pragma(eb_pp *pp, eb_feed *feed, eb_lexer *lexer, eb_tok tok) {
     eb_pp_push_tokens(pp, NULL, line.at, line.len);
 }
 
-static void message(eb_pp *pp, eb_lexer *lexer, eb_tok tok, eb_diag_code code) {
+static void message(eb_pp *pp, eb_lexer *lexer, eb_tok tok, bool error) {
     eb_str text = text_of_line(lexer);
-    eb_diag_add(pp->ctx, code, tok.loc, eb_lexer_loc(lexer), (int)text.len, text.at);
+    eb_loc hi = eb_lexer_loc(lexer);
+    if (error)
+        eb_diag_add(pp->ctx, EB_DIAG_USER_ERROR, tok.loc, hi, (int)text.len, text.at);
+    else
+        eb_pp_warn(pp, EB_DIAG_HASH_WARNING, tok.loc, hi, (int)text.len, text.at);
 }
 
 /* An #ifndef that is the first thing of a file may enclose all of it. */
@@ -346,10 +354,10 @@ static bool obey(eb_pp *pp, eb_feed *feed, eb_lexer *lexer, directive kind, eb_t
         set_line(pp, feed, rest_of_line(pp, lexer), tok);
         return true;
     case DIRECTIVE_ERROR:
-        message(pp, lexer, tok, EB_DIAG_USER_ERROR);
+        message(pp, lexer, tok, true);
         return true;
     case DIRECTIVE_WARNING:
-        message(pp, lexer, tok, EB_DIAG_USER_WARNING);
+        message(pp, lexer, tok, false);
         return true;
     case DIRECTIVE_PRAGMA:
         pragma(pp, feed, lexer, tok);

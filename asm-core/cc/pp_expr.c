@@ -36,7 +36,8 @@ static value primary(reader *r, bool live) {
     eb_tok tok = peek(r);
     eb_str text = eb_tok_text(&r->pp->words, tok);
     value v = {0};
-    r->at += r->at < r->end;
+    if (r->at < r->end)
+        r->at++;
     if (tok.kind == EB_TOK_LPAREN) {
         v = ternary(r, live);
         if (peek(r).kind != EB_TOK_RPAREN)
@@ -44,8 +45,12 @@ static value primary(reader *r, bool live) {
         r->at++;
         return v;
     }
-    if (tok.kind == EB_TOK_NAME) /* what no macro replaced */
+    if (tok.kind == EB_TOK_NAME) { /* what no macro replaced */
+        if (live)
+            eb_pp_warn(r->pp, EB_DIAG_UNDEFINED_MACRO, tok.loc, tok.loc + (eb_loc)text.len,
+                       (int)text.len, text.at);
         return v;
+    }
     if (tok.kind == EB_TOK_CHAR) {
         eb_char_literal c = eb_char_of(r->pp->ctx, text, tok.loc);
         return (value){(uint64_t)c.value, c.is_unsigned};

@@ -123,9 +123,9 @@ static void enter(eb_pp *pp, eb_macro *macro) {
     eb_name *name = &pp->words.names.at[macro->name];
     const eb_macro *old = eb_macro_of(pp, macro->name);
     if (old && !same_body(pp, old, macro)) {
-        eb_diag *diag = eb_diag_add(pp->ctx, EB_DIAG_MACRO_REDEFINED, macro->lo, macro->hi,
-                                    (int)name->text.len, name->text.at);
-        if (old->lo)
+        eb_diag *diag = eb_pp_warn(pp, EB_DIAG_MACRO_REDEFINED, macro->lo, macro->hi,
+                                   (int)name->text.len, name->text.at);
+        if (diag && old->lo)
             eb_diag_note(pp->ctx, diag, old->lo, old->hi, "it was defined here");
     }
     *EB_PUSH(&pp->ctx->arena, &pp->macros) = macro;

@@ -275,19 +275,31 @@ static eb_type *enum_specifier(eb_unit *u) {
 
 /* ---- struct and union ---- */
 
-static void check_duplicate(eb_unit *u, const eb_record *record, const eb_member *member) {
-    uint32_t path[EB_PATH_MOST];
-    if (!member->name || !eb_record_find(record, member->name - 1, path))
-        return;
+static void duplicate_member(eb_unit *u, const eb_member *member, eb_loc old) {
     eb_str text = eb_name_text(u, member->name - 1);
     eb_diag *diag = eb_diag_add(u->ctx, EB_DIAG_DUPLICATE_MEMBER, member->loc,
                                 member->loc + (eb_loc)text.len, (int)text.len, text.at);
-    eb_loc old = record->members.at[path[0]].loc;
     eb_diag_note(u->ctx, diag, old, old + 1, "it was declared here");
 }
 
+/* The names of `inner`'s members are names of `record`'s, too, where `inner` is anonymous. */
+static void check_members(eb_unit *u, const eb_record *record, const eb_record *inner) {
+    for (uint32_t n = 0; n < inner->members.len; n++) {
+        const eb_member *member = &inner->members.at[n];
+        if (!member->name && !member->is_field && eb_type_is_record(member->type)) {
+            check_members(u, record, eb_type_plain(member->type)->of.record);
+        } else if (member->name) {
+            while (u->members.len < member->name)
+                EB_PUSH(&u->ctx->arena, &u->members);
+            eb_seen_member *seen = &u->members.at[member->name - 1];
+            if (seen->record == record)
+                duplicate_member(u, member, seen->loc);
+            *seen = (eb_seen_member){record, member->loc};
+        }
+    }
+}
+
 static void add_member(eb_unit *u, eb_record *record, eb_member member) {
-    check_duplicate(u, record, &member);
     *EB_PUSH(&u->ctx->arena, &record->members) = member;
 }
 
@@ -374,6 +386,7 @@ static void record_body(eb_unit *u, eb_record *record) {
         if (u->at == before)
             eb_take(u);
     }
+    check_members(u, record, record);
     record->reading = false;
     eb_unnest(u);
 }
@@ -444,12 +457,6 @@ static void declare_mentioned(eb_unit *u, uint32_t from, uint32_t to) {
     }
 }
 
-/* What stands in the main file is always read: it is what somebody is writing. */
-static bool in_main_file(const eb_unit *u, eb_loc loc) {
-    const eb_source *main = &u->ctx->sources.at[u->pp->main];
-    return loc >= main->first && loc <= main->first + main->text.len;
-}
-
 /* Skip the body, whose '{' was taken, if it shows nothing but its members to the outside. */
 static bool skip_body(eb_unit *u, eb_record *record) {
     uint32_t at = u->at, depth = 1;
@@ -508,7 +515,9 @@ static void spread_preserve(eb_record *record) {
 static void define_record(eb_unit *u, eb_record *record, eb_attrs *attrs) {
     record->pack = u->pack;
     record->loc = eb_ahead(u, 0).loc;
-    bool skipped = eb_scope_is_global(u) && !in_main_file(u, record->loc) && skip_body(u, record);
+    /* What stands in the main file is always read: it is what somebody is writing. */
+    bool skipped =
+        eb_scope_is_global(u) && !eb_in_main_file(u, record->loc) && skip_body(u, record);
     if (!skipped)
         record_body(u, record);
     eb_attributes(u, attrs);
@@ -518,6 +527,12 @@ static void define_record(eb_unit *u, eb_record *record, eb_attrs *attrs) {
         if (record->preserve)
             spread_preserve(record);
     }
+}
+
+static void not_visible(eb_unit *u, eb_tok tok, bool is_union) {
+    eb_str name = eb_name_text(u, tok.value);
+    eb_warn(u, EB_DIAG_NOT_VISIBLE, tok.loc, eb_tok_end(u, tok), is_union ? "union" : "struct",
+            (int)name.len, name.at);
 }
 
 static eb_type *record_specifier(eb_unit *u, bool is_union) {
@@ -546,6 +561,8 @@ static eb_type *record_specifier(eb_unit *u, bool is_union) {
         eb_diag_note(u->ctx, diag, old, old + 1, "it was declared here");
         type = NULL;
     }
+    if (!type && named && u->param_lists)
+        not_visible(u, tok, is_union);
     if (!type)
         type = named ? declare_tag(u, tok, is_union)
                      : eb_record_new(&u->types, is_union, 0, tok.loc)->type;
@@ -628,6 +645,10 @@ static bool other_word(eb_unit *u, eb_spec *spec, collected *c, eb_tok tok) {
     unsigned qual = qual_of(tok);
     eb_take(u);
     if (qual) {
+        eb_str text = eb_tok_text(u->words, tok);
+        if (c->quals & qual)
+            eb_warn(u, EB_DIAG_DUPLICATE_SPECIFIER, tok.loc, eb_tok_end(u, tok), (int)text.len,
+                    text.at);
         c->quals |= qual;
         return true;
     }
@@ -708,6 +729,23 @@ static eb_type *combine(eb_unit *u, const collected *c) {
     return eb_type_basic(&u->types, EB_TYPE_ERROR);
 }
 
+/* C before 1999: `static x;` and `f(void);` declare ints. */
+static bool means_int(eb_unit *u, const eb_spec *spec, unsigned quals) {
+    if (!eb_is_name(u) || u->param_lists)
+        return false;
+    switch (eb_ahead(u, 1).kind) {
+    case EB_TOK_SEMICOLON:
+    case EB_TOK_ASSIGN:
+    case EB_TOK_COMMA:
+        return spec->storage || quals || eb_scope_is_global(u);
+    case EB_TOK_LPAREN:
+    case EB_TOK_LBRACKET:
+        return spec->storage || spec->is_inline || eb_scope_is_global(u);
+    default:
+        return false;
+    }
+}
+
 eb_spec eb_specifiers(eb_unit *u) {
     eb_spec spec = {.lo = eb_peek(u).loc};
     collected c = {0};
@@ -727,7 +765,9 @@ eb_spec eb_specifiers(eb_unit *u) {
             /* A typedef's name, unless there is a type already: then it is being declared again. */
             if (c.type || c.words || !eb_starts_type(u, tok))
                 break;
-            c.type = eb_lookup(u, tok.value)->type;
+            eb_decl *named = eb_lookup(u, tok.value);
+            c.type = named->type;
+            named->is_referenced = true;
             eb_take(u);
         } else if (!other_word(u, &spec, &c, tok)) {
             break;
@@ -740,6 +780,12 @@ eb_spec eb_specifiers(eb_unit *u) {
     } else {
         eb_tok tok = eb_peek(u);
         eb_str text = eb_tok_text(u->words, tok);
+        if (means_int(u, &spec, c.quals)) {
+            eb_warn(u, EB_DIAG_IMPLICIT_INT, tok.loc, eb_tok_end(u, tok), (int)text.len, text.at);
+            spec.type =
+                eb_type_qualified(&u->types, eb_type_basic(&u->types, EB_TYPE_INT), c.quals);
+            return spec;
+        }
         eb_diag_add(u->ctx, EB_DIAG_NO_TYPE, tok.loc, eb_tok_end(u, tok), (int)text.len, text.at);
         spec.type = eb_type_basic(&u->types, EB_TYPE_ERROR);
         if (eb_is_name(u) && eb_ahead(u, 1).kind == EB_TOK_NAME)

@@ -1,5 +1,6 @@
 /* stmt.c - statements and function bodies (C11 6.8; GNU's case ranges, asm, local labels). */
 #include "parse.h"
+#include "sort.h"
 
 static eb_stmt *statement(eb_unit *u);
 
@@ -8,6 +9,7 @@ static eb_stmt *new_stmt(eb_unit *u, eb_stmt_kind kind, eb_loc lo) {
     s->kind = (uint8_t)kind;
     s->lo = lo;
     s->hi = lo;
+    s->at = u->at && eb_peek(u).loc != lo ? u->at - 1 : u->at;
     return s;
 }
 
@@ -28,22 +30,24 @@ static eb_expr *condition(eb_unit *u) {
 
 /* ---- labels ---- */
 
-static eb_label *label_of(eb_unit *u, uint32_t name) {
-    for (uint32_t n = u->function->labels.len; n; n--)
-        if (u->function->labels.at[n - 1]->name == name)
-            return u->function->labels.at[n - 1];
+static eb_label *new_label(eb_unit *u, uint32_t name) {
     eb_label *label = eb_alloc(&u->ctx->arena, sizeof *label);
     label->name = name;
+    label->function = u->function;
     *EB_PUSH(&u->ctx->arena, &u->function->labels) = label;
+    *eb_label_slot(u, name) = label;
     return label;
+}
+
+static eb_label *label_of(eb_unit *u, uint32_t name) {
+    eb_label *label = *eb_label_slot(u, name);
+    return label && label->function == u->function ? label : new_label(u, name);
 }
 
 /* __label__ a, b; makes names of this block: a newer label hides an older one. */
 static void local_labels(eb_unit *u) {
     while (eb_is_name(u)) {
-        eb_label *label = eb_alloc(&u->ctx->arena, sizeof *label);
-        label->name = eb_take(u).value;
-        *EB_PUSH(&u->ctx->arena, &u->function->labels) = label;
+        new_label(u, eb_take(u).value);
         if (!eb_skip(u, EB_TOK_COMMA))
             break;
     }
@@ -61,12 +65,9 @@ static eb_stmt *labelled(eb_unit *u) {
         eb_diag_add(u->ctx, EB_DIAG_REDEFINED, tok.loc, eb_tok_end(u, tok), (int)text.len, text.at);
     }
     s->label->defined = tok.loc;
+    s->label->defined_at = u->at;
     eb_attributes(u, &attrs);
-    /* C23 and GNU: a label may end a block, or stand in front of a declaration. */
-    if (eb_is(u, EB_TOK_RBRACE) || eb_starts_declaration(u))
-        s->body = new_stmt(u, EB_STMT_EMPTY, tok.loc);
-    else
-        s->body = statement(u);
+    s->label->unused = attrs.unused;
     return s;
 }
 
@@ -86,9 +87,12 @@ static void operands(eb_unit *u, void *to) {
         operand.expr = eb_expression(u);
         if (!eb_expect(u, EB_TOK_RPAREN, "')'"))
             eb_skip_to_close(u);
-        if (operand.constraint.len && operand.constraint.at[0] != '=' &&
-            operand.constraint.at[0] != '+')
+        bool output = operand.constraint.len &&
+                      (operand.constraint.at[0] == '=' || operand.constraint.at[0] == '+');
+        if (operand.constraint.len && !output)
             operand.expr = eb_rvalue(u, operand.expr);
+        else if (operand.expr->kind == EB_EXPR_DECL)
+            operand.expr->of.decl->last_set = u->at;
         *EB_PUSH(&u->ctx->arena, list) = operand;
         if (!eb_skip(u, EB_TOK_COMMA))
             break;
@@ -100,6 +104,7 @@ static void asm_labels(eb_unit *u, eb_asm *a) {
         eb_tok tok = eb_take(u);
         eb_label *label = label_of(u, tok.value);
         label->used = tok.loc;
+        label->used_at = u->at;
         *EB_PUSH(&u->ctx->arena, &a->labels) = label;
         if (!eb_skip(u, EB_TOK_COMMA))
             break;
@@ -153,6 +158,49 @@ static eb_stmt *assembly(eb_unit *u) {
 
 /* ---- switch ---- */
 
+typedef struct case_list {
+    EB_VEC(const eb_stmt *) list;
+    bool is_unsigned;
+} case_list;
+
+static int compare_cases(const void *data, uint32_t a, uint32_t b) {
+    const case_list *cases = data;
+    int64_t x = cases->list.at[a]->value, y = cases->list.at[b]->value;
+    bool less = cases->is_unsigned ? (uint64_t)x < (uint64_t)y : x < y;
+    return x == y ? 0 : less ? -1 : 1;
+}
+
+static void duplicate_case(eb_unit *u, const eb_stmt *s, const eb_stmt *old) {
+    bool later = s->at > old->at;
+    eb_loc lo = later ? s->lo : old->lo, before = later ? old->lo : s->lo;
+    eb_diag *diag = eb_diag_add(u->ctx, EB_DIAG_DUPLICATE_CASE, lo, lo + 4);
+    eb_diag_note(u->ctx, diag, before, before + 4, "the other one is here");
+}
+
+/* No value has two cases. In the order of their values, only neighbours can overlap. */
+static void check_cases(eb_unit *u, const eb_stmt *s) {
+    case_list cases = {.is_unsigned = eb_type_is_unsigned(s->expr->type)};
+    const eb_stmt *otherwise = NULL;
+    for (const eb_stmt *c = s->cases; c; c = c->cases) {
+        if (c->kind == EB_STMT_CASE)
+            *EB_PUSH(&u->ctx->arena, &cases.list) = c;
+        else if (otherwise)
+            duplicate_case(u, otherwise, c);
+        if (c->kind == EB_STMT_DEFAULT)
+            otherwise = c;
+    }
+    uint32_t count = cases.list.len;
+    uint32_t *order = eb_alloc_array(&u->ctx->arena, count, sizeof *order);
+    for (uint32_t n = 0; n < count; n++)
+        order[n] = n;
+    eb_sort(&u->ctx->arena, order, count, compare_cases, &cases);
+    for (uint32_t n = 1; n < count; n++) {
+        const eb_stmt *a = cases.list.at[order[n - 1]], *b = cases.list.at[order[n]];
+        if (cases.is_unsigned ? (uint64_t)a->last >= (uint64_t)b->value : a->last >= b->value)
+            duplicate_case(u, a, b);
+    }
+}
+
 static eb_stmt *switch_statement(eb_unit *u) {
     eb_stmt *s = new_stmt(u, EB_STMT_SWITCH, eb_take(u).loc), *outer = u->in_switch;
     s->expr = condition(u);
@@ -167,19 +215,11 @@ static eb_stmt *switch_statement(eb_unit *u) {
     s->body = statement(u);
     u->switches--;
     u->in_switch = outer;
+    check_cases(u, s);
     return s;
 }
 
 static void add_case(eb_unit *u, eb_stmt *s) {
-    for (const eb_stmt *old = u->in_switch->cases; old; old = old->cases) {
-        bool both = s->kind == EB_STMT_DEFAULT && old->kind == EB_STMT_DEFAULT;
-        bool overlap = s->kind == EB_STMT_CASE && old->kind == EB_STMT_CASE &&
-                       s->value <= old->last && old->value <= s->last;
-        if (both || overlap) {
-            eb_diag *diag = eb_diag_add(u->ctx, EB_DIAG_DUPLICATE_CASE, s->lo, s->lo + 4);
-            eb_diag_note(u->ctx, diag, old->lo, old->lo + 4, "the other one is here");
-        }
-    }
     s->cases = u->in_switch->cases;
     u->in_switch->cases = s;
 }
@@ -204,10 +244,6 @@ static eb_stmt *case_statement(eb_unit *u) {
     else
         eb_diag_add(u->ctx, EB_DIAG_OUTSIDE, tok.loc, eb_tok_end(u, tok),
                     otherwise ? "default" : "case", "a switch");
-    if (eb_is(u, EB_TOK_RBRACE) || eb_starts_declaration(u))
-        s->body = new_stmt(u, EB_STMT_EMPTY, tok.loc);
-    else
-        s->body = statement(u);
     return s;
 }
 
@@ -218,6 +254,14 @@ static eb_stmt *loop_body(eb_unit *u) {
     eb_stmt *body = statement(u);
     u->loops--;
     return body;
+}
+
+static void check_empty(eb_unit *u, const eb_stmt *body, eb_loc head, const char *what);
+
+/* An empty loop is common; with a block behind it, it is none. */
+static void check_loop(eb_unit *u, const eb_stmt *body, eb_loc head, const char *what) {
+    if (eb_is(u, EB_TOK_LBRACE))
+        check_empty(u, body, head, what);
 }
 
 static eb_stmt *for_statement(eb_unit *u, eb_stmt *s) {
@@ -240,7 +284,9 @@ static eb_stmt *for_statement(eb_unit *u, eb_stmt *s) {
         s->step = eb_rvalue(u, eb_expression(u));
     if (!eb_expect(u, EB_TOK_RPAREN, "')'"))
         eb_skip_to_close(u);
+    eb_loc head = eb_behind(u);
     s->body = loop_body(u);
+    check_loop(u, s->body, head, "for");
     eb_scope_close(u);
     return s;
 }
@@ -253,7 +299,9 @@ static eb_stmt *loop(eb_unit *u, eb_stmt_kind kind) {
         return for_statement(u, s);
     if (kind == EB_STMT_WHILE) {
         s->expr = condition(u);
+        eb_loc head = eb_behind(u);
         s->body = loop_body(u);
+        check_loop(u, s->body, head, "while");
         return s;
     }
     s->body = loop_body(u);
@@ -292,6 +340,7 @@ static eb_stmt *goto_statement(eb_unit *u) {
         eb_take(u);
         s->label = label_of(u, tok.value);
         s->label->used = tok.loc;
+        s->label->used_at = u->at;
     } else {
         eb_expected(u, "a label");
         s->kind = EB_STMT_EMPTY;
@@ -309,11 +358,10 @@ static eb_stmt *return_statement(eb_unit *u) {
         s->expr = eb_expression(u);
         bool none = eb_type_is(s->expr->type, EB_TYPE_VOID);
         if (is_void && !none && !eb_expr_is_error(s->expr))
-            eb_diag_add(u->ctx, EB_DIAG_RETURN_VALUE, s->expr->lo, s->expr->hi);
+            eb_warn(u, EB_DIAG_RETURN_VALUE, s->expr->lo, s->expr->hi);
         s->expr = is_void ? eb_rvalue(u, s->expr) : eb_convert(u, s->expr, result, "result");
     } else if (!is_void && !eb_type_is(result, EB_TYPE_ERROR)) {
-        eb_diag_add(u->ctx, EB_DIAG_RETURN_NOTHING, tok.loc, eb_tok_end(u, tok),
-                    eb_type_string(u, result));
+        eb_warn(u, EB_DIAG_RETURN_NOTHING, tok.loc, eb_tok_end(u, tok), eb_type_string(u, result));
     }
     semicolon(u, "';' behind return");
     return s;
@@ -321,13 +369,49 @@ static eb_stmt *return_statement(eb_unit *u) {
 
 /* ---- statements ---- */
 
-static eb_stmt *if_statement(eb_unit *u) {
+/* `;` alone on the line where the head ends: it was not meant, most likely. */
+static void check_empty(eb_unit *u, const eb_stmt *body, eb_loc head, const char *what) {
+    if (body->kind == EB_STMT_EMPTY && eb_behind(u) == body->lo + 1 &&
+        eb_place_of(u->ctx, body->lo).line == eb_place_of(u->ctx, head).line)
+        eb_warn(u, EB_DIAG_EMPTY_BODY, body->lo, body->lo + 1, what);
+}
+
+/* The else that an if without braces has, as the last thing in `s`. */
+static eb_loc trailing_else(const eb_stmt *s) {
+    while (s->kind == EB_STMT_FOR || s->kind == EB_STMT_WHILE || s->kind == EB_STMT_LABEL)
+        s = s->body;
+    return s->kind == EB_STMT_IF && s->other ? s->otherwise : 0;
+}
+
+static eb_stmt *one_if(eb_unit *u) {
     eb_stmt *s = new_stmt(u, EB_STMT_IF, eb_take(u).loc);
     s->expr = condition(u);
+    eb_loc head = eb_behind(u);
     s->body = statement(u);
-    if (eb_skip_word(u, EB_KW_ELSE))
-        s->other = statement(u);
+    check_empty(u, s->body, head, "if");
     return s;
+}
+
+/* One behind the other, not nested: generated programs have long chains of them. */
+static eb_stmt *if_statement(eb_unit *u) {
+    eb_stmt *first = one_if(u), *s = first;
+    for (uint32_t links = 0; eb_is_word(u, EB_KW_ELSE); eb_link(u, &links)) {
+        s->otherwise = eb_take(u).loc;
+        if (!eb_is_word(u, EB_KW_IF)) {
+            eb_loc head = eb_behind(u);
+            s->other = statement(u);
+            check_empty(u, s->other, head, "else");
+            return first;
+        }
+        s->other = one_if(u);
+        s = s->other;
+    }
+    eb_loc dangling = trailing_else(s->body);
+    if (dangling)
+        eb_warn(u, EB_DIAG_DANGLING_ELSE, dangling, dangling + 4);
+    for (s = first; s; s = s->other)
+        s->hi = eb_behind(u);
+    return first;
 }
 
 static eb_stmt *expression_statement(eb_unit *u) {
@@ -358,9 +442,6 @@ static eb_stmt *keyword_statement(eb_unit *u, uint32_t word) {
         return loop(u, EB_STMT_FOR);
     case EB_KW_SWITCH:
         return switch_statement(u);
-    case EB_KW_CASE:
-    case EB_KW_DEFAULT:
-        return case_statement(u);
     case EB_KW_GOTO:
         return goto_statement(u);
     case EB_KW_BREAK:
@@ -376,6 +457,25 @@ static eb_stmt *keyword_statement(eb_unit *u, uint32_t word) {
     }
 }
 
+static bool is_label(const eb_unit *u) {
+    return eb_is_word(u, EB_KW_CASE) || eb_is_word(u, EB_KW_DEFAULT) ||
+           (eb_is_name(u) && eb_ahead(u, 1).kind == EB_TOK_COLON);
+}
+
+/* Labels and cases in a row, and the statement behind them. C23 and GNU: a label may end a block,
+ * or stand in front of a declaration. */
+static eb_stmt *all_labels(eb_unit *u) {
+    eb_stmt *first = NULL, **last = &first;
+    uint32_t links = 0;
+    for (; is_label(u); last = &(*last)->body, eb_link(u, &links))
+        *last = eb_is_name(u) ? labelled(u) : case_statement(u);
+    if (eb_is(u, EB_TOK_RBRACE) || eb_starts_declaration(u))
+        *last = new_stmt(u, EB_STMT_EMPTY, eb_behind(u));
+    else
+        *last = statement(u);
+    return first;
+}
+
 static eb_stmt *unnested(eb_unit *u) {
     eb_tok tok = eb_peek(u);
     eb_attrs attrs = {0};
@@ -383,8 +483,8 @@ static eb_stmt *unnested(eb_unit *u) {
         return eb_compound(u);
     if (eb_skip(u, EB_TOK_SEMICOLON))
         return new_stmt(u, EB_STMT_EMPTY, tok.loc);
-    if (eb_is_name(u) && eb_ahead(u, 1).kind == EB_TOK_COLON)
-        return labelled(u);
+    if (is_label(u))
+        return all_labels(u);
     if (eb_is_word(u, EB_KW_ATTRIBUTE)) { /* __attribute__((fallthrough)); */
         eb_attributes(u, &attrs);
         return unnested(u);
@@ -477,4 +577,8 @@ void eb_function_body(eb_unit *u, eb_decl *function) {
                         (int)text.len, text.at);
     }
     u->function = outer;
+    if (!eb_source_is_silent(u->ctx, function->lo)) {
+        eb_check_flow(u, function);
+        eb_check_locals(u, function);
+    }
 }

@@ -240,20 +240,27 @@ uint32_t eb_type_align(eb_type *type) {
     }
 }
 
-static bool same_params(const eb_type *a, const eb_type *b) {
+/* Chains of typedefs make types of any depth, and functions of functions any number of ways through
+ * them: what is not decided within `steps` counts as compatible. */
+static bool compatible(eb_type *a, eb_type *b, bool loose, unsigned depth, unsigned *steps);
+
+static bool same_params(const eb_type *a, const eb_type *b, unsigned depth, unsigned *steps) {
     if (a->no_prototype || b->no_prototype)
         return true;
     if (a->count != b->count || a->variadic != b->variadic)
         return false;
     for (uint64_t n = 0; n < a->count; n++)
-        if (!eb_type_compatible(a->of.params[n].type, b->of.params[n].type, true))
+        if (!compatible(a->of.params[n].type, b->of.params[n].type, true, depth, steps))
             return false;
     return true;
 }
 
 /* Records of the same tag and members from BTF and from the program are different types, as two
  * definitions in one unit would be. */
-bool eb_type_compatible(eb_type *a, eb_type *b, bool loose) {
+static bool compatible(eb_type *a, eb_type *b, bool loose, unsigned depth, unsigned *steps) {
+    if (!depth || !*steps)
+        return true;
+    --*steps;
     if (!loose && eb_type_quals(a) != eb_type_quals(b))
         return false;
     a = eb_type_plain(a);
@@ -268,12 +275,13 @@ bool eb_type_compatible(eb_type *a, eb_type *b, bool loose) {
         return false;
     switch (a->kind) {
     case EB_TYPE_POINTER:
-        return eb_type_compatible(a->base, b->base, false);
+        return compatible(a->base, b->base, false, depth - 1, steps);
     case EB_TYPE_ARRAY:
         return (a->count == b->count || a->count == EB_ARRAY_OPEN || b->count == EB_ARRAY_OPEN) &&
-               eb_type_compatible(a->base, b->base, loose);
+               compatible(a->base, b->base, loose, depth - 1, steps);
     case EB_TYPE_FUNCTION:
-        return eb_type_compatible(a->base, b->base, true) && same_params(a, b);
+        return compatible(a->base, b->base, true, depth - 1, steps) &&
+               same_params(a, b, depth - 1, steps);
     case EB_TYPE_ENUM:
     case EB_TYPE_STRUCT:
     case EB_TYPE_UNION:
@@ -281,6 +289,12 @@ bool eb_type_compatible(eb_type *a, eb_type *b, bool loose) {
     default:
         return true;
     }
+}
+
+bool eb_type_compatible(eb_type *a, eb_type *b, bool loose) {
+    enum { DEPTH_MOST = 1000, STEPS_MOST = 10000 };
+    unsigned steps = STEPS_MOST;
+    return compatible(a, b, loose, DEPTH_MOST, &steps);
 }
 
 /* ---- conversions ---- */
@@ -415,7 +429,11 @@ static void put_tag(const eb_types *types, const char *what, uint32_t name, eb_b
 }
 
 /* A declarator reads inside out: what stands before the name, and what behind it. */
-static void put_before(const eb_types *types, eb_type *type, eb_buf *out) {
+static void put_before(const eb_types *types, eb_type *type, unsigned depth, eb_buf *out) {
+    if (!depth) {
+        eb_buf_str(out, EB_STR("..."));
+        return;
+    }
     switch (type->kind) {
     case EB_TYPE_ENUM:
         put_tag(types, "enum", type->of.enumeration->name, out);
@@ -430,19 +448,19 @@ static void put_before(const eb_types *types, eb_type *type, eb_buf *out) {
         break;
     case EB_TYPE_QUALIFIED:
         if (eb_type_is(type, EB_TYPE_POINTER) && type->base->kind != EB_TYPE_TYPEDEF) {
-            put_before(types, type->base, out);
+            put_before(types, type->base, depth - 1, out);
             put_quals(type->quals, out);
             out->len--; /* the space */
         } else {
             put_quals(type->quals, out);
-            put_before(types, type->base, out);
+            put_before(types, type->base, depth - 1, out);
         }
         break;
     case EB_TYPE_TAGGED:
-        put_before(types, type->base, out);
+        put_before(types, type->base, depth - 1, out);
         break;
     case EB_TYPE_POINTER:
-        put_before(types, type->base, out);
+        put_before(types, type->base, depth - 1, out);
         if (type->base->kind == EB_TYPE_ARRAY || type->base->kind == EB_TYPE_FUNCTION)
             eb_buf_str(out, EB_STR(" (*"));
         else
@@ -450,24 +468,26 @@ static void put_before(const eb_types *types, eb_type *type, eb_buf *out) {
         break;
     case EB_TYPE_ARRAY:
     case EB_TYPE_FUNCTION:
-        put_before(types, type->base, out);
+        put_before(types, type->base, depth - 1, out);
         break;
     default:
         eb_buf_str(out, eb_str_from(basics[type->kind].name));
     }
 }
 
-static void put_behind(const eb_types *types, eb_type *type, eb_buf *out) {
+static void put_behind(const eb_types *types, eb_type *type, unsigned depth, eb_buf *out) {
+    if (!depth)
+        return;
     if (type->kind == EB_TYPE_POINTER) {
         if (type->base->kind == EB_TYPE_ARRAY || type->base->kind == EB_TYPE_FUNCTION)
             eb_buf_byte(out, ')');
-        put_behind(types, type->base, out);
+        put_behind(types, type->base, depth - 1, out);
     } else if (type->kind == EB_TYPE_ARRAY) {
         if (type->count == EB_ARRAY_OPEN)
             eb_buf_str(out, EB_STR("[]"));
         else
             eb_buf_fmt(out, "[%llu]", (unsigned long long)type->count);
-        put_behind(types, type->base, out);
+        put_behind(types, type->base, depth - 1, out);
     } else if (type->kind == EB_TYPE_FUNCTION) {
         eb_buf_byte(out, '(');
         for (uint64_t n = 0; n < type->count; n++) {
@@ -480,13 +500,14 @@ static void put_behind(const eb_types *types, eb_type *type, eb_buf *out) {
         else if (!type->count && !type->no_prototype)
             eb_buf_str(out, EB_STR("void"));
         eb_buf_byte(out, ')');
-        put_behind(types, type->base, out);
+        put_behind(types, type->base, depth - 1, out);
     } else if (type->kind == EB_TYPE_QUALIFIED || type->kind == EB_TYPE_TAGGED) {
-        put_behind(types, type->base, out);
+        put_behind(types, type->base, depth - 1, out);
     }
 }
 
 void eb_type_text(const eb_types *types, eb_type *type, eb_buf *out) {
-    put_before(types, type, out);
-    put_behind(types, type, out);
+    enum { DEPTH_MOST = 200 };
+    put_before(types, type, DEPTH_MOST, out);
+    put_behind(types, type, DEPTH_MOST, out);
 }

@@ -58,6 +58,7 @@ typedef struct eb_param {
     uint32_t name; /* 1 + its number, or 0 */
     eb_loc loc;
     eb_tags tags;
+    bool unused; /* attribute unused */
 } eb_param;
 
 struct eb_type {

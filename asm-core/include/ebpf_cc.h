@@ -32,6 +32,9 @@ typedef struct ebpf_cc_options {
     uint32_t reserved;   /* 0 */
     const char *defines; /* lines read first: what -D, -U and -include say */
     size_t defines_size;
+    const char *warnings; /* lines: what stands behind each -W, as clang's: all, no-unused, error,
+                             error=GROUP …; "none" is -w */
+    size_t warnings_size;
 } ebpf_cc_options;
 
 enum ebpf_cc_include {

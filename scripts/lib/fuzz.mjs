@@ -115,6 +115,39 @@ function textSeeds(dir, kernel) {
     write(`kernel-${path.basename(name)}`, fs.readFileSync(name));
 }
 
+/** C behind a byte of options: of the cases with the files that they include, the C seeds, and
+ * programs of the kernel's selftests, which keep those of their headers that are small. */
+function unitSeeds(dir, programs) {
+  const write = (name, text) =>
+    fs.writeFileSync(
+      path.join(dir, name),
+      Buffer.concat([Buffer.from([2]), Buffer.from(text, 'latin1')]),
+    );
+  for (const name of listFiles(['test/cases'])) {
+    const text = fs.readFileSync(inRoot(name), 'latin1');
+    const input = /^-- input\.c\n([^]*?)(?=^-- |(?![^]))/m.exec(text)?.[1];
+    if (input === undefined) continue;
+    const files = text.match(/^-- file [^]*?(?=^-- |(?![^]))/gm) ?? [];
+    write(name.replaceAll('/', '-'), input + files.join(''));
+  }
+  for (const name of [...listFiles(['test/fuzz/seeds']), ...programs])
+    write(path.basename(name), fs.readFileSync(name, 'latin1'));
+}
+
+/** Small programs of the kernel's selftests, each of another sort. */
+function kernelPrograms(most) {
+  const dir = inRoot('build/sources/linux/tools/testing/selftests/bpf/progs');
+  if (!fs.existsSync(dir)) return [];
+  const small = fs
+    .readdirSync(dir)
+    .filter((name) => name.endsWith('.c'))
+    .map((name) => path.join(dir, name))
+    .filter((name) => fs.statSync(name).size < 4000)
+    .sort();
+  const step = Math.max(1, Math.ceil(small.length / most));
+  return small.filter((name, i) => i % step === 0);
+}
+
 /** ELF files in build/fuzz/objects: the cases assembled, and what clang makes of the C seeds. */
 async function makeObjects(log) {
   const dir = at('objects');
@@ -253,9 +286,9 @@ function programSeeds(dir) {
 }
 
 /** Seeds of all targets in build/fuzz/seeds, made anew when something that they are made of is. */
-async function makeSeeds(log, kernel) {
+async function makeSeeds(log, kernel, programs) {
   const from = ['test/cases', 'test/fuzz/seeds', 'scripts/lib/fuzz.mjs'];
-  const stamp = hashInputs(from, kernel);
+  const stamp = hashInputs(from, [...kernel, ...programs]);
   const stampFile = at('seeds', 'stamp');
   if (
     fs.existsSync(stampFile) &&
@@ -274,6 +307,8 @@ async function makeSeeds(log, kernel) {
     const dir = at('seeds', target);
     fs.mkdirSync(dir, { recursive: true });
     if (target === 'assemble') textSeeds(dir, kernel);
+    else if (target === 'cc' || target === 'preprocess')
+      unitSeeds(dir, programs);
     else if (target === 'btf') btfSeeds(dir, objects);
     else if (target === 'core') coreSeeds(dir, objects);
     else if (target === 'disassemble') disassembleSeeds(dir, objects);
@@ -290,7 +325,11 @@ async function makeSeeds(log, kernel) {
  * thorough. */
 export async function prepareFuzzers(log, { thorough }) {
   await buildFuzzers(log);
-  await makeSeeds(log, thorough ? kernelFiles(200) : []);
+  await makeSeeds(
+    log,
+    thorough ? kernelFiles(200) : [],
+    thorough ? kernelPrograms(150) : [],
+  );
 }
 
 // ---- running ----
@@ -351,7 +390,7 @@ export async function runFuzzer(program, target, { seconds, runs }) {
     `-dict=${at('words.dict')}`,
     '-timeout=30',
     '-rss_limit_mb=2048',
-    `-max_len=${target === 'assemble' ? 8192 : 16384}`,
+    `-max_len=${/^(assemble|cc|preprocess)$/.test(target) ? 8192 : 16384}`,
     '-print_final_stats=1',
     ...(fresh ? ['-seed=1', `-runs=${runs}`] : []),
   ];

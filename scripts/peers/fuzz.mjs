@@ -26,6 +26,8 @@ const ANSWERS = [
   [/^asm-core\/obj\/btf\w*\.c$/, 'btf'],
   [/^asm-core\/obj\//, 'object'],
   [/^asm-core\/vm\//, 'vm'],
+  [/^asm-core\/cc\/(lex|pp)\w*\.c$/, 'preprocess'],
+  [/^asm-core\/cc\//, 'cc'],
 ];
 const GROUPS = {
   assemble: ['assemble'],
@@ -34,8 +36,10 @@ const GROUPS = {
   btf: ['btf'],
   core: ['core'],
   vm: ['vm', 'calls'],
+  preprocess: ['preprocess'],
+  cc: ['cc'],
 };
-const FOLDERS = ['base', 'isa', 'obj', 'asm', 'vm'];
+const FOLDERS = ['base', 'isa', 'obj', 'asm', 'vm', 'cc'];
 
 const answerer = (file) =>
   ANSWERS.find(([pattern]) => pattern.test(file))?.[1] ?? '';

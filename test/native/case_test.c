@@ -2,7 +2,8 @@
  *
  * A case is text in parts. A part starts with a line "-- name"; what stands before the first one is
  * a comment. Parts:
- *   -- input.s    assembly                  -- args    --dialect ubpf|llvm, --endian big|little
+ *   -- input.s    assembly                  -- args    --dialect ubpf|llvm, --endian big|little,
+ *                                             C: -W…
  *   -- input.c    or C                      -- file NAME  what an #include finds, one part each
  *   -- btf NAME   types as raw_btf.h reads them; the first stands for vmlinux.h, the others on it
  *   -- tokens     expected: the C preprocessed; without it, the C is checked
@@ -62,7 +63,8 @@ typedef struct test_case {
     unsigned count;
     ebpf_ctx *ctx; /* of the request at hand */
     int dialect, endian;
-    bool changed; /* a part got another text: BLESS */
+    char warnings[256]; /* lines */
+    bool changed;       /* a part got another text: BLESS */
 } test_case;
 
 static bool code_seen[EB_DIAG_COUNT];
@@ -310,6 +312,15 @@ static void parse_args(test_case *c) {
                      : EBPF_DIALECT_LLVM;
     const char *big = strstr(p->text.at, "--endian big");
     c->endian = big && big < p->text.at + p->text.len ? EBPF_BIG : EBPF_LITTLE;
+    size_t length = 0;
+    for (size_t at = 0; at + 2 < p->text.len; at++) {
+        if (p->text.at[at] != '-' || p->text.at[at + 1] != 'W')
+            continue;
+        for (at += 2; at < p->text.len && !strchr(" \n", p->text.at[at]); at++)
+            c->warnings[length++] = p->text.at[at];
+        c->warnings[length++] = '\n';
+        assert_true(length < sizeof c->warnings - 64);
+    }
 }
 
 static void check_object(test_case *c, const ebpf_object *obj) {
@@ -398,7 +409,9 @@ static int answer(test_case *c, ebpf_cc *unit) {
 }
 
 static ebpf_cc *unit_of(test_case *c, const char *name, eb_str input) {
-    ebpf_cc_options options = {.endian = (uint32_t)c->endian};
+    ebpf_cc_options options = {.endian = (uint32_t)c->endian,
+                               .warnings = c->warnings,
+                               .warnings_size = strlen(c->warnings)};
     ebpf_cc *unit;
     assert_int_equal(ebpf_cc_new(c->ctx, name, strlen(name), input.at, input.len, &options, &unit),
                      EBPF_OK);

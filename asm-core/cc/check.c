@@ -1,0 +1,906 @@
+/* check.c - what C allows and nobody means: expressions whose values or spelling show a mistake,
+ * and what is declared and not used. When and how is clang's choice; the groups are called as
+ * there. */
+#include "builtin.h"
+#include "parse.h"
+
+/* ---- values ---- */
+
+/* The operand as it was written: without the conversions that C's rules put around it. */
+static const eb_expr *plain(const eb_expr *e) {
+    while (e->kind == EB_EXPR_CAST && !e->written)
+        e = e->a;
+    return e;
+}
+
+static bool number_of(const eb_expr *e, uint64_t *value) {
+    eb_constant c = eb_type_is_integer(e->type) ? eb_constant_of(e) : (eb_constant){0};
+    *value = c.value;
+    return c.kind == EB_CONSTANT_NUMBER;
+}
+
+/* A number as its type has it. */
+static const char *text_of(eb_unit *u, uint64_t value, eb_type *type) {
+    eb_str text = eb_type_is_unsigned(type)
+                      ? eb_str_fmt(&u->ctx->arena, "%llu", (unsigned long long)value)
+                      : eb_str_fmt(&u->ctx->arena, "%lld", (long long)value);
+    eb_buf out = {.arena = &u->ctx->arena};
+    eb_buf_str(&out, text);
+    eb_buf_byte(&out, 0);
+    return (const char *)out.at;
+}
+
+static unsigned length_of(uint64_t value) {
+    unsigned bits = 0;
+    for (; value; value >>= 1)
+        bits++;
+    return bits;
+}
+
+/* The values that an integer expression can have: bits, the sign's among them. */
+typedef struct range {
+    unsigned bits;
+    bool positive;
+} range;
+
+static range range_of_type(eb_type *type) {
+    if (eb_type_is(type, EB_TYPE_BOOL))
+        return (range){1, true};
+    return (range){(unsigned)eb_type_size(type) * 8, eb_type_is_unsigned(type)};
+}
+
+static range widest(range a, range b) {
+    bool positive = a.positive && b.positive;
+    unsigned x = a.bits + (!positive && a.positive), y = b.bits + (!positive && b.positive);
+    return (range){x > y ? x : y, positive};
+}
+
+static range range_of(const eb_expr *e, unsigned depth);
+
+static range range_of_binary(const eb_expr *e, unsigned depth) {
+    uint64_t by;
+    if (!eb_type_is_integer(e->a->type) || !eb_type_is_integer(e->b->type))
+        return (range){eb_binding_of(e->op) > 7 ? 64 : 1, eb_binding_of(e->op) <= 7};
+    range whole = range_of_type(e->type), a = range_of(e->a, depth), b = range_of(e->b, depth);
+    range sum = {(a.positive ? a.bits : a.bits - 1), a.positive && b.positive};
+    unsigned other = b.positive ? b.bits : b.bits - 1;
+    switch (e->op) {
+    case EB_TOK_ANDAND:
+    case EB_TOK_OROR:
+    case EB_TOK_LT:
+    case EB_TOK_GT:
+    case EB_TOK_LE:
+    case EB_TOK_GE:
+    case EB_TOK_EQ:
+    case EB_TOK_NE:
+        return (range){1, true};
+    case EB_TOK_AND: {
+        range low = a.positive && (!b.positive || a.bits < b.bits) ? a : b;
+        return a.positive || b.positive ? low : widest(a, b);
+    }
+    case EB_TOK_OR:
+    case EB_TOK_XOR:
+        return widest(a, b);
+    case EB_TOK_STAR:
+        sum.bits += other + !sum.positive + (!a.positive && !b.positive);
+        return sum.bits < whole.bits ? sum : whole;
+    case EB_TOK_MINUS:
+        sum.positive = a.positive && b.positive && !b.bits;
+        sum.bits =
+            (sum.bits > other ? sum.bits : other) + !sum.positive + !(a.positive && b.positive);
+        return sum.bits < whole.bits ? sum : whole;
+    case EB_TOK_PLUS:
+        sum.bits = (sum.bits > other ? sum.bits : other) + 1 + !sum.positive;
+        return sum.bits < whole.bits ? sum : whole;
+    case EB_TOK_SHR:
+        if (number_of(e->b, &by) && by < a.bits)
+            a.bits -= (unsigned)by;
+        return a;
+    case EB_TOK_SLASH:
+        return a.positive && b.positive ? a : whole;
+    case EB_TOK_PERCENT:
+        return a.positive && b.positive && b.bits < a.bits ? b : a.positive ? a : whole;
+    default:
+        return whole;
+    }
+}
+
+static range range_of(const eb_expr *e, unsigned depth) {
+    enum { DEEPEST = 20 };
+    uint64_t value;
+    if (!eb_type_is_integer(e->type) || depth > DEEPEST)
+        return range_of_type(e->type);
+    if (number_of(e, &value)) {
+        bool negative = !eb_type_is_unsigned(e->type) && (int64_t)value < 0;
+        return (range){negative ? length_of(~value) + 1 : length_of(value), !negative};
+    }
+    switch (e->kind) {
+    case EB_EXPR_CAST: {
+        range to = range_of_type(e->type);
+        if (!eb_type_is_integer(e->a->type))
+            return to;
+        range from = range_of(e->a, depth + 1);
+        /* It holds all that there is, or is cut to its own. */
+        return from.bits + (from.positive && !to.positive) <= to.bits &&
+                       (from.positive || !to.positive)
+                   ? from
+                   : to;
+    }
+    case EB_EXPR_COND:
+        if (e->b)
+            return widest(range_of(e->b, depth + 1), range_of(e->c, depth + 1));
+        return range_of_type(e->type);
+    case EB_EXPR_BINARY:
+        return range_of_binary(e, depth + 1);
+    case EB_EXPR_LOAD:
+        if (e->a->kind == EB_EXPR_MEMBER) {
+            const eb_member *member = eb_member_of(e->a);
+            if (member->is_field)
+                return (range){member->bits, eb_type_is_unsigned(e->type)};
+        }
+        return range_of_type(e->type);
+    case EB_EXPR_UNARY:
+        return e->op == EB_TOK_NOT ? (range){1, true} : range_of_type(e->type);
+    default:
+        return range_of_type(e->type);
+    }
+}
+
+/* ---- comparisons ---- */
+
+static const char *outcome(bool is) {
+    return is ? "true" : "false";
+}
+
+/* A constant against what cannot reach it. */
+static void constant_compared(eb_unit *u, uint32_t at, const eb_expr *e, const eb_expr *other,
+                              uint64_t value, eb_type *type, bool swapped) {
+    eb_type *of = other->type;
+    range r = range_of_type(of);
+    if (eb_type_is(of, EB_TYPE_ENUM) || !eb_type_is_integer(of) || r.bits > 64)
+        return;
+    bool is_unsigned = eb_type_is_unsigned(type); /* the type in which they are compared */
+    bool negative = !is_unsigned && (int64_t)value < 0;
+    unsigned op = e->op;
+    if (swapped)
+        op = op == EB_TOK_LT   ? EB_TOK_GT
+             : op == EB_TOK_GT ? EB_TOK_LT
+             : op == EB_TOK_LE ? EB_TOK_GE
+             : op == EB_TOK_GE ? EB_TOK_LE
+                               : op;
+    if (r.positive && !value && (op == EB_TOK_LT || op == EB_TOK_GE) &&
+        !eb_type_is(of, EB_TYPE_BOOL) && eb_type_is_unsigned(of)) {
+        eb_warn_at(u, at, EB_DIAG_COMPARE_UNSIGNED, e->lo, e->hi, outcome(op == EB_TOK_GE));
+        return;
+    }
+    /* Where it stands: below all values, above all, or among them. */
+    int place = 0;
+    if (r.positive)
+        place = negative ? -1 : r.bits < 64 && value >> r.bits ? 1 : 0;
+    else if (!is_unsigned && r.bits < 64)
+        place = (int64_t)value < -(int64_t)(1ull << (r.bits - 1))        ? -1
+                : (int64_t)value > (int64_t)((1ull << (r.bits - 1)) - 1) ? 1
+                                                                         : 0;
+    else if (is_unsigned && r.bits < (unsigned)eb_type_size(type) * 8)
+        /* Negative values are large ones here; a hole is between them and the positive ones. */
+        place = value > (1ull << (r.bits - 1)) - 1 &&
+                        value < eb_wrap(0 - (1ull << (r.bits - 1)), type) &&
+                        (op == EB_TOK_EQ || op == EB_TOK_NE)
+                    ? 1
+                    : 0;
+    if (!place)
+        return;
+    bool is = op == EB_TOK_NE || ((op == EB_TOK_LT || op == EB_TOK_LE) && place > 0) ||
+              ((op == EB_TOK_GT || op == EB_TOK_GE) && place < 0);
+    eb_warn_at(u, at, EB_DIAG_COMPARE_RANGE, e->lo, e->hi, text_of(u, value, type),
+               eb_type_string(u, of), outcome(is));
+}
+
+static void signs_compared(eb_unit *u, uint32_t at, const eb_expr *e, const eb_expr *a,
+                           const eb_expr *b) {
+    bool a_signed = !eb_type_is_unsigned(a->type);
+    if (a_signed == !eb_type_is_unsigned(b->type) || !eb_type_is_unsigned(e->a->type))
+        return;
+    const eb_expr *with_sign = a_signed ? a : b, *other = a_signed ? b : a;
+    if (range_of(with_sign, 0).positive)
+        return;
+    /* What no negative value becomes by conversion is never equal to one. */
+    bool equality = e->op == EB_TOK_EQ || e->op == EB_TOK_NE;
+    if (equality && range_of(other, 0).bits < eb_type_size(e->a->type) * 8)
+        return;
+    eb_warn_at(u, at, EB_DIAG_COMPARE_SIGN, e->lo, e->hi, eb_type_string(u, a->type),
+               eb_type_string(u, b->type));
+}
+
+/* Whether two operands name the same variable or member of one. */
+static bool same_place(const eb_expr *a, const eb_expr *b) {
+    a = plain(a);
+    b = plain(b);
+    if (a->kind != b->kind)
+        return false;
+    if (a->kind == EB_EXPR_LOAD)
+        return same_place(a->a, b->a);
+    if (a->kind == EB_EXPR_DECL)
+        return a->of.decl == b->of.decl;
+    if (a->kind != EB_EXPR_MEMBER || a->of.path.length != b->of.path.length)
+        return false;
+    for (uint32_t n = 0; n < a->of.path.length; n++)
+        if (a->of.path.at[n] != b->of.path.at[n])
+            return false;
+    return same_place(a->a, b->a);
+}
+
+/* The variable or function whose address a value is, if that cannot be NULL. */
+static const eb_decl *addressed(const eb_expr *e) {
+    e = plain(e);
+    if ((e->kind != EB_EXPR_DECAY && e->kind != EB_EXPR_ADDRESS) || e->a->kind != EB_EXPR_DECL)
+        return NULL;
+    const eb_decl *decl = e->a->of.decl;
+    return decl->attrs.weak ? NULL : decl;
+}
+
+static bool in_macro(const eb_unit *u, eb_loc loc) {
+    eb_str name;
+    eb_loc spelled, from;
+    return eb_expansion_of(u->ctx, loc, &name, &spelled, &from);
+}
+
+static void compared(eb_unit *u, uint32_t at, const eb_expr *e) {
+    const eb_expr *a = plain(e->a), *b = plain(e->b);
+    uint64_t x, y;
+    const eb_decl *decl = addressed(a);
+    bool equality = e->op == EB_TOK_EQ || e->op == EB_TOK_NE;
+    if (equality && decl && number_of(b, &y) && !y) {
+        eb_str text = eb_name_text(u, decl->name);
+        eb_warn_at(u, at, EB_DIAG_COMPARE_NULL, e->lo, e->hi, (int)text.len, text.at);
+        return;
+    }
+    if (!eb_type_is_integer(a->type) || !eb_type_is_integer(b->type))
+        return;
+    if (eb_type_is(a->type, EB_TYPE_ENUM) && eb_type_is(b->type, EB_TYPE_ENUM) &&
+        eb_type_plain(a->type) != eb_type_plain(b->type)) {
+        eb_warn_at(u, at, EB_DIAG_COMPARE_ENUMS, e->lo, e->hi, eb_type_string(u, a->type),
+                   eb_type_string(u, b->type));
+        return;
+    }
+    if (same_place(a, b) &&
+        !(eb_type_quals(a->kind == EB_EXPR_LOAD ? a->a->type : a->type) & EB_VOLATILE)) {
+        if (!in_macro(u, e->lo))
+            eb_warn_at(u, at, EB_DIAG_COMPARE_SELF, e->lo, e->hi);
+        return;
+    }
+    bool a_constant = number_of(a, &x), b_constant = number_of(b, &y);
+    if (a_constant && b_constant)
+        return;
+    if (b_constant && number_of(e->b, &y))
+        constant_compared(u, at, e, a, y, e->b->type, false);
+    else if (a_constant && number_of(e->a, &x))
+        constant_compared(u, at, e, b, x, e->a->type, true);
+    signs_compared(u, at, e, a, b);
+}
+
+/* ---- arithmetic ---- */
+
+static void shifted(eb_unit *u, uint32_t at, const eb_expr *a, const eb_expr *b) {
+    uint64_t by;
+    if (!number_of(b, &by))
+        return;
+    if (!eb_type_is_unsigned(b->type) && (int64_t)by < 0)
+        eb_warn_at(u, at, EB_DIAG_SHIFT_NEGATIVE, b->lo, b->hi, text_of(u, by, b->type));
+    else if (by >= eb_type_size(a->type) * 8)
+        eb_warn_at(u, at, EB_DIAG_SHIFT_COUNT, b->lo, b->hi, eb_type_string(u, a->type),
+                   text_of(u, by, b->type));
+}
+
+/* Signed arithmetic on constants that leaves the type. */
+static void overflown(eb_unit *u, uint32_t at, const eb_expr *e) {
+    uint64_t a, b;
+    if (eb_type_is_unsigned(e->type) || !eb_type_is_integer(e->type) || !number_of(e->a, &a) ||
+        !number_of(e->b, &b))
+        return;
+    int64_t x = (int64_t)a, y = (int64_t)b, value;
+    bool over = e->op == EB_TOK_PLUS    ? __builtin_add_overflow(x, y, &value)
+                : e->op == EB_TOK_MINUS ? __builtin_sub_overflow(x, y, &value)
+                                        : __builtin_mul_overflow(x, y, &value);
+    if (over || (int64_t)eb_wrap((uint64_t)value, e->type) != value)
+        eb_warn_at(u, at, EB_DIAG_OVERFLOW, e->lo, e->hi, eb_type_string(u, e->type),
+                   text_of(u, eb_wrap((uint64_t)value, e->type), e->type));
+}
+
+/* A constant that becomes one of another type, or of a bit-field of `bits`. */
+static void constant_changed(eb_unit *u, uint32_t at, const eb_expr *e, eb_type *type,
+                             unsigned bits) {
+    uint64_t value;
+    range to = range_of_type(type);
+    if (!eb_type_is_integer(type) || eb_type_is(type, EB_TYPE_BOOL) || !number_of(e, &value))
+        return;
+    bool negative = !eb_type_is_unsigned(e->type) && (int64_t)value < 0;
+    unsigned width = bits ? bits : to.bits,
+             need = negative ? length_of(~value) + 1 : length_of(value);
+    bool becomes_negative =
+        !bits && need == width && !to.positive && !negative && !eb_type_is_unsigned(e->type);
+    if (need <= width && !becomes_negative)
+        return;
+    uint64_t left = width < 64 ? value & ((1ull << width) - 1) : value;
+    if (!to.positive && width < 64 && left >> (width - 1))
+        left |= ~0ull << width;
+    if (bits)
+        eb_warn_at(u, at, EB_DIAG_FIELD_CHANGED, e->lo, e->hi, text_of(u, value, e->type),
+                   text_of(u, left, type), bits);
+    else
+        eb_warn_at(u, at, EB_DIAG_CONSTANT_CHANGED, e->lo, e->hi, text_of(u, value, e->type),
+                   text_of(u, left, type), eb_type_string(u, type));
+}
+
+/* ---- casts ---- */
+
+static void cast(eb_unit *u, uint32_t at, const eb_expr *e) {
+    const eb_expr *a = e->a;
+    eb_type *to = e->type, *from = a->type;
+    bool to_int = eb_type_is_integer(to) && !eb_type_is(to, EB_TYPE_BOOL);
+    uint64_t value;
+    if (to_int && eb_type_is(from, EB_TYPE_POINTER) && eb_type_size(to) < eb_type_size(from))
+        eb_warn_at(u, at,
+                   eb_type_is(eb_type_plain(from)->base, EB_TYPE_VOID) ? EB_DIAG_VOID_POINTER_CUT
+                                                                       : EB_DIAG_POINTER_CUT,
+                   e->lo, e->hi, eb_type_string(u, from), eb_type_string(u, to));
+    else if (eb_type_is(to, EB_TYPE_POINTER) && eb_type_is_integer(from) &&
+             !eb_type_is(from, EB_TYPE_BOOL) && !eb_type_is(from, EB_TYPE_ENUM) &&
+             eb_type_size(from) < eb_type_size(to) && !number_of(a, &value))
+        eb_warn_at(u, at,
+                   eb_type_is(eb_type_plain(to)->base, EB_TYPE_VOID) ? EB_DIAG_VOID_POINTER_MADE
+                                                                     : EB_DIAG_POINTER_MADE,
+                   e->lo, e->hi, eb_type_string(u, from), eb_type_string(u, to));
+}
+
+/* ---- precedence ---- */
+
+static const char *spelling(const eb_unit *u, unsigned op) {
+    return eb_tok_text(u->words, (eb_tok){.kind = (uint8_t)op}).at;
+}
+
+static bool is_binary(const eb_expr *e) {
+    return e->kind == EB_EXPR_BINARY && !e->parens;
+}
+
+static bool is_comparison(const eb_expr *e) {
+    unsigned bound = is_binary(e) ? eb_binding_of(e->op) : 0;
+    return bound == 6 || bound == 7;
+}
+
+static void precedence(eb_unit *u, uint32_t at, const eb_expr *e) {
+    const eb_expr *sides[] = {plain(e->a), plain(e->b)};
+    unsigned bound = eb_binding_of(e->op);
+    bool bitwise = bound >= 3 && bound <= 5;
+    for (unsigned n = 0; n < 2; n++) {
+        const eb_expr *side = sides[n];
+        if (!is_binary(side))
+            continue;
+        unsigned inner = eb_binding_of(side->op);
+        if (bitwise && is_comparison(side) && !is_comparison(sides[!n]))
+            eb_warn_at(u, at, EB_DIAG_COMPARE_BITS, side->lo, side->hi, spelling(u, e->op),
+                       spelling(u, side->op));
+        else if (bitwise && inner >= 3 && inner <= 5 && inner > bound)
+            eb_warn_at(u, at, EB_DIAG_BITS_MIXED, side->lo, side->hi, spelling(u, side->op),
+                       spelling(u, e->op));
+        else if (e->op == EB_TOK_OROR && side->op == EB_TOK_ANDAND && !in_macro(u, e->lo))
+            eb_warn_at(u, at, EB_DIAG_LOGICAL_MIXED, side->lo, side->hi);
+        else if (bound == 8 && inner == 9)
+            eb_warn_at(u, at, EB_DIAG_SHIFT_MIXED, side->lo, side->hi, spelling(u, side->op),
+                       spelling(u, e->op));
+    }
+}
+
+/* ---- places ---- */
+
+/* Whether an array is the last member of its record: people index behind those. */
+static bool is_tail(const eb_expr *e) {
+    if (e->kind != EB_EXPR_MEMBER)
+        return false;
+    const eb_type *record = eb_type_plain(e->a->type);
+    for (uint32_t n = 0; n < e->of.path.length; n++) {
+        uint32_t number = e->of.path.at[n];
+        if (record->kind == EB_TYPE_STRUCT && number + 1 < record->of.record->members.len)
+            return false;
+        record = eb_type_plain(record->of.record->members.at[number].type);
+    }
+    return true;
+}
+
+static void bounds(eb_unit *u, uint32_t at, const eb_expr *e, bool address) {
+    uint64_t index;
+    if (e->a->kind != EB_EXPR_DECAY || !number_of(e->b, &index))
+        return;
+    const eb_type *array = eb_type_plain(e->a->a->type);
+    if (array->kind != EB_TYPE_ARRAY || array->count == EB_ARRAY_OPEN || is_tail(e->a->a))
+        return;
+    bool negative = !eb_type_is_unsigned(e->b->type) && (int64_t)index < 0;
+    if (negative || index > array->count || (index == array->count && !address))
+        eb_warn_at(u, at, EB_DIAG_ARRAY_BOUNDS, e->b->lo, e->b->hi, text_of(u, index, e->b->type),
+                   eb_type_string(u, e->a->a->type));
+}
+
+/* The local variable that an address leads into, if any. */
+static const eb_decl *local_of(const eb_expr *e) {
+    for (;;) {
+        switch (e->kind) {
+        case EB_EXPR_CAST:
+            if (!eb_type_is(e->type, EB_TYPE_POINTER))
+                return NULL;
+            e = e->a;
+            break;
+        case EB_EXPR_ADDRESS:
+        case EB_EXPR_DECAY:
+        case EB_EXPR_MEMBER:
+            e = e->a;
+            break;
+        case EB_EXPR_INDEX:
+            e = e->a;
+            break;
+        case EB_EXPR_DECL:
+            return e->of.decl->is_global || e->of.decl->kind == EB_DECL_FUNCTION ? NULL
+                                                                                 : e->of.decl;
+        default:
+            return NULL;
+        }
+    }
+}
+
+void eb_check_return(eb_unit *u, uint32_t at, const eb_expr *e) {
+    if (!eb_type_is(e->type, EB_TYPE_POINTER))
+        return;
+    const eb_decl *decl = local_of(e);
+    if (!decl || decl->name == UINT32_MAX)
+        return;
+    eb_str text = eb_name_text(u, decl->name);
+    eb_warn_at(u, at, EB_DIAG_STACK_ADDRESS, e->lo, e->hi, (int)text.len, text.at);
+}
+
+void eb_check_packed(eb_unit *u, const eb_expr *e, eb_type *to) {
+    const eb_expr *a = plain(e);
+    if (a->kind != EB_EXPR_ADDRESS || a->a->kind != EB_EXPR_MEMBER ||
+        !eb_type_is(to, EB_TYPE_POINTER))
+        return;
+    eb_type *target = eb_type_plain(to)->base;
+    if (eb_type_is(target, EB_TYPE_VOID) || !eb_type_is_complete(target))
+        return;
+    const eb_type *record = eb_type_plain(a->a->a->type);
+    bool packed = false;
+    const eb_member *member = NULL;
+    uint64_t offset = 0;
+    uint32_t align = 0;
+    for (uint32_t n = 0; n < a->a->of.path.length; n++) {
+        member = &record->of.record->members.at[a->a->of.path.at[n]];
+        packed = packed || record->of.record->packed || member->packed;
+        align = n ? align : record->of.record->align;
+        offset += member->offset / 8;
+        record = eb_type_plain(member->type);
+    }
+    uint32_t wanted = eb_type_align(target);
+    if (!packed || !member->name || wanted <= 1 || (align >= wanted && offset % wanted == 0))
+        return;
+    eb_str text = eb_name_text(u, member->name - 1);
+    eb_warn(u, EB_DIAG_PACKED_ADDRESS, a->lo, a->hi, (int)text.len, text.at, eb_type_string(u, to));
+}
+
+/* ---- bpf_printk ---- */
+
+static const eb_decl *called(const eb_expr *call) {
+    const eb_expr *f = call->a;
+    while (f->kind == EB_EXPR_DECAY || f->kind == EB_EXPR_DEREF || f->kind == EB_EXPR_LOAD)
+        f = f->a;
+    return f->kind == EB_EXPR_DECL ? f->of.decl : NULL;
+}
+
+/* The text of a format: a literal, or what a constant array is initialised with. */
+static const eb_expr *format_text(const eb_expr *e) {
+    e = plain(e);
+    if (e->kind == EB_EXPR_CAST)
+        e = plain(e->a);
+    if (e->kind != EB_EXPR_DECAY)
+        return NULL;
+    e = e->a;
+    if (e->kind == EB_EXPR_DECL && e->of.decl->inits.len == 1 &&
+        (eb_type_quals(e->of.decl->type) & EB_CONST))
+        e = e->of.decl->inits.at[0].expr;
+    return e->kind == EB_EXPR_STRING && eb_type_size(eb_type_plain(e->type)->base) == 1 ? e : NULL;
+}
+
+static bool is_one_of(const char *set, char c) {
+    while (*set && *set != c)
+        set++;
+    return *set;
+}
+
+/* One conversion of the kernel's bpf_bprintf_prepare behind its '%': how long it is, 0 if it is
+ * none; *bits of the argument that it prints, 0 for a pointer. */
+static size_t conversion(eb_str text, unsigned *bits) {
+    size_t at = 0;
+    while (at < text.len && text.at[at] && is_one_of("0+- #", text.at[at]))
+        at++;
+    while (at < text.len && text.at[at] >= '0' && text.at[at] <= '9')
+        at++;
+    *bits = 32;
+    if (at < text.len && (text.at[at] == 'p' || text.at[at] == 's')) {
+        bool pointer = text.at[at++] == 'p';
+        *bits = 0;
+        if (pointer && at + 1 < text.len && (text.at[at] == 'k' || text.at[at] == 'u') &&
+            text.at[at + 1] == 's')
+            return at + 2;
+        if (pointer && at + 1 < text.len && (text.at[at] == 'i' || text.at[at] == 'I') &&
+            (text.at[at + 1] == '4' || text.at[at + 1] == '6'))
+            return at + 2;
+        if (pointer && at < text.len && is_one_of("BKxsS", text.at[at]))
+            return at + 1;
+        return at;
+    }
+    for (; at < text.len && text.at[at] == 'l'; at++)
+        *bits = 64;
+    if (at < text.len && is_one_of(*bits == 64 ? "diuxX" : "diuxXc", text.at[at]))
+        return at + 1;
+    return 0;
+}
+
+/* The arguments behind the format, from `first` on; `typed` if they are there as they were given.
+ */
+static void check_format(eb_unit *u, uint32_t at, const eb_expr *format, eb_expr *const *args,
+                         uint32_t count, bool typed) {
+    eb_str text = format->of.text;
+    uint32_t given = 0;
+    for (size_t n = 0; n + 1 < text.len && text.at[n];) {
+        if (text.at[n++] != '%')
+            continue;
+        if (text.at[n] == '%') {
+            n++;
+            continue;
+        }
+        unsigned bits;
+        eb_str rest = {text.at + n, text.len - 1 - n};
+        size_t length = conversion(rest, &bits);
+        if (!length) {
+            eb_warn_at(u, at, EB_DIAG_FORMAT_UNKNOWN, format->lo, format->hi, rest.len ? 1 : 0,
+                       rest.at);
+            return;
+        }
+        if (given >= count) {
+            eb_warn_at(u, at, EB_DIAG_FORMAT_FEW, format->lo, format->hi, (int)length, rest.at);
+            return;
+        }
+        const eb_expr *arg = typed ? plain(args[given]) : NULL;
+        bool pointer = arg && eb_type_is(arg->type, EB_TYPE_POINTER);
+        if (arg && bits == 32 && (pointer || eb_type_size(arg->type) > 4))
+            eb_warn_at(u, at, EB_DIAG_FORMAT_TYPE, arg->lo, arg->hi, (int)length, rest.at,
+                       "32 bits", eb_type_string(u, arg->type));
+        else if (arg && !bits && rest.at[length - 1] == 's' && !pointer &&
+                 eb_type_size(arg->type) < 8)
+            eb_warn_at(u, at, EB_DIAG_FORMAT_TYPE, arg->lo, arg->hi, (int)length, rest.at,
+                       "a string", eb_type_string(u, arg->type));
+        given++;
+        n += length;
+    }
+    if (given < count)
+        eb_warn_at(u, at, EB_DIAG_FORMAT_MANY, args[typed ? given : 0]->lo,
+                   args[typed ? given : 0]->hi);
+}
+
+static void call(eb_unit *u, uint32_t at, const eb_expr *e) {
+    const eb_decl *decl = called(e);
+    eb_expr *const *args = e->of.args.at;
+    uint32_t count = e->of.args.count;
+    if (!decl || decl->name == UINT32_MAX || count < 2)
+        return;
+    eb_str name = eb_name_text(u, decl->name);
+    const eb_expr *format = NULL;
+    if (eb_str_is(name, "bpf_trace_printk")) {
+        if ((format = format_text(args[0])))
+            check_format(u, at, format, args + 2, count - 2, true);
+    } else if (eb_str_is(name, "bpf_trace_vprintk") && count == 4) {
+        uint64_t size;
+        if ((format = format_text(args[0])) && number_of(args[3], &size))
+            check_format(u, at, format, args + 2, (uint32_t)(size / 8), false);
+    }
+}
+
+/* ---- one node ---- */
+
+void eb_check_node(eb_unit *u, uint32_t at, const eb_expr *e, bool live) {
+    if (eb_expr_is_error(e))
+        return;
+    if (e->kind == EB_EXPR_BINARY) {
+        unsigned bound = eb_binding_of(e->op);
+        uint64_t divisor;
+        precedence(u, at, e);
+        if (!live)
+            return;
+        if (bound == 6 || bound == 7)
+            compared(u, at, e);
+        else if (bound == 8)
+            shifted(u, at, e->a, e->b);
+        else if ((e->op == EB_TOK_SLASH || e->op == EB_TOK_PERCENT) && number_of(e->b, &divisor) &&
+                 !divisor)
+            eb_warn_at(u, at, EB_DIAG_ZERO_DIVISOR, e->lo, e->hi);
+        else if (e->op == EB_TOK_PLUS || e->op == EB_TOK_MINUS || e->op == EB_TOK_STAR)
+            overflown(u, at, e);
+    } else if (e->kind == EB_EXPR_CAST && e->written) {
+        cast(u, at, e);
+    } else if (e->kind == EB_EXPR_CAST && live) {
+        const eb_expr *a = plain(e->a);
+        if (eb_type_is(a->type, EB_TYPE_ENUM) && eb_type_is(e->type, EB_TYPE_ENUM) &&
+            eb_type_plain(a->type) != eb_type_plain(e->type))
+            eb_warn_at(u, at, EB_DIAG_ENUM_CONVERSION, a->lo, a->hi, eb_type_string(u, a->type),
+                       eb_type_string(u, e->type));
+        if (a == e->a && eb_type_size(e->type) < eb_type_size(a->type))
+            constant_changed(u, at, a, e->type, 0);
+    } else if (e->kind == EB_EXPR_UPDATE && (e->op == EB_TOK_SHL || e->op == EB_TOK_SHR) && live) {
+        uint64_t by;
+        if (number_of(e->b, &by) && by >= eb_type_size(e->of.common) * 8)
+            shifted(u, at, e, e->b);
+    } else if (e->kind == EB_EXPR_UPDATE && live &&
+               (e->op == EB_TOK_SLASH || e->op == EB_TOK_PERCENT)) {
+        uint64_t divisor;
+        if (number_of(e->b, &divisor) && !divisor)
+            eb_warn_at(u, at, EB_DIAG_ZERO_DIVISOR, e->lo, e->hi);
+    } else if (e->kind == EB_EXPR_ASSIGN && live) {
+        if (same_place(e->a, e->b->kind == EB_EXPR_LOAD ? e->b->a : e->b) &&
+            e->a->kind == EB_EXPR_DECL && !in_macro(u, e->lo)) {
+            eb_str text = eb_name_text(u, e->a->of.decl->name);
+            eb_warn_at(u, at, EB_DIAG_SELF_ASSIGN, e->lo, e->hi, (int)text.len, text.at);
+        }
+        const eb_member *field = e->a->kind == EB_EXPR_MEMBER ? eb_member_of(e->a) : NULL;
+        if (field && field->is_field)
+            constant_changed(u, at, plain(e->b), field->type, field->bits);
+    } else if (e->kind == EB_EXPR_INDEX && live) {
+        bounds(u, at, e, false);
+    } else if (e->kind == EB_EXPR_ADDRESS && e->a->kind == EB_EXPR_INDEX && live) {
+        bounds(u, at, e->a, true);
+    } else if (e->kind == EB_EXPR_DEREF && live && e->lo < e->a->lo) {
+        eb_constant c = eb_constant_of(e->a);
+        if (c.kind == EB_CONSTANT_NUMBER && !c.value && !(eb_type_quals(e->type) & EB_VOLATILE))
+            eb_warn_at(u, at, EB_DIAG_NULL_DEREFERENCE, e->lo, e->hi);
+    } else if (e->kind == EB_EXPR_CALL && live) {
+        call(u, at, e);
+    }
+}
+
+/* ---- conditions, and values that nobody uses ---- */
+
+void eb_check_condition(eb_unit *u, uint32_t at, const eb_expr *e) {
+    if (e->kind == EB_EXPR_ASSIGN && !e->parens)
+        eb_warn_at(u, at, EB_DIAG_ASSIGN_CONDITION, e->lo, e->hi);
+    while (e->kind == EB_EXPR_UNARY && e->op == EB_TOK_NOT)
+        e = e->a;
+    if (e->kind == EB_EXPR_BINARY && (e->op == EB_TOK_ANDAND || e->op == EB_TOK_OROR)) {
+        eb_check_condition(u, at, e->b);
+        return;
+    }
+    const eb_decl *decl = addressed(e);
+    if (!decl || decl->name == UINT32_MAX)
+        return;
+    eb_str text = eb_name_text(u, decl->name);
+    eb_warn_at(u, at, EB_DIAG_POINTER_TRUE, e->lo, e->hi, (int)text.len, text.at);
+}
+
+static void result_unused(eb_unit *u, uint32_t at, const eb_expr *e) {
+    const eb_decl *decl = called(e);
+    if (!decl || !decl->attrs.must_use)
+        return;
+    eb_str text = eb_name_text(u, decl->name);
+    eb_warn_at(u, at, EB_DIAG_UNUSED_RESULT, e->lo, e->hi, (int)text.len, text.at);
+}
+
+void eb_check_unused(eb_unit *u, uint32_t at, const eb_expr *e) {
+    e = plain(e);
+    if (eb_type_is(e->type, EB_TYPE_VOID) || eb_expr_is_error(e))
+        return;
+    eb_diag_code code = EB_DIAG_UNUSED_VALUE;
+    switch (e->kind) {
+    case EB_EXPR_CALL:
+        result_unused(u, at, e);
+        return;
+    case EB_EXPR_BINARY:
+        if (e->op == EB_TOK_ANDAND || e->op == EB_TOK_OROR) {
+            eb_check_unused(u, at, e->b);
+            return;
+        }
+        if (eb_binding_of(e->op) == 6 || eb_binding_of(e->op) == 7)
+            code = EB_DIAG_UNUSED_COMPARISON;
+        break;
+    case EB_EXPR_COND:
+        if (!e->b)
+            return;
+        eb_check_unused(u, at, e->b);
+        eb_check_unused(u, at, e->c);
+        return;
+    case EB_EXPR_COMMA:
+        eb_check_unused(u, at, e->b);
+        return;
+    case EB_EXPR_STATEMENTS: {
+        const eb_stmt *last = e->of.body->body;
+        while (last && last->next)
+            last = last->next;
+        if (last && last->kind == EB_STMT_EXPR && !in_macro(u, e->lo))
+            eb_check_unused(u, at, last->expr);
+        return;
+    }
+    case EB_EXPR_LOAD:
+    case EB_EXPR_DECAY:
+        if (eb_type_quals(e->a->type) & EB_VOLATILE)
+            return;
+        break;
+    case EB_EXPR_CAST:
+    case EB_EXPR_NUMBER:
+    case EB_EXPR_STRING:
+    case EB_EXPR_UNARY:
+    case EB_EXPR_ADDRESS:
+        break;
+    default:
+        return;
+    }
+    if (!in_macro(u, e->lo) || code == EB_DIAG_UNUSED_COMPARISON)
+        eb_warn_at(u, at, code, e->lo, e->hi);
+}
+
+/* ---- switch ---- */
+
+static eb_enum *switched(const eb_stmt *s) {
+    const eb_expr *e = plain(s->expr);
+    return eb_type_is(e->type, EB_TYPE_ENUM) ? eb_type_plain(e->type)->of.enumeration : NULL;
+}
+
+static bool handles(const eb_stmt *s, int64_t value) {
+    for (const eb_stmt *c = s->cases; c; c = c->cases)
+        if (c->kind == EB_STMT_CASE && c->value <= value && value <= c->last)
+            return true;
+    return false;
+}
+
+static bool has_default(const eb_stmt *s) {
+    for (const eb_stmt *c = s->cases; c; c = c->cases)
+        if (c->kind == EB_STMT_DEFAULT)
+            return true;
+    return false;
+}
+
+enum { ENUM_MOST = 1000 }; /* more enumerators, or cases, are not compared */
+
+bool eb_switch_is_full(const eb_stmt *s) {
+    const eb_enum *e = switched(s);
+    if (!e || !e->complete || !e->list.len || e->list.len > ENUM_MOST)
+        return false;
+    for (uint32_t n = 0; n < e->list.len; n++)
+        if (!handles(s, e->list.at[n].value))
+            return false;
+    return true;
+}
+
+void eb_check_switch(eb_unit *u, const eb_stmt *s) {
+    const eb_enum *e = switched(s);
+    uint32_t missing = 0, first = 0, cases = 0;
+    if (!e && !eb_expr_is_error(s->expr)) {
+        const eb_expr *on = plain(s->expr);
+        bool truth = on->kind == EB_EXPR_UNARY && on->op == EB_TOK_NOT;
+        truth = truth || (on->kind == EB_EXPR_BINARY && range_of(on, 0).bits == 1);
+        if (truth || eb_type_is(on->type, EB_TYPE_BOOL))
+            eb_warn_at(u, s->at, EB_DIAG_SWITCH_BOOL, on->lo, on->hi);
+    }
+    for (const eb_stmt *c = s->cases; e && c && cases <= ENUM_MOST; c = c->cases)
+        cases++;
+    if (!e || !e->complete || e->list.len > ENUM_MOST || cases > ENUM_MOST)
+        return;
+    for (uint32_t n = 0; n < e->list.len && !has_default(s); n++)
+        if (!handles(s, e->list.at[n].value) && !missing++)
+            first = n;
+    if (missing) {
+        eb_str text = eb_name_text(u, e->list.at[first].name);
+        eb_warn_at(u, s->at, EB_DIAG_SWITCH_MISSING, s->expr->lo, s->expr->hi, (unsigned)missing,
+                   eb_type_string(u, e->type), (int)text.len, text.at);
+    }
+    for (const eb_stmt *c = s->cases; c; c = c->cases) {
+        bool known = c->kind == EB_STMT_DEFAULT || c->value != c->last;
+        for (uint32_t n = 0; n < e->list.len && !known; n++)
+            known = e->list.at[n].value == c->value;
+        if (!known)
+            eb_warn_at(u, c->at, EB_DIAG_SWITCH_VALUE, c->lo, c->lo + 4,
+                       text_of(u, (uint64_t)c->value, e->integer), eb_type_string(u, e->type));
+    }
+}
+
+/* ---- declarations ---- */
+
+void eb_warn_deprecated(eb_unit *u, const eb_decl *decl, eb_loc lo, eb_loc hi) {
+    eb_str name = eb_name_text(u, decl->name), why = decl->attrs.deprecation;
+    eb_diag *diag = eb_warn(u, EB_DIAG_DEPRECATED, lo, hi, (int)name.len, name.at,
+                            why.len ? ": " : "", (int)why.len, why.len ? why.at : "");
+    if (diag)
+        eb_diag_note(u->ctx, diag, decl->lo, decl->hi, "it is declared here");
+}
+
+void eb_check_empty_declaration(eb_unit *u, const eb_spec *spec) {
+    eb_type *plain_type = eb_type_plain(spec->type);
+    bool names = plain_type->kind == EB_TYPE_ENUM || plain_type->kind == EB_TYPE_ERROR ||
+                 (eb_type_is_record(plain_type) && plain_type->of.record->name);
+    /* A typedef's name says nothing, even where it is that of a record. */
+    if (!names || spec->type->kind == EB_TYPE_TYPEDEF || spec->type->kind == EB_TYPE_QUALIFIED ||
+        spec->storage == EB_STORAGE_TYPEDEF)
+        eb_warn(u, EB_DIAG_NO_DECLARATION, spec->lo, eb_behind(u));
+}
+
+static void unused(eb_unit *u, const eb_decl *decl, eb_diag_code code) {
+    eb_str text = eb_name_text(u, decl->name);
+    eb_warn_at(u, decl->at, code, decl->lo, decl->hi, (int)text.len, text.at);
+}
+
+static void check_local(eb_unit *u, const eb_decl *decl) {
+    bool exempt = decl->attrs.unused || decl->attrs.used || decl->attrs.cleanup ||
+                  decl->name == UINT32_MAX || eb_type_is(decl->type, EB_TYPE_ERROR);
+    if (exempt)
+        return;
+    if (decl->kind == EB_DECL_TYPEDEF) {
+        if (!decl->is_referenced)
+            unused(u, decl, EB_DIAG_UNUSED_TYPEDEF);
+    } else if (decl->kind == EB_DECL_VARIABLE && decl->storage != EB_STORAGE_EXTERN) {
+        if (!decl->is_referenced)
+            unused(u, decl, EB_DIAG_UNUSED_VARIABLE);
+        else if (!decl->reads && !decl->is_global && eb_type_is_scalar(decl->type))
+            unused(u, decl, EB_DIAG_UNUSED_SET);
+    }
+}
+
+void eb_check_locals(eb_unit *u, const eb_decl *function) {
+    for (uint32_t n = 0; n < function->locals.len; n++)
+        check_local(u, function->locals.at[n]);
+    for (uint32_t n = 0; n < function->typedefs.len; n++)
+        check_local(u, function->typedefs.at[n]);
+    for (uint32_t n = 0; n < function->param_count; n++) {
+        const eb_decl *param = function->params[n];
+        if (param->name == UINT32_MAX || param->attrs.unused || function->attrs.naked)
+            continue;
+        if (!param->is_referenced)
+            unused(u, param, EB_DIAG_UNUSED_PARAMETER);
+        else if (!param->reads && eb_type_is_scalar(param->type))
+            unused(u, param, EB_DIAG_UNUSED_SET_PARAM);
+    }
+    for (uint32_t n = 0; n < function->labels.len; n++) {
+        const eb_label *label = function->labels.at[n];
+        eb_str text = eb_name_text(u, label->name);
+        if (label->defined && !label->used && !label->unused)
+            eb_warn_at(u, label->defined_at, EB_DIAG_UNUSED_LABEL, label->defined,
+                       label->defined + (eb_loc)text.len, (int)text.len, text.at);
+    }
+}
+
+static void check_function(eb_unit *u, const eb_decl *decl) {
+    bool internal = decl->storage == EB_STORAGE_STATIC;
+    if (!internal)
+        return;
+    if (!decl->is_defined && decl->is_used) {
+        unused(u, decl, EB_DIAG_UNDEFINED_INTERNAL);
+        return;
+    }
+    if (decl->is_used || decl->attrs.unused || decl->attrs.used)
+        return;
+    /* inline functions stand in headers, where it does not matter. */
+    if (decl->is_inline && !eb_in_main_file(u, decl->lo))
+        return;
+    unused(u, decl, decl->is_referenced ? EB_DIAG_UNNEEDED : EB_DIAG_UNUSED_FUNCTION);
+}
+
+void eb_check_unit(eb_unit *u) {
+    for (uint32_t n = 0; n < u->globals.len; n++) {
+        const eb_decl *decl = u->globals.at[n];
+        if (decl->kind == EB_DECL_FUNCTION) {
+            check_function(u, decl);
+            continue;
+        }
+        if (decl->storage != EB_STORAGE_STATIC || decl->is_used || decl->attrs.unused ||
+            decl->attrs.used)
+            continue;
+        bool constant = eb_type_quals(decl->type) & EB_CONST;
+        if (constant && !eb_in_main_file(u, decl->lo))
+            continue;
+        if (decl->is_referenced)
+            unused(u, decl, EB_DIAG_UNNEEDED);
+        else
+            unused(u, decl, constant ? EB_DIAG_UNUSED_CONST : EB_DIAG_UNUSED_VARIABLE);
+    }
+}

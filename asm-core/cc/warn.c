@@ -1,0 +1,114 @@
+/* warn.c - see warn.h. The semantics are clang's: a later option wins, an option of a group reaches
+ * its members, -Werror raises what is told, and -w silences what would be a warning. */
+#include "warn.h"
+
+typedef enum level { USUAL, ALL, EXTRA, ASKED, FATAL } level;
+enum { TOLD = 1, RAISED = 2, NEVER_RAISED = 4 };
+
+static const struct {
+    const char *group;
+    level level;
+    eb_diag_code code;
+} rows[] = {
+#define DIAG(id, severity, message, help)
+#define WARN(id, group, level, message, help) {group, level, EB_DIAG_##id},
+#include "diag.def"
+};
+
+static const struct {
+    const char *name, *member;
+} groups[] = {
+#define GROUP(name, member) {name, member},
+#include "diag.def"
+};
+enum { GROUPS = sizeof groups / sizeof groups[0] };
+
+/* Whether `group` is called `name`, or belongs to what is; groups nest three deep at most. */
+static bool belongs(const char *group, eb_str name, unsigned depth) {
+    if (eb_str_is(name, group))
+        return true;
+    for (unsigned n = 0; n < GROUPS && depth < 3; n++)
+        if (eb_str_is(eb_str_from(group), groups[n].member) &&
+            belongs(groups[n].name, name, depth + 1))
+            return true;
+    return false;
+}
+
+static bool is_member(unsigned row, eb_str name) {
+    if (eb_str_is(name, "everything"))
+        return true;
+    if (eb_str_is(name, "all") || eb_str_is(name, "most"))
+        return rows[row].level == ALL;
+    if (eb_str_is(name, "extra"))
+        return rows[row].level == EXTRA;
+    return belongs(rows[row].group, name, 0);
+}
+
+void eb_warnings_start(eb_warnings *w) {
+    *w = (eb_warnings){0};
+    for (unsigned n = 0; n < EB_WARN_COUNT; n++)
+        w->flags[n] = rows[n].level == USUAL ? TOLD : rows[n].level == FATAL ? TOLD | RAISED : 0;
+}
+
+static void change(eb_warnings *w, eb_str group, unsigned set, unsigned clear) {
+    for (unsigned n = 0; n < EB_WARN_COUNT; n++)
+        if (is_member(n, group))
+            w->flags[n] = (uint8_t)((w->flags[n] & ~clear) | set);
+}
+
+static bool skip(eb_str *text, const char *prefix) {
+    eb_str p = eb_str_from(prefix);
+    if (!eb_str_starts(*text, prefix))
+        return false;
+    *text = (eb_str){text->at + p.len, text->len - p.len};
+    return true;
+}
+
+void eb_warnings_option(eb_warnings *w, eb_str option) {
+    bool no = skip(&option, "no-");
+    if (eb_str_is(option, "none"))
+        w->none = true;
+    else if (eb_str_is(option, "error"))
+        w->all_errors = !no;
+    else if (skip(&option, "error="))
+        change(w, option, no ? NEVER_RAISED : TOLD | RAISED, no ? RAISED : NEVER_RAISED);
+    else
+        change(w, option, no ? 0 : TOLD, no ? TOLD : 0);
+}
+
+void eb_warnings_pragma(eb_warnings *w, eb_str verb, eb_str option) {
+    if (!skip(&option, "-W"))
+        return;
+    if (eb_str_is(verb, "ignored"))
+        change(w, option, 0, TOLD);
+    else if (eb_str_is(verb, "warning"))
+        change(w, option, TOLD, RAISED);
+    else if (eb_str_is(verb, "error") || eb_str_is(verb, "fatal"))
+        change(w, option, TOLD | RAISED, 0);
+}
+
+bool eb_warnings_know(eb_str group) {
+    for (unsigned n = 0; n < EB_WARN_COUNT; n++)
+        if (is_member(n, group))
+            return true;
+    return false;
+}
+
+static unsigned row_of(eb_diag_code code) {
+    unsigned lo = 0, hi = EB_WARN_COUNT; /* the rows stand in the order of the codes */
+    while (hi - lo > 1) {
+        unsigned mid = lo + (hi - lo) / 2;
+        if (rows[mid].code <= code)
+            lo = mid;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+bool eb_warnings_severity(const eb_warnings *w, eb_diag_code code, eb_severity *severity) {
+    unsigned flags = w->flags[row_of(code)];
+    bool raised = (flags & RAISED) || (w->all_errors && !(flags & NEVER_RAISED));
+    *severity = raised ? EB_ERROR : EB_WARNING;
+    return (flags & TOLD) && (raised || !w->none);
+}

@@ -1,0 +1,168 @@
+/* c.c - mutations of C by tokens: taken out, put in, copied, and whole groups in brackets. */
+#include "mutate.h"
+
+#include <string.h>
+
+static const char *const words[] = {
+#define PUNCT(id, spelling)   spelling,
+#define KEYWORD(id, spelling) spelling,
+#define SPELLED(id, spelling) spelling,
+#include "token.def"
+#define BUILTIN_FUNCTION(id, name, shape) name,
+#include "builtin.def"
+#define DIRECTIVE(id, name)     "\n#" name,
+#define BUILTIN_MACRO(id, name) name,
+#define ATTRIBUTE(name)         "__attribute__((" name "))",
+#include "predef.def"
+};
+enum { WORDS = sizeof words / sizeof words[0] };
+
+/* Pieces of programs, each of which is a whole of some kind. */
+static const char *const pieces[] = {
+    "({ int a = 1; a; })",
+    "(struct s){.a = 1}",
+    "struct { int a : 3, : 0; union { long b; char c[]; }; }",
+    "for (;;) {}",
+    "switch (1) { case 1 ... 3: default:; }",
+    "_Generic(1, int: 2, default: 3)",
+    "asm volatile(\"%0 = %[b]\" : \"=r\"(x) : [b]\"ri\"(1) : \"memory\");",
+    "goto l; l:;",
+    "typedef int t;",
+    "enum e { A, B = -1, C };",
+    "\n#define M(a, b...) a ## b #a __VA_OPT__(x)\n",
+    "\n#if defined(M) && __has_include(<x>)\n",
+    "\n#include \"a.h\"\n",
+    "\n#include_next <a.h>\n",
+    "_Pragma(\"GCC diagnostic push\")",
+    "\n#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)\n",
+    "sizeof(int[3])",
+    "__builtin_offsetof(struct s, a)",
+    "\\\n",
+    "/*",
+};
+enum { PIECES = sizeof pieces / sizeof pieces[0] };
+
+typedef struct span {
+    size_t at, size;
+} span;
+
+static bool in_word(uint8_t c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+}
+
+/* A word, or a byte that is in none. */
+static span any_token(const uint8_t *data, size_t size, chance *dice) {
+    size_t at = 1 + roll(dice, (uint32_t)size - 1);
+    while (at + 1 < size && (data[at] == ' ' || data[at] == '\n'))
+        at++;
+    size_t end = at + 1;
+    if (in_word(data[at])) {
+        while (at > 1 && in_word(data[at - 1]))
+            at--;
+        while (end < size && in_word(data[end]))
+            end++;
+    }
+    return (span){at, end - at};
+}
+
+/* From a bracket to the one that closes it, with the word in front; or some token. */
+static span any_group(const uint8_t *data, size_t size, chance *dice) {
+    span token = any_token(data, size, dice);
+    size_t at = token.at;
+    while (at < size && !strchr("([{", data[at] ? data[at] : ' '))
+        at++;
+    if (at == size)
+        return token;
+    int depth = 0;
+    for (size_t end = at; end < size; end++) {
+        if (data[end] == '(' || data[end] == '[' || data[end] == '{')
+            depth++;
+        if ((data[end] == ')' || data[end] == ']' || data[end] == '}') && --depth == 0) {
+            while (at > token.at && in_word(data[at - 1]))
+                at--;
+            return (span){at, end + 1 - at};
+        }
+    }
+    return token;
+}
+
+static span any_line(const uint8_t *data, size_t size, chance *dice) {
+    size_t at = 1 + roll(dice, (uint32_t)size - 1), end = at;
+    while (at > 1 && data[at - 1] != '\n')
+        at--;
+    while (end < size && data[end] != '\n')
+        end++;
+    return (span){at, end + (end < size) - at};
+}
+
+static size_t put(uint8_t *data, size_t size, size_t most, span to, const void *with,
+                  size_t length) {
+    if (length > most - (size - to.size))
+        return size;
+    close_gap(data, &size, to.at, to.size);
+    if (!open_gap(data, &size, most, to.at, length))
+        return size;
+    memcpy(data + to.at, with, length);
+    return size;
+}
+
+static size_t put_text(uint8_t *data, size_t size, size_t most, span to, const char *text) {
+    char spaced[128] = " ";
+    size_t length = strlen(text);
+    memcpy(spaced + 1, text, length);
+    spaced[length + 1] = ' ';
+    return put(data, size, most, to, spaced, length + 2);
+}
+
+static size_t copy(uint8_t *data, size_t size, size_t most, span to, span from) {
+    uint8_t bytes[512];
+    size_t length = from.size < sizeof bytes ? from.size : sizeof bytes;
+    memcpy(bytes, data + from.at, length);
+    return put(data, size, most, to, bytes, length);
+}
+
+static size_t put_number(uint8_t *data, size_t size, size_t most, span to, chance *dice) {
+    char text[32];
+    uint64_t left = odd_number(dice, roll(dice, 100), roll(dice, 2) ? 64 : 0, 64);
+    unsigned at = sizeof text;
+    for (; left || at == sizeof text; left /= 10)
+        text[--at] = (char)('0' + left % 10);
+    return put(data, size, most, to, text + at, sizeof text - at);
+}
+
+size_t mutate_c(uint8_t *data, size_t size, size_t most, chance *dice) {
+    if (size < 3)
+        return LLVMFuzzerMutate(data, size, most);
+    span token = any_token(data, size, dice), here = {token.at, 0};
+    switch (roll(dice, 14)) {
+    case 0:
+        return put_text(data, size, most, roll(dice, 2) ? here : token, words[roll(dice, WORDS)]);
+    case 1:
+        return put_text(data, size, most, here, words[roll(dice, WORDS)]);
+    case 2:
+        return put_text(data, size, most, here, pieces[roll(dice, PIECES)]);
+    case 3:
+        return put(data, size, most, token, "", 0);
+    case 4:
+        return copy(data, size, most, token, any_token(data, size, dice));
+    case 5:
+        return copy(data, size, most, here, any_token(data, size, dice));
+    case 6:
+        return copy(data, size, most, here, any_group(data, size, dice));
+    case 7:
+        return copy(data, size, most, any_group(data, size, dice), any_group(data, size, dice));
+    case 8:
+        return put(data, size, most, any_group(data, size, dice), "", 0);
+    case 9: {
+        span line = any_line(data, size, dice);
+        line.size = 0;
+        return copy(data, size, most, line, any_line(data, size, dice));
+    }
+    case 10:
+        return put(data, size, most, any_line(data, size, dice), "", 0);
+    case 11:
+        return put_number(data, size, most, token, dice);
+    default:
+        return LLVMFuzzerMutate(data, size, most);
+    }
+}
