@@ -223,10 +223,14 @@ static eb_expr *name(eb_unit *u) {
     eb_tok tok = eb_take(u);
     eb_loc hi = eb_tok_end(u, tok);
     eb_decl *decl = eb_lookup(u, tok.value);
+    /* memcpy stays what it is when <string.h> declares it; a static one of the program is its own.
+     */
+    bool declared = decl && (decl->kind != EB_DECL_FUNCTION || decl->is_defined ||
+                             decl->storage == EB_STORAGE_STATIC);
+    eb_expr *builtin = declared ? NULL : eb_builtin_call(u, tok);
+    if (builtin)
+        return builtin;
     if (!decl) {
-        eb_expr *builtin = eb_builtin_call(u, tok);
-        if (builtin)
-            return builtin;
         eb_str text = eb_name_text(u, tok.value);
         if (eb_str_is(text, "__func__") || eb_str_is(text, "__FUNCTION__") ||
             eb_str_is(text, "__PRETTY_FUNCTION__"))

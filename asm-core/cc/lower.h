@@ -130,6 +130,10 @@ void eb_lower_block(eb_lower *l, const eb_stmt *s);
 /* Initial values of a local variable or compound literal in its slot. */
 void eb_lower_init(eb_lower *l, const eb_decl *decl, const eb_lvalue *at);
 void eb_lower_asm(eb_lower *l, const eb_stmt *s);
+/* A call of llvm.bpf.load.byte, .half or .word, by which clang reads packets the classic way; 0 if
+ * the function is none of these. */
+eb_value eb_lower_packet_load(eb_lower *l, const eb_decl *decl, const eb_value *args,
+                              uint32_t count, const eb_expr *e);
 uint32_t eb_label_block(eb_lower *l, eb_label *label);
 
 #endif

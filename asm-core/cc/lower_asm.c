@@ -173,3 +173,33 @@ void eb_lower_asm(eb_lower *l, const eb_stmt *s) {
     eb_ir_at(l->fn, v)->extra = l->ir->asms.len - 1;
     results(l, from, places, v, s->lo);
 }
+
+/* The context has to be in r6; the packet's word comes in r0, in the host's order. */
+eb_value eb_lower_packet_load(eb_lower *l, const eb_decl *decl, const eb_value *args,
+                              uint32_t count, const eb_expr *e) {
+    static const struct {
+        const char *name, *text;
+    } loads[] = {{"llvm.bpf.load.byte", "r6 = %1\nr0 = *(u8 *)skb[%2]\n%0 = r0"},
+                 {"llvm.bpf.load.half", "r6 = %1\nr0 = *(u16 *)skb[%2]\n%0 = r0"},
+                 {"llvm.bpf.load.word", "r6 = %1\nr0 = *(u32 *)skb[%2]\n%0 = r0"}};
+    enum { ABOVE_R0 = 0x7f, WORD = 8 };
+    for (size_t n = 0; n < sizeof loads / sizeof loads[0]; n++) {
+        if (!eb_str_is(decl->assembly, loads[n].name) || count != 2)
+            continue;
+        eb_ir_asm a = {.text = eb_str_from(loads[n].text), .lo = e->lo, .hi = e->hi};
+        a.clobbers = ABOVE_R0;
+        eb_ir_operand value = {.kind = 'r', .type = EB_IR_I64, .size = WORD};
+        *EB_PUSH(&l->ctx->arena, &a.outputs) = value;
+        *EB_PUSH(&l->ctx->arena, &a.inputs) = value;
+        *EB_PUSH(&l->ctx->arena, &a.inputs) = value;
+        uint32_t list = eb_list_new(l->fn, args, 2);
+        eb_value v = eb_emit(l, EB_IR_ASM, EB_IR_I64, 0, 0, e->lo);
+        *EB_PUSH(&l->ctx->arena, &l->ir->asms) = a;
+        eb_ir *ir = eb_ir_at(l->fn, v);
+        ir->list = list;
+        ir->extra = l->ir->asms.len - 1;
+        ir->flags = EB_IR_VOLATILE;
+        return v;
+    }
+    return 0;
+}

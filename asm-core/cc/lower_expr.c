@@ -494,6 +494,10 @@ static eb_value call(eb_lower *l, const eb_expr *e, const eb_lvalue *record) {
             push(l, &args, eb_lower_value(l, arg));
     }
     eb_ir_type type = record ? EB_IR_VOID : eb_lower_type(e->type);
+    eb_value loaded =
+        decl && decl->assembly.len ? eb_lower_packet_load(l, decl, args.at, args.len, e) : 0;
+    if (loaded)
+        return loaded;
     uint32_t symbol = decl ? eb_symbol_of(l, decl) : 0;
     uint32_t list = eb_list_new(l->fn, args.at, args.len);
     eb_value v = eb_emit(l,

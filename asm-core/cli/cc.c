@@ -65,6 +65,9 @@ static int take(unit_options *o, int argc, char **argv) {
             o->common.endian = EBPF_BIG;
         else if (strcmp(word, "-O0") == 0)
             o->plain = 1;
+        else if (strcmp(word, "-O2") == 0 || strcmp(word, "-g") == 0 || strcmp(word, "-c") == 0 ||
+                 strcmp(word, "-w") == 0)
+            ; /* as it is */
         else if (strcmp(word, "-E") == 0)
             o->preprocess = true;
         else if (strcmp(word, "-fsyntax-only") == 0)
