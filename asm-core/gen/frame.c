@@ -1,5 +1,7 @@
 /* frame.c - the stack frame of a function: its variables and what found no register, below r10,
- * those with the largest alignment first. The kernel gives 512 bytes to a chain of calls. */
+ * those with the largest alignment first. What inlined functions have of their own (eb_slot.scope)
+ * lies below what is around it, side by side with nothing: two of them are never used at once. The
+ * kernel gives 512 bytes to a chain of calls. */
 #include "emit.h"
 #include "sort.h"
 
@@ -14,8 +16,17 @@ static void mark_used(eb_mfn *mfn) {
     }
 }
 
-static int by_alignment(const void *data, uint32_t a, uint32_t b) {
-    const eb_mslot *slots = data;
+/* Slots of registers are the function's own. */
+static uint32_t scope_of(const eb_mfn *mfn, uint32_t slot) {
+    return slot < mfn->ir->slots.len ? mfn->ir->slots.at[slot].scope : 0;
+}
+
+static int by_place(const void *data, uint32_t a, uint32_t b) {
+    const eb_mfn *mfn = data;
+    const eb_mslot *slots = mfn->slots.at;
+    uint32_t x = scope_of(mfn, a), y = scope_of(mfn, b);
+    if (x != y)
+        return x < y ? -1 : 1;
     return slots[a].align > slots[b].align ? -1 : slots[a].align < slots[b].align;
 }
 
@@ -44,22 +55,36 @@ static void too_large(eb_mfn *mfn, uint32_t *used, uint32_t count, uint64_t size
     }
 }
 
+/* Lays out the slots of a scope, from `at` on in `used`, below what is around it; where the next
+ * scope's are. */
+static uint32_t lay_scope(eb_mfn *mfn, const uint32_t *used, uint32_t count, uint32_t at,
+                          uint64_t *size) {
+    uint32_t scope = scope_of(mfn, used[at]);
+    for (; at < count && scope_of(mfn, used[at]) == scope; at++) {
+        eb_mslot *slot = &mfn->slots.at[used[at]];
+        uint64_t align = slot->align ? slot->align : 1;
+        *size = (*size + slot->size + align - 1) / align * align;
+        if (*size <= INT32_MAX)
+            slot->offset = -(int32_t)*size;
+    }
+    return at;
+}
+
 bool eb_gen_frame(eb_mfn *mfn) {
-    uint32_t *used = eb_alloc_array(&mfn->ctx->scratch, mfn->slots.len + 1, sizeof *used),
-             count = 0;
-    uint64_t size = 0;
+    eb_arena *scratch = &mfn->ctx->scratch;
+    uint32_t *used = eb_alloc_array(scratch, mfn->slots.len + 1, sizeof *used), count = 0;
+    uint64_t *ends = eb_alloc_array(scratch, mfn->ir->scopes.len + 1, sizeof *ends), size = 0;
     mark_used(mfn);
     for (uint32_t n = 0; n < mfn->slots.len; n++)
         if (mfn->slots.at[n].used)
             used[count++] = n;
-    eb_sort(&mfn->ctx->scratch, used, count, by_alignment, mfn->slots.at);
-    for (uint32_t n = 0; n < count; n++) {
-        eb_mslot *slot = &mfn->slots.at[used[n]];
-        uint64_t align = slot->align ? slot->align : 1;
-        size = (size + slot->size + align - 1) / align * align;
-        if (size > INT32_MAX)
-            break;
-        slot->offset = -(int32_t)size;
+    eb_sort(scratch, used, count, by_place, mfn);
+    for (uint32_t scope = 0, at = 0; scope < mfn->ir->scopes.len || at < count; scope++) {
+        ends[scope] = scope ? ends[mfn->ir->scopes.at[scope]] : 0;
+        if (at < count && scope_of(mfn, used[at]) == scope)
+            at = lay_scope(mfn, used, count, at, &ends[scope]);
+        if (ends[scope] > size)
+            size = ends[scope];
     }
     if (size > FRAME_MOST) {
         too_large(mfn, used, count, size);
