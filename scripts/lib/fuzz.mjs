@@ -309,7 +309,7 @@ async function makeSeeds(log, kernel, programs) {
     if (target === 'assemble') textSeeds(dir, kernel);
     else if (target === 'cc' || target === 'preprocess')
       unitSeeds(dir, programs);
-    else if (target === 'btf') btfSeeds(dir, objects);
+    else if (target === 'btf' || target === 'kernel') btfSeeds(dir, objects);
     else if (target === 'core') coreSeeds(dir, objects);
     else if (target === 'disassemble') disassembleSeeds(dir, objects);
     else if (target !== 'calls')
