@@ -329,7 +329,10 @@ static bool add_member(eb_kernel *k, uint32_t n, eb_record *record, const eb_btf
 static void infer(eb_kernel *k, uint32_t n, eb_record *record, const eb_btf_type *type) {
     eb_btf_aligns *aligns = k->btfs[n].aligns;
     record->packed = eb_btf_is_packed(aligns, type);
-    record->align = record->packed ? 1 : eb_btf_align_of_members(aligns, type);
+    for (uint32_t i = 0; !record->packed && i < record->members.len; i++) {
+        uint32_t align = eb_type_align(record->members.at[i].type);
+        record->align = align > record->align && record->size % align == 0 ? align : record->align;
+    }
     if (aligns->fault && !k->btfs[n].told)
         fail(k, k->btfs[n].btf, aligns->fault_id, aligns->fault);
     k->btfs[n].told = aligns->fault != NULL;
