@@ -23,7 +23,11 @@ import {
   ratios,
   toCsv,
 } from './corpus/compare.mjs';
-import { compileByClang, compileByUs } from './corpus/compile.mjs';
+import {
+  compileByClang,
+  compileByUs,
+  compileWithBtf,
+} from './corpus/compile.mjs';
 import { judge, logOf, noLoader } from './corpus/load.mjs';
 import { judgePrograms, noPrograms } from './corpus/programs.mjs';
 import {
@@ -78,6 +82,21 @@ function compileRow(corpus, options) {
     required: percent(corpus.least),
     measured: share(good, wanted.length),
     ok: wanted.length > 0 && good >= corpus.least * wanted.length,
+    notes: grouped(misses, options),
+  };
+}
+
+/** vmlinux.h need not be there: the kernel's BTF in its place gives the same code. */
+function withBtfRow(corpus, options) {
+  const files = corpus.files.filter((file) => file.withBtf !== undefined);
+  const misses = files
+    .filter((file) => file.withBtf)
+    .map((file) => ({ where: file.name, why: file.withBtf }));
+  return {
+    what: 'files are the same with BTF in place of vmlinux.h',
+    required: 'all',
+    measured: share(files.length - misses.length, files.length),
+    ok: misses.length === 0,
     notes: grouped(misses, options),
   };
 }
@@ -245,6 +264,8 @@ async function judgeCorpus(whole, options) {
   if (corpus.files.length === 0) return null;
   await compileByClang(corpus, log);
   await compileByUs(corpus, options.command, log);
+  if (options.command === ownCompiler)
+    await compileWithBtf(corpus, options.command);
   const objects = (side) => corpus.files.flatMap((f) => f[side]?.object ?? []);
   const verdicts = { clang: [], ours: new Map() };
   for (const turn of [0, 1])
@@ -262,6 +283,9 @@ async function judgeCorpus(whole, options) {
   const strict = corpus.strict === true;
   const rows = [
     compileRow(corpus, options),
+    ...(corpus.files.some((file) => file.withBtf !== undefined)
+      ? [withBtfRow(corpus, options)]
+      : []),
     acceptedRow(programs, options),
     ...(programs.some((row) => row.clang.expect)
       ? [annotatedRow(programs, options)]

@@ -5,13 +5,15 @@ import { execFile } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { CLANG } from '../lib/corpus.mjs';
-import { readElf } from '../lib/elf.mjs';
+import { CLANG, vmlinuxHeader } from '../lib/corpus.mjs';
+import { SHF, readElf, relocLines } from '../lib/elf.mjs';
 import { inRoot, root } from '../lib/steps.mjs';
 import { hash, parallel } from './work.mjs';
 
 const run = promisify(execFile);
 const TIME_MOST = 120_000;
+const BPFC = inRoot('build/release/bpfc');
+const OUTPUT = { maxBuffer: 1 << 28 };
 
 /** What of clang's flags bpfc needs: it optimises and makes BTF, but no DWARF, unasked. */
 const ours = (flags) =>
@@ -132,4 +134,51 @@ function sizeOf(object) {
     // Not ELF: libbpf will say so.
   }
   return size;
+}
+
+/** Instructions and what is relocated in them, as lines; types by name, since their ids may differ. */
+async function codeOf(object) {
+  const elf = readElf(fs.readFileSync(object));
+  const lines = elf.sections
+    .filter(({ flags, size }) => (flags & SHF.exec) !== 0 && size > 0)
+    .flatMap((section) => [
+      `${section.name} ${section.bytes.toString('hex')}`,
+      ...relocLines(elf, section),
+    ]);
+  const core = await run(BPFC, ['core', object, '--json'], OUTPUT).catch(
+    (error) => error,
+  );
+  const relocations = JSON.parse(core.stdout || '{}').relocations ?? [];
+  for (const one of relocations) lines.push(JSON.stringify(one, sameFor));
+  return lines;
+}
+
+const sameFor = (key, value) => (key === 'typeId' ? undefined : value);
+
+/**
+ * Compiles what we compiled with vmlinux.h again, with the kernel's BTF in its place: sets
+ * file.withBtf = '' or how the code differs.
+ */
+export async function compileWithBtf(corpus, command) {
+  const dir = inRoot('build/ours', `${corpus.name}-btf`);
+  const header = `-I${vmlinuxHeader()}`;
+  const usesHeader = (file) =>
+    /"vmlinux\.h"|<vmlinux\.h>/.test(fs.readFileSync(file.source, 'utf8'));
+  const files = corpus.files.filter((file) => file.ours?.object);
+  await parallel(files.filter(usesHeader), async (file) => {
+    const object = path.join(dir, `${file.name}.o`);
+    const flags = ours(file.flags).filter((flag) => flag !== header);
+    flags.push('--btf', '/sys/kernel/btf/vmlinux');
+    const said = await compileOne(command, flags, file.source, object);
+    if (said) {
+      file.withBtf = firstError(said);
+      return;
+    }
+    const [one, two] = [await codeOf(file.ours.object), await codeOf(object)];
+    const at = one.findIndex((line, n) => line !== two[n]);
+    const differs = at >= 0 || one.length !== two.length;
+    file.withBtf = differs
+      ? `differs in ${(one[at] ?? two[one.length]).slice(0, 80)}`
+      : '';
+  });
 }
