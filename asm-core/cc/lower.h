@@ -89,6 +89,8 @@ uint32_t eb_new_slot(eb_lower *l, eb_type *type, eb_str name, eb_loc loc);
 /* The initial value of a global variable into its symbol. */
 void eb_lower_data(eb_lower *l, eb_decl *decl, uint32_t symbol);
 
+bool eb_lower_bits(eb_lower *l, const eb_expr *e, int64_t *value);
+
 /* ---- lower_place.c ---- */
 
 eb_lvalue eb_lower_place(eb_lower *l, const eb_expr *e);

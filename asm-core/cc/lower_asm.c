@@ -42,6 +42,8 @@ static bool immediate(eb_lower *l, eb_ir_operand *to, const eb_expr *e) {
         to->imm = (int64_t)c.value;
         return true;
     }
+    if (eb_lower_bits(l, e, &to->imm))
+        return true;
     c = eb_constant_of(e);
     if (c.kind != EB_CONSTANT_ADDRESS)
         return false;

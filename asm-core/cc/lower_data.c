@@ -104,3 +104,28 @@ void eb_lower_data(eb_lower *l, eb_decl *decl, uint32_t symbol) {
     if (any)
         eb_buf_put(&l->ir->symbols.at[symbol].data, d.bytes, size);
 }
+
+/* A place whose bytes are known: *(long *)&(struct insn){...}, as the kernel's tests write
+ * instructions. */
+bool eb_lower_bits(eb_lower *l, const eb_expr *e, int64_t *value) {
+    if (e->kind != EB_EXPR_LOAD || e->a->kind != EB_EXPR_DEREF || !eb_type_is_scalar(e->type))
+        return false;
+    const eb_expr *at = e->a->a;
+    while (at->kind == EB_EXPR_CAST && eb_type_is(at->a->type, EB_TYPE_POINTER))
+        at = at->a;
+    uint64_t size = eb_type_size(e->type);
+    if (at->kind != EB_EXPR_ADDRESS || at->a->kind != EB_EXPR_COMPOUND || size > WORD ||
+        eb_type_size(at->a->type) < size)
+        return false;
+    const eb_decl *decl = at->a->of.decl;
+    for (uint32_t n = 0; n < decl->inits.len; n++)
+        if (eb_constant_of(decl->inits.at[n].expr).kind != EB_CONSTANT_NUMBER)
+            return false;
+    uint64_t whole = eb_type_size(decl->type), bits = 0;
+    data d = {l, 0, eb_alloc(&l->ctx->arena, whole), whole};
+    put_inits(&d, decl, 0);
+    for (uint64_t n = 0; n < size; n++)
+        bits |= (uint64_t)d.bytes[n] << (l->ir->big ? size - 1 - n : n) * BYTE;
+    *value = (int64_t)eb_wrap(bits, e->type);
+    return true;
+}
