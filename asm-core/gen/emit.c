@@ -168,7 +168,12 @@ static void note_line(emitter *e, eb_loc loc) {
                         .text = place.text,
                         .line = place.line,
                         .column = place.column};
-    *EB_PUSH(&e->mfn->ctx->arena, &section_of(e)->lines) = e->last;
+    eb_section *section = section_of(e);
+    eb_line *before = section->lines.len ? &section->lines.at[section->lines.len - 1] : NULL;
+    if (before && before->offset == e->last.offset)
+        *before = e->last; /* one line for an instruction */
+    else
+        *EB_PUSH(&e->mfn->ctx->arena, &section->lines) = e->last;
 }
 
 static void note_core(emitter *e, const eb_mi *mi) {

@@ -25,6 +25,7 @@ typedef struct eb_sel {
 typedef struct eb_address {
     uint32_t base, slot; /* slot: 1 + its number if base is r10 */
     int32_t off;
+    uint32_t core; /* the record that off is of, or 0 */
 } eb_address;
 
 static inline eb_ir *eb_sel_ir(const eb_sel *s, eb_value value) {

@@ -29,6 +29,28 @@ static eb_address address(eb_sel *s, eb_value a, int64_t imm) {
     return (eb_address){.base = sum};
 }
 
+/* The address of a load, store or atomic operation. What a CO-RE record says is all that the
+ * instruction has for an offset, since libbpf puts another one there; what does not fit is added
+ * before. */
+static eb_address address_of(eb_sel *s, const eb_ir *ir) {
+    if (!ir->extra)
+        return address(s, ir->a, ir->imm);
+    int64_t value = s->fn->unit->cores.at[ir->extra].value;
+    if (!ir->imm && fits16(value))
+        return (eb_address){.base = eb_sel_reg(s, ir->a), .off = (int32_t)value, .core = ir->extra};
+    uint32_t base = eb_sel_reg(s, ir->a), sum = eb_sel_new(s);
+    eb_sel_copy(s, sum, base);
+    if (fits16(value)) {
+        eb_sel_alui(s, EB_C_ALU64 | EB_C_ADD, sum, ir->imm);
+        return (eb_address){.base = sum, .off = (int32_t)value, .core = ir->extra};
+    }
+    eb_sel_alui(s, EB_C_ALU64 | EB_C_ADD, sum, value)->core = ir->extra;
+    if (fits16(ir->imm))
+        return (eb_address){.base = sum, .off = (int32_t)ir->imm};
+    eb_sel_alui(s, EB_C_ALU64 | EB_C_ADD, sum, ir->imm);
+    return (eb_address){.base = sum};
+}
+
 static eb_address moved(eb_address at, uint64_t by) {
     at.off += (int32_t)by;
     return at;
@@ -39,6 +61,7 @@ static eb_mi *access_to(eb_sel *s, unsigned code, eb_address at, bool loads) {
     mi->code = (uint8_t)code;
     mi->off = at.off;
     mi->slot = at.slot;
+    mi->core = at.core;
     *(loads ? &mi->src : &mi->dst) = at.base;
     return mi;
 }
@@ -55,14 +78,13 @@ void eb_sel_store(eb_sel *s, unsigned size, eb_address at, uint32_t src) {
 
 static void load(eb_sel *s, eb_value value) {
     const eb_ir *ir = eb_sel_ir(s, value);
-    eb_address at = address(s, ir->a, ir->imm);
+    eb_address at = address_of(s, ir);
     uint32_t dst = eb_sel_def(s, value);
     unsigned bits = ir->type == EB_IR_I32 ? 32 : 64, size = ir->size * 8u;
     bool is_signed = (ir->flags & EB_IR_SIGNED) && size < bits, extends = is_signed && s->cpu < 4;
     unsigned mode = is_signed && !extends ? EB_C_LDXSX : EB_C_LDX;
     eb_mi *mi = access_to(s, mode | eb_c_size(ir->size), at, true);
     mi->dst = dst;
-    mi->core = ir->extra;
     if (extends) {
         bool narrow = bits == 32 && s->cpu >= 3;
         unsigned width = narrow ? EB_C_ALU32 : EB_C_ALU64;
@@ -83,13 +105,12 @@ static bool stored_imm(const eb_sel *s, eb_value value, unsigned size, int64_t *
 
 static void store(eb_sel *s, const eb_ir *ir) {
     int64_t imm;
-    eb_address at = address(s, ir->a, ir->imm);
+    eb_address at = address_of(s, ir);
     bool is_imm = stored_imm(s, ir->b, ir->size, &imm);
     uint32_t src = is_imm ? EB_REG_NO : eb_sel_reg(s, ir->b);
     eb_mi *mi = access_to(s, (is_imm ? EB_C_ST : EB_C_STX) | eb_c_size(ir->size), at, false);
     mi->src = src;
     mi->imm = is_imm ? imm : 0;
-    mi->core = ir->extra;
 }
 
 /* ---- atomics ---- */
@@ -123,7 +144,7 @@ static void atomic(eb_sel *s, eb_value value) {
                                     [EB_ATOMIC_AND] = 0x50,
                                     [EB_ATOMIC_XOR] = 0xa0};
     const eb_ir *ir = eb_sel_ir(s, value);
-    eb_address at = address(s, ir->a, ir->imm);
+    eb_address at = address_of(s, ir);
     if (ir->cond == EB_ATOMIC_LOAD || ir->cond == EB_ATOMIC_STORE) {
         atomic_access(s, value, at);
         return;
