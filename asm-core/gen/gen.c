@@ -11,7 +11,9 @@ static void generate(eb_fn *fn, ebpf_object *obj, eb_links *links, uint32_t *fra
     eb_gen_allocate(mfn);
     if (fn->unit->ctx->errors != errors)
         return;
+    eb_gen_flow(mfn);
     eb_gen_peephole(mfn);
+    eb_gen_flow(mfn);
     if (!eb_gen_frame(mfn))
         return;
     *frame = mfn->frame;

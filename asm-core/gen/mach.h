@@ -151,6 +151,7 @@ eb_mfn *eb_gen_select(eb_fn *fn);  /* select.c; NULL after errors */
 void eb_gen_order(eb_mfn *mfn);    /* order.c: where blocks stand */
 void eb_gen_allocate(eb_mfn *mfn); /* allocate.c */
 void eb_gen_peephole(eb_mfn *mfn); /* peephole.c */
+void eb_gen_flow(eb_mfn *mfn);     /* flow.c */
 bool eb_gen_frame(eb_mfn *mfn);    /* frame.c; false after an error */
 
 /* ---- live.c: where registers are live ----
