@@ -1,11 +1,15 @@
 /* cc_btf.c - the BTF that cc/ makes, against clang's.
  *
  *   cc_btf UNIT.i OBJECT.o ...
+ *   cc_btf --objects OURS.o OBJECT.o ...
  *
  * UNIT.i is a preprocessed program, OBJECT.o what clang made of it. What clang's object has BTF for
  * (functions, variables, the types of CO-RE relocations) is looked up in the unit, in the order of
  * clang's ids, BTF is made for it, and the two graphs are compared from there: kinds, names, sizes,
- * members, parameters, linkage, tags, and which records are only declared. One line per object:
+ * members, parameters, linkage, tags, and which records are only declared. OURS.o is what we made
+ * of the program: the functions and variables of the same names are compared, and where the
+ * variables are must be what the symbols say. Each compiler inlines and drops what it likes there,
+ * so that it does not matter which records one only declares. One line per object:
  *
  *   same TYPES OURS THEIRS UNIT.i     types compared; all types of ours and of clang's
  *   skip WHAT UNIT.i                  nothing in the unit is called so
@@ -30,7 +34,8 @@ typedef struct comparison {
     eb_map tags[2]; /* "id:component:text" */
     eb_map used;    /* static variables by name: how many were taken */
     uint32_t told;
-    uint32_t at; /* 1 + the pair that is being compared */
+    bool objects; /* both are made */
+    uint32_t at;  /* 1 + the pair that is being compared */
 } comparison;
 
 enum { TOLD_MOST = 8 };
@@ -250,6 +255,9 @@ static void compare_members(comparison *c, const eb_btf_type *a, const eb_btf_ty
 static void compare_one(comparison *c, uint32_t ours, uint32_t theirs) {
     eb_btf_type a = eb_btf_at(c->ours->btf, ours), b = eb_btf_at(c->theirs->btf, theirs);
     eb_str name = a.name.len ? a.name : b.name;
+    if (c->objects && eb_str_eq(a.name, b.name) && a.name.len &&
+        (a.kind == EB_BTF_FWD || b.kind == EB_BTF_FWD))
+        return;
     if (a.kind != b.kind) {
         tell(c, "type", name, "kind", a.kind, b.kind);
         return;
@@ -283,6 +291,41 @@ static void compare_datasecs(comparison *c) {
     }
 }
 
+static eb_str place_key(comparison *c, eb_str name, uint64_t offset, uint64_t size) {
+    return eb_str_fmt(&c->ctx->arena, "%.*s %llu %llu", (int)name.len, name.at,
+                      (unsigned long long)offset, (unsigned long long)size);
+}
+
+/* What both have, by name; variables are where their symbols are. */
+static void make_pairs(comparison *c) {
+    const eb_btf *ours = c->ours->btf;
+    eb_map symbols = {.arena = &c->ctx->arena};
+    c->made = eb_alloc_array(&c->ctx->arena, c->theirs->btf->count, sizeof *c->made);
+    for (uint32_t id = 1; id < c->theirs->btf->count; id++) {
+        eb_btf_type b = eb_btf_at(c->theirs->btf, id);
+        if (b.kind != EB_BTF_FUNC && b.kind != EB_BTF_VAR)
+            continue;
+        c->made[id] = eb_btf_find(ours, (eb_btf_kind)b.kind, b.name);
+        if (!c->made[id] && b.extra == EB_BTF_GLOBAL)
+            tell(c, "only clang has", b.name, "id", 0, id);
+    }
+    for (uint32_t n = 1; n < c->ours->symbols.len; n++) {
+        const eb_symbol *symbol = &c->ours->symbols.at[n];
+        bool is_new;
+        eb_map_enter(&symbols, place_key(c, symbol->name, symbol->value, symbol->size), &is_new);
+    }
+    for (uint32_t id = 1; id < ours->count; id++) {
+        eb_btf_type a = eb_btf_at(ours, id);
+        for (uint32_t n = 0; a.kind == EB_BTF_DATASEC && n < a.count; n++) {
+            eb_btf_member var = eb_btf_member_at(ours, &a, n);
+            eb_btf_type type = eb_btf_at(ours, var.type);
+            eb_str key = place_key(c, type.name, var.offset, var.size);
+            if (type.extra != EB_BTF_EXTERN && !eb_map_find(&symbols, key))
+                tell(c, "variable without symbol", type.name, "offset", var.offset, 0);
+        }
+    }
+}
+
 static void compare(comparison *c) {
     const eb_btf *ours = c->ours->btf, *theirs = c->theirs->btf;
     enter_tags(c, 0, ours);
@@ -297,7 +340,8 @@ static void compare(comparison *c) {
         compare_one(c, key[0], key[1]);
     }
     c->at = 0;
-    compare_datasecs(c);
+    if (!c->objects)
+        compare_datasecs(c);
     /* Ids of each in the other. */
     uint32_t *other[2];
     other[0] = eb_alloc_array(&c->ctx->arena, ours->count, sizeof **other);
@@ -319,6 +363,7 @@ static void compare(comparison *c) {
 
 typedef struct files {
     const char *name;
+    bool objects;
     eb_str unit, object;
 } files;
 
@@ -331,6 +376,16 @@ static int run(ebpf_ctx *ctx, void *args) {
     if (eb_elf_read(ctx, eb_str_from(f->name), (const uint8_t *)f->object.at, f->object.len,
                     &c.theirs))
         return EBPF_E_INPUT;
+    if (f->objects) {
+        c.objects = true;
+        if (eb_elf_read(ctx, eb_str_from(f->name), (const uint8_t *)f->unit.at, f->unit.len,
+                        &c.ours) ||
+            !c.ours->btf || !c.theirs->btf)
+            return EBPF_E_INPUT;
+        make_pairs(&c);
+        compare(&c);
+        return EBPF_OK;
+    }
     eb_pp *pp = eb_pp_new(ctx, EB_STR("main.c"), EB_STR("#include \"unit.i\"\n"), &options);
     while (!eb_pp_run(pp))
         eb_pp_found(pp, pp->wanted - 1, EB_STR("unit.i"), f->unit);
@@ -365,8 +420,9 @@ static eb_str contents(const char *path) {
 }
 
 int main(int argc, char **argv) {
-    for (int n = 1; n + 1 < argc; n += 2) {
-        files f = {argv[n], contents(argv[n]), contents(argv[n + 1])};
+    bool objects = argc > 1 && !strcmp(argv[1], "--objects");
+    for (int n = objects ? 2 : 1; n + 1 < argc; n += 2) {
+        files f = {argv[n], objects, contents(argv[n]), contents(argv[n + 1])};
         ebpf_ctx *ctx = ebpf_ctx_new(0);
         ebpf_bytes said;
         if (!ctx || eb_guard(ctx, run, &f)) {
