@@ -1,0 +1,309 @@
+/* memory.c - slots that stay in memory: a load gets what was stored there, and what is stored over
+ * before anybody could read it is not stored.
+ *
+ * Contents are known as a short list of (slot, bytes, value), carried from a block to one of which
+ * it is the only predecessor. A slot whose address goes anywhere but into loads and stores at known
+ * places "escapes": calls, assembly and pointers from elsewhere may read and write it. Dead stores
+ * are found backwards in each block; behind a return, all slots are dead. A store to what a helper
+ * is given later is not: the kernel compares the padding of keys, too. */
+#include "address.h"
+#include "cfg.h"
+#include "pass.h"
+
+enum { KNOWN_MOST = 48, DEAD_MOST = 64, NO_SLOT = UINT32_MAX };
+
+typedef struct known {
+    uint32_t slot, size;
+    int64_t at;
+    eb_value value; /* the lower `size` bytes of it stand there */
+} known;
+
+typedef struct known_list {
+    known *at;
+    uint32_t count;
+} known_list;
+
+typedef struct span { /* of a slot: bytes that will be written before they are read */
+    uint32_t slot;
+    int64_t lo, hi;
+} span;
+
+typedef struct mem {
+    eb_fn *fn;
+    bool *escapes;
+    uint32_t slots;
+    known_list *ends; /* of blocks */
+    known now[KNOWN_MOST];
+    uint32_t count;
+    span dead[DEAD_MOST];
+    uint32_t dead_count;
+    bool changed;
+} mem;
+
+typedef struct place { /* what an instruction reads or writes */
+    uint32_t slot;     /* NO_SLOT: somewhere else, or in any slot that escapes */
+    int64_t at, size;
+} place;
+
+/* ---- what goes where ---- */
+
+static place place_of(const mem *m, eb_value address, int64_t imm, int64_t size) {
+    eb_address at = eb_address_of(m->fn, address);
+    const eb_ir *base = eb_ir_at(m->fn, at.base);
+    place p = {NO_SLOT, 0, size};
+    if (base->op == EB_IR_SLOT && !__builtin_add_overflow(at.offset, imm, &p.at))
+        p.slot = base->extra;
+    if (p.at < 0 || size < 0 || p.at > INT32_MAX || size > INT32_MAX)
+        p.slot = NO_SLOT;
+    return p;
+}
+
+static bool is_memory(const eb_ir *ir) {
+    return ir->op == EB_IR_COPYMEM || ir->op == EB_IR_MOVEMEM || ir->op == EB_IR_SETMEM;
+}
+
+/* Whether the operand is an address that is only accessed, at a known place. */
+static bool is_access(const mem *m, const eb_ir *ir, eb_value value, const eb_value *operand) {
+    int64_t imm = is_memory(ir) ? 0 : ir->imm, size = is_memory(ir) ? ir->imm : ir->size;
+    switch (ir->op) {
+    case EB_IR_ADD:
+    case EB_IR_SUB:
+    case EB_IR_COPY:
+        return eb_address_of(m->fn, value).base != value;
+    case EB_IR_STORE:
+    case EB_IR_ATOMIC:
+        if (operand != &ir->a)
+            return false;
+        break;
+    case EB_IR_LOAD:
+        break;
+    case EB_IR_COPYMEM:
+    case EB_IR_MOVEMEM:
+        if (ir->c)
+            return false;
+        break;
+    case EB_IR_SETMEM:
+        if (ir->c || operand != &ir->a)
+            return false;
+        break;
+    default:
+        return false;
+    }
+    place p = place_of(m, *operand, imm, size);
+    return p.slot != NO_SLOT && (uint64_t)(p.at + p.size) <= m->fn->slots.at[p.slot].size;
+}
+
+static void find_escapes(mem *m) {
+    for (eb_value v = 1; v < m->fn->values.len; v++) {
+        const eb_ir *ir = eb_ir_at(m->fn, v);
+        if (!ir->block)
+            continue;
+        for (eb_uses uses = eb_uses_of(m->fn, v); eb_uses_next(&uses);) {
+            const eb_ir *base = eb_ir_at(m->fn, eb_address_of(m->fn, *uses.at).base);
+            if (base->op == EB_IR_SLOT && !is_access(m, ir, v, uses.at))
+                m->escapes[base->extra] = true;
+        }
+    }
+}
+
+static bool touches(const mem *m, place p, uint32_t slot, int64_t lo, int64_t hi) {
+    if (p.slot == NO_SLOT)
+        return m->escapes[slot];
+    return p.slot == slot && p.at < hi && lo < p.at + p.size;
+}
+
+static const place everywhere = {NO_SLOT, 0, 0};
+
+/* What an instruction reads or writes, other than a plain load or store. */
+static bool written(const mem *m, const eb_ir *ir, place *p) {
+    *p = everywhere;
+    if (ir->op == EB_IR_STORE || ir->op == EB_IR_ATOMIC)
+        *p = place_of(m, ir->a, ir->imm, ir->size);
+    else if (is_memory(ir) && !ir->c)
+        *p = place_of(m, ir->a, 0, ir->imm);
+    return eb_ir_rows[ir->op].effect == EB_EFFECT_WRITE || ir->op == EB_IR_GOTO;
+}
+
+static bool read(const mem *m, const eb_ir *ir, place *p) {
+    *p = everywhere;
+    if (ir->op == EB_IR_STORE || ir->op == EB_IR_SETMEM)
+        return false;
+    if (ir->op == EB_IR_LOAD || ir->op == EB_IR_ATOMIC)
+        *p = place_of(m, ir->a, ir->imm, ir->size);
+    else if (is_memory(ir) && !ir->c)
+        *p = place_of(m, ir->b, 0, ir->imm);
+    return eb_ir_rows[ir->op].effect != EB_EFFECT_PURE && ir->op != EB_IR_JUMP &&
+           ir->op != EB_IR_BRANCH && ir->op != EB_IR_RETURN && ir->op != EB_IR_UNREACHABLE;
+}
+
+/* ---- loads get what was stored ---- */
+
+static void forget(mem *m, place p) {
+    uint32_t kept = 0;
+    for (uint32_t n = 0; n < m->count; n++)
+        if (!touches(m, p, m->now[n].slot, m->now[n].at, m->now[n].at + m->now[n].size))
+            m->now[kept++] = m->now[n];
+    m->count = kept;
+}
+
+static void learn(mem *m, place p, eb_value value) {
+    if (p.slot == NO_SLOT)
+        return;
+    if (m->count == KNOWN_MOST) /* the eldest goes */
+        memmove(m->now, m->now + 1, --m->count * sizeof m->now[0]);
+    m->now[m->count++] = (known){p.slot, (uint32_t)p.size, p.at, value};
+}
+
+static eb_value put(mem *m, eb_value before, eb_ir_op op, eb_ir_type type, eb_value a, eb_value b) {
+    eb_value v = eb_ir_new(m->fn, op, type, a, b, eb_ir_at(m->fn, before)->loc);
+    eb_ir_before(m->fn, before, v);
+    return v;
+}
+
+/* The lower `size` bytes of the value as the load would give them. */
+static void become(mem *m, eb_value load, eb_value value) {
+    eb_ir ir = *eb_ir_at(m->fn, load);
+    eb_ir_type has = (eb_ir_type)eb_ir_at(m->fn, value)->type;
+    eb_ir_type wants = (eb_ir_type)ir.type;
+    if (ir.size < 8 && has != EB_IR_I32)
+        value = put(m, load, EB_IR_TRUNC, EB_IR_I32, value, 0);
+    if (ir.size < 8 && (ir.flags & EB_IR_SIGNED) && (ir.size < 4 || wants != EB_IR_I32)) {
+        value = put(m, load, EB_IR_SEXT, wants, value, 0);
+        eb_ir_at(m->fn, value)->size = ir.size;
+    } else if (ir.size < 8) {
+        if (ir.size < 4) {
+            eb_value mask = put(m, load, EB_IR_CONST, EB_IR_I32, 0, 0);
+            eb_ir_at(m->fn, mask)->imm = ir.size == 1 ? 0xff : 0xffff;
+            value = put(m, load, EB_IR_AND, EB_IR_I32, value, mask);
+        }
+        if (wants != EB_IR_I32)
+            value = put(m, load, EB_IR_ZEXT, EB_IR_I64, value, 0);
+    } else if (has != wants) {
+        value = put(m, load, EB_IR_COPY, wants, value, 0);
+    }
+    eb_ir_become(m->fn, load, value);
+    m->changed = true;
+}
+
+static void forward(mem *m, eb_value v) {
+    const eb_ir *ir = eb_ir_at(m->fn, v);
+    place p;
+    if (ir->op == EB_IR_LOAD && !(ir->flags & EB_IR_VOLATILE) && !ir->extra) {
+        p = place_of(m, ir->a, ir->imm, ir->size);
+        for (uint32_t n = 0; n < m->count; n++)
+            if (m->now[n].slot == p.slot && m->now[n].at == p.at && m->now[n].size == p.size) {
+                become(m, v, m->now[n].value);
+                return;
+            }
+    }
+    if (!written(m, ir, &p))
+        return;
+    forget(m, p);
+    if (ir->op == EB_IR_STORE && !(ir->flags & EB_IR_VOLATILE) && !ir->extra)
+        learn(m, p, ir->b);
+}
+
+static void forward_block(mem *m, uint32_t b) {
+    eb_fn *fn = m->fn;
+    const eb_block *block = &fn->blocks.at[b];
+    m->count = 0;
+    if (block->preds.len == 1) {
+        const known_list *before = &m->ends[block->preds.at[0]];
+        m->count = before->count;
+        if (m->count)
+            memcpy(m->now, before->at, m->count * sizeof m->now[0]);
+    }
+    for (eb_value v = block->first, next; v; v = next) {
+        next = eb_ir_at(fn, v)->next;
+        forward(m, v);
+    }
+    if (!m->count)
+        return;
+    known_list *end = &m->ends[b];
+    end->at = eb_alloc_array(eb_scratch(fn), m->count, sizeof *end->at);
+    memcpy(end->at, m->now, m->count * sizeof m->now[0]);
+    end->count = m->count;
+}
+
+/* ---- stores that nobody sees ---- */
+
+static void revive(mem *m, place p) {
+    uint32_t kept = 0;
+    for (uint32_t n = 0; n < m->dead_count; n++)
+        if (!touches(m, p, m->dead[n].slot, m->dead[n].lo, m->dead[n].hi))
+            m->dead[kept++] = m->dead[n];
+    m->dead_count = kept;
+}
+
+static bool is_dead(const mem *m, place p) {
+    for (uint32_t n = 0; n < m->dead_count; n++)
+        if (m->dead[n].slot == p.slot && m->dead[n].lo <= p.at && p.at + p.size <= m->dead[n].hi)
+            return true;
+    return false;
+}
+
+/* The bytes join spans that they meet. */
+static void bury(mem *m, place p) {
+    span s = {p.slot, p.at, p.at + p.size};
+    uint32_t kept = 0;
+    if (p.slot == NO_SLOT)
+        return;
+    for (uint32_t n = 0; n < m->dead_count; n++) {
+        span old = m->dead[n];
+        if (old.slot != s.slot || old.lo > s.hi || s.lo > old.hi) {
+            m->dead[kept++] = old;
+            continue;
+        }
+        s.lo = old.lo < s.lo ? old.lo : s.lo;
+        s.hi = old.hi > s.hi ? old.hi : s.hi;
+    }
+    if (kept == DEAD_MOST)
+        memmove(m->dead, m->dead + 1, --kept * sizeof m->dead[0]);
+    m->dead[kept++] = s;
+    m->dead_count = kept;
+}
+
+static void visit_dead(mem *m, eb_value v) {
+    const eb_ir *ir = eb_ir_at(m->fn, v);
+    place p;
+    bool plain = (ir->op == EB_IR_STORE || ir->op == EB_IR_SETMEM || ir->op == EB_IR_COPYMEM) &&
+                 !(ir->flags & EB_IR_VOLATILE) && !ir->c;
+    if (plain && written(m, ir, &p) && p.slot != NO_SLOT) {
+        if (is_dead(m, p)) {
+            eb_ir_remove(m->fn, v);
+            m->changed = true;
+            return;
+        }
+        bury(m, p);
+    }
+    if (read(m, ir, &p))
+        revive(m, p);
+}
+
+static void drop_dead(mem *m, uint32_t b) {
+    const eb_block *block = &m->fn->blocks.at[b];
+    m->dead_count = 0;
+    if (eb_ir_at(m->fn, block->last)->op == EB_IR_RETURN)
+        for (uint32_t n = 0; n < m->slots && n < DEAD_MOST; n++)
+            bury(m, (place){n, 0, INT32_MAX});
+    for (eb_value v = block->last, before; v; v = before) {
+        before = eb_ir_at(m->fn, v)->prev;
+        visit_dead(m, v);
+    }
+}
+
+bool eb_pass_memory(eb_fn *fn) {
+    mem m = {.fn = fn, .slots = fn->slots.len};
+    if (!m.slots)
+        return false;
+    eb_cfg_build(fn);
+    m.escapes = eb_alloc_array(eb_scratch(fn), m.slots, sizeof *m.escapes);
+    m.ends = eb_alloc_array(eb_scratch(fn), fn->blocks.len, sizeof *m.ends);
+    find_escapes(&m);
+    for (uint32_t n = 0; n < fn->rpo.len; n++)
+        forward_block(&m, fn->rpo.at[n]);
+    (void)eb_ir_settle(fn);
+    for (uint32_t n = 0; n < fn->rpo.len; n++)
+        drop_dead(&m, fn->rpo.at[n]);
+    return m.changed;
+}
