@@ -244,6 +244,7 @@ static void lower_function(eb_lower *l, eb_decl *decl) {
     l->fn->end = decl->body->hi;
     l->fn->always_inline = decl->attrs.always_inline;
     l->fn->noinline = decl->attrs.noinline;
+    l->fn->hinted = decl->is_inline;
     l->fn->is_naked = is_naked(decl);
     l->fn->entry = decl->attrs.section.len != 0 && !eb_str_is(decl->attrs.section, ".text");
     l->result_at = 0;

@@ -12,12 +12,16 @@
 #include "blocks.h"
 #include "cfg.h"
 #include "fold.h"
+#include "freq.h"
 #include "pass.h"
 
 enum {
     COST = 5,             /* of an instruction: LLVM's unit */
     COST_CALL = 25,       /* on top, of a call */
     THRESHOLD = 225,      /* -O2 */
+    THRESHOLD_HINT = 325, /* of a function said to be inline */
+    THRESHOLD_COLD = 45,  /* of a call that runs less than twice in a hundred times */
+    COLD = EB_FREQ_ENTRY / 50,
     BONUS_LAST = 15000,   /* the only call of a static function */
     PARAMS_MOST = 5,      /* in registers */
     VALUES_MOST = 1000000 /* in a function; more are inlined only where they must be */
@@ -201,16 +205,18 @@ static bool is_single_block(const eb_fn *fn) {
     return fn->blocks.at[1].succs.len == 0;
 }
 
-static bool is_wanted(inliner *in, const eb_fn *caller, const eb_ir *call) {
+static bool is_wanted(inliner *in, const eb_fn *caller, const eb_ir *call, bool is_cold) {
     const eb_ir_symbol *symbol = &in->unit->symbols.at[call->extra];
     eb_fn *callee = symbol->fn;
     if (is_must(callee))
         return true;
     if (!in->unit->optimize || caller->values.len > VALUES_MOST)
         return false;
-    int most = THRESHOLD;
+    int most = callee->hinted ? THRESHOLD_HINT : THRESHOLD;
+    if (is_cold)
+        return cost_of(in, caller, call, callee, THRESHOLD_COLD) <= THRESHOLD_COLD;
     if (is_single_block(callee))
-        most += THRESHOLD / 2;
+        most += most / 2;
     if (symbol->bind == 0 && in->refs[call->extra] == 1)
         most += BONUS_LAST;
     if ((int64_t)callee->values.len * COST / 16 > most) /* no need to look */
@@ -416,14 +422,30 @@ static void open(inliner *in, uint32_t symbol) {
     in->next[in->depth++] = 0;
 }
 
+/* Which calls run hardly ever. */
+static bool *find_cold(const inliner *in, eb_fn *fn) {
+    eb_value v = 1;
+    while (v < fn->values.len && eb_ir_at(fn, v)->op != EB_IR_CALL)
+        v++;
+    if (!in->unit->optimize || v == fn->values.len)
+        return NULL;
+    eb_cfg_build(fn);
+    const uint64_t *freq = eb_freq_of_blocks(fn);
+    bool *cold = eb_alloc_array(eb_scratch(fn), fn->values.len, sizeof *cold);
+    for (; v < fn->values.len; v++)
+        cold[v] = eb_ir_at(fn, v)->op == EB_IR_CALL && freq[eb_ir_at(fn, v)->block] < COLD;
+    return cold;
+}
+
 /* All calls of a function whose callees are as they will be. */
 static void finish(inliner *in, eb_fn *fn) {
     uint32_t count = fn->values.len;
+    bool *cold = find_cold(in, fn);
     for (eb_value v = 1; v < count; v++) {
         const eb_ir *ir = eb_ir_at(fn, v);
         if (ir->op != EB_IR_CALL || !ir->block || !is_possible(in, fn, ir))
             continue;
-        if (in->state[ir->extra] == DONE && is_wanted(in, fn, ir)) {
+        if (in->state[ir->extra] == DONE && is_wanted(in, fn, ir, cold && cold[v])) {
             inline_call(in, fn, v);
             in->changed = true;
         }

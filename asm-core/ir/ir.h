@@ -125,6 +125,7 @@ typedef struct eb_fn {
     uint32_t params;
     uint8_t result; /* eb_ir_type */
     bool is_naked, always_inline, noinline;
+    bool hinted;     /* said to be inline */
     bool entry;      /* a program: its first parameter is a context */
     eb_loc loc, end; /* of its name, and of the closing brace */
 } eb_fn;

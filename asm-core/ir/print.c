@@ -174,8 +174,9 @@ void eb_ir_print_fn(const eb_fn *fn, eb_buf *out) {
     eb_buf_str(out, EB_STR("function"));
     put_symbol(fn, fn->symbol, out);
     eb_buf_fmt(out, " params %u %s", fn->params, eb_ir_types[fn->result]);
-    eb_buf_fmt(out, "%s%s%s%s\n", fn->entry ? " entry" : "", fn->is_naked ? " naked" : "",
-               fn->always_inline ? " always_inline" : "", fn->noinline ? " noinline" : "");
+    eb_buf_fmt(out, "%s%s%s%s%s\n", fn->entry ? " entry" : "", fn->is_naked ? " naked" : "",
+               fn->always_inline ? " always_inline" : "", fn->noinline ? " noinline" : "",
+               fn->hinted ? " inline" : "");
     for (uint32_t n = 0; n < fn->slots.len; n++) {
         const eb_slot *slot = &fn->slots.at[n];
         eb_buf_fmt(out, "slot %u: %llu align %u", n, (unsigned long long)slot->size, slot->align);

@@ -347,6 +347,7 @@ static void read_function(reader *r) {
     fn->is_naked = take_word(r, "naked");
     fn->always_inline = take_word(r, "always_inline");
     fn->noinline = take_word(r, "noinline");
+    fn->hinted = take_word(r, "inline");
     eb_arena *arena = &r->unit->ctx->arena;
     for (uint32_t left = highest(r, 'v'); left; left--)
         (void)EB_PUSH(arena, &fn->values);

@@ -5,8 +5,10 @@
  * The number of rounds comes from running the loop's test: header phis that start as constants are
  * followed round by round through pure operations, until the branch that leaves is taken. Then the
  * blocks are copied once per round, the branch decided in each copy; the header's phis are what the
- * round before left. A value that is used behind the loop goes through a stack slot of its own,
- * which mem2reg turns into phis again. Inner loops come first. */
+ * round before left. Where that would be too much for a pragma, or it asks for less, the copies are
+ * a part of the rounds and go round themselves: the branch stays in the one copy where it can
+ * leave. A value that is used behind the loop goes through a stack slot of its own, which mem2reg
+ * turns into phis again. Inner loops come first. */
 #include "blocks.h"
 #include "cfg.h"
 #include "fold.h"
@@ -17,7 +19,7 @@ enum {
     THRESHOLD = 150,      /* instructions: LLVM's at -O2 */
     BOOST_MOST = 4,       /* times that, when most of them become constants */
     ROUNDS_ANALYSED = 10, /* for that */
-    PRAGMA_MOST = 400000, /* instructions in all rounds of a loop with a pragma */
+    PRAGMA_MOST = 16384,  /* instructions in all copies of a loop with a pragma: LLVM's */
     ROUNDS_MOST = 100000, /* to find out how many there are */
     DEPTH_MOST = 40,      /* of the test's operands */
     PHIS_MOST = 64
@@ -40,12 +42,14 @@ typedef struct unroller {
     uint32_t test;
     unsigned leaves; /* the successor outside */
     uint32_t rounds; /* in which it does not */
+    uint32_t copies; /* to be made */
+    bool whole;      /* of all rounds: nothing is left to go round */
     /* copying: */
     eb_value *map;         /* values of the loop in this copy */
     uint32_t *copy, above; /* blocks of the loop in this copy; the header of the next */
     /* what is used behind the loop: */
     uint32_t originals, *var_of, vars;
-    EB_VEC(pair) copies;
+    EB_VEC(pair) leaving;
 } unroller;
 
 static eb_ir *at(const unroller *u, eb_value value) {
@@ -201,6 +205,18 @@ static uint32_t size_of(unroller *u, uint32_t *constant) {
     return size;
 }
 
+/* With a pragma: all rounds, or as many as it says, or a divisor of all that keeps to the limit. */
+static bool count_copies(unroller *u, uint32_t asked, uint32_t size) {
+    uint32_t fit = size ? PRAGMA_MOST / size : PRAGMA_MOST;
+    if (u->rounds <= fit && u->rounds <= asked)
+        return true;
+    u->whole = false;
+    u->copies = asked < fit ? asked : fit;
+    while (asked == UINT32_MAX && u->copies > 1 && u->rounds % u->copies)
+        u->copies--;
+    return u->copies > 1;
+}
+
 static bool is_wanted(unroller *u) {
     uint32_t asked = u->fn->blocks.at[u->header].unroll;
     uint32_t most = asked > 1 ? ROUNDS_MOST : THRESHOLD * BOOST_MOST;
@@ -208,10 +224,10 @@ static bool is_wanted(unroller *u) {
         return false;
     uint32_t constant, size = size_of(u, &constant);
     uint64_t rounds = u->rounds ? u->rounds : 1, all = rounds * size;
-    if (asked == UINT32_MAX || (asked > 1 && u->rounds <= asked))
-        return all <= PRAGMA_MOST;
+    u->whole = true;
+    u->copies = u->rounds + 1;
     if (asked > 1)
-        return false;
+        return count_copies(u, asked, size);
     uint64_t straight = rounds * (size - constant) + 1;
     uint64_t boost = rounds > ROUNDS_ANALYSED ? 100 : all * 100 / straight;
     if (boost > BOOST_MOST * 100)
@@ -245,7 +261,7 @@ static void find_leaving(unroller *u) {
 static void note_copy(unroller *u, eb_value v, eb_value made) {
     u->map[v] = made;
     if (u->var_of[v])
-        *EB_PUSH(eb_scratch(u->fn), &u->copies) = (pair){made, u->var_of[v]};
+        *EB_PUSH(eb_scratch(u->fn), &u->leaving) = (pair){made, u->var_of[v]};
 }
 
 static void repair(unroller *u) {
@@ -253,8 +269,8 @@ static void repair(unroller *u) {
         return;
     uint32_t *var = eb_value_map(u->fn);
     memcpy(var, u->var_of, u->originals * sizeof *var);
-    for (uint32_t n = 0; n < u->copies.len; n++)
-        var[u->copies.at[n].value] = u->copies.at[n].var;
+    for (uint32_t n = 0; n < u->leaving.len; n++)
+        var[u->leaving.at[n].value] = u->leaving.at[n].var;
     eb_ssa_repair(u->fn, var, u->vars);
 }
 
@@ -303,13 +319,16 @@ static void copy_edge(unroller *u, uint32_t block, uint32_t succ) {
     }
 }
 
-/* The test of a copy is decided: it leaves in the last one. */
-static void copy_edges(unroller *u, uint32_t block, bool last) {
+/* The test of a copy is decided: it leaves in the one of the last round, only. */
+static void copy_edges(unroller *u, uint32_t block, uint32_t round) {
     uint32_t count = u->fn->blocks.at[block].succs.len;
+    bool leaves = round == u->rounds % u->copies, decided = block == u->test;
+    if (leaves && !u->whole)
+        decided = false;
     for (uint32_t n = 0; n < count; n++)
-        if (block != u->test || (n == u->leaves) == last)
+        if (!decided || (n == u->leaves) == leaves)
             copy_edge(u, block, n);
-    if (block != u->test)
+    if (!decided)
         return;
     eb_ir *end = eb_block_end(u->fn, u->copy[block]);
     end->op = EB_IR_JUMP;
@@ -330,7 +349,7 @@ static void make_phis(unroller *u, uint32_t block, eb_value *phis) {
     }
 }
 
-static void copy_round(unroller *u, bool last, const eb_value *phis) {
+static void copy_round(unroller *u, uint32_t round, const eb_value *phis) {
     uint32_t n = 0;
     for (eb_value v = u->fn->blocks.at[u->header].first; at(u, v)->op == EB_IR_PHI;
          v = at(u, v)->next)
@@ -342,7 +361,7 @@ static void copy_round(unroller *u, bool last, const eb_value *phis) {
             if (at(u, v)->op != EB_IR_PHI || u->blocks[b] != u->header)
                 connect(u, v);
     for (uint32_t b = 0; b < u->count; b++)
-        copy_edges(u, u->blocks[b], last);
+        copy_edges(u, u->blocks[b], round);
 }
 
 /* What leads into the loop leads to the first copy. */
@@ -372,24 +391,31 @@ static void copy_rounds(unroller *u, uint32_t header) {
         phis++;
     eb_value *now = eb_alloc_array(eb_scratch(fn), phis + 1, sizeof *now);
     eb_value *next = eb_alloc_array(eb_scratch(fn), phis + 1, sizeof *next);
+    uint32_t first = header;
     make_phis(u, header, now);
-    for (uint32_t round = 0; round <= u->rounds; round++) {
-        u->above = eb_block_new(fn);
-        make_phis(u, u->above, next);
+    for (uint32_t round = 0; round < u->copies; round++) {
+        bool around = !u->whole && round == u->copies - 1;
+        u->above = around ? first : eb_block_new(fn);
+        if (!around)
+            make_phis(u, u->above, next);
         for (uint32_t n = 0; n < u->count; n++)
             u->copy[u->blocks[n]] = u->blocks[n] == u->header ? header : eb_block_new(fn);
-        copy_round(u, round == u->rounds, now);
+        copy_round(u, round, now);
         header = u->above;
         memcpy(now, next, phis * sizeof *now);
     }
-    eb_value never = eb_ir_new(fn, EB_IR_UNREACHABLE, EB_IR_VOID, 0, 0, fn->loc);
-    eb_ir_append(fn, header, never);
+    if (u->whole) {
+        eb_value never = eb_ir_new(fn, EB_IR_UNREACHABLE, EB_IR_VOID, 0, 0, fn->loc);
+        eb_ir_append(fn, header, never);
+    } else {
+        fn->blocks.at[first].unroll = 1;
+    }
 }
 
 static void unroll(unroller *u) {
     eb_fn *fn = u->fn;
     uint32_t first = eb_block_new(fn);
-    u->vars = u->copies.len = 0;
+    u->vars = u->leaving.len = 0;
     u->originals = fn->values.len;
     u->map = eb_value_map(fn);
     u->copy = eb_alloc_array(eb_scratch(fn), fn->blocks.len, sizeof *u->copy);
