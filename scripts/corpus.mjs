@@ -36,6 +36,7 @@ import {
   folderCorpus,
   sampleCorpus,
 } from './corpus/sources.mjs';
+import { noVm, simulateRows } from './corpus/simulate.mjs';
 import { noCorpus } from './lib/corpus.mjs';
 import { noCounts } from './lib/counts.mjs';
 import { StepError, inRoot } from './lib/steps.mjs';
@@ -140,19 +141,19 @@ function annotatedRow(rows, options) {
 
 const canRun = (row) => row.clang.runs !== undefined;
 
-function behaviourRow(rows, options) {
-  const run = rows.filter((row) => row.differs);
+/** `key` is where rows say how ours differs: differs of the kernel's runs, simulated of the VM's. */
+function behaviourRow(rows, key, what, options) {
+  const run = rows.filter((row) => row[key]);
   const misses = run
-    .filter((row) => row.differs.length > 0)
-    .map((row) => ({
-      where: `${row.file}/${row.program}`,
-      why: row.differs[0],
-    }));
+    .filter((row) => row[key].length > 0)
+    .map((row) => ({ where: `${row.file}/${row.program}`, why: row[key][0] }));
   return {
-    what: 'programs that were run do the same',
+    what,
     required: 'all',
     measured: share(run.length - misses.length, run.length),
-    ok: misses.length === 0 && (run.length > 0 || !rows.some(canRun)),
+    ok:
+      misses.length === 0 &&
+      (run.length > 0 || key !== 'differs' || !rows.some(canRun)),
     notes: grouped(misses, options),
   };
 }
@@ -230,7 +231,8 @@ async function tellPrograms(corpus, rows) {
     console.log(
       `${row.file}/${row.program} (${row.clang.section}): clang-19 ${figures(row.clang)}; ours ${figures(row.ours)}`,
     );
-    for (const text of row.differs ?? []) console.log(`    ${text}`);
+    for (const text of [...(row.differs ?? []), ...(row.simulated ?? [])])
+      console.log(`    ${text}`);
     if (!row.cause) continue;
     console.log(`    ${row.cause}`);
     if (row.ours?.verdict !== 'rejected') continue;
@@ -273,7 +275,9 @@ async function judgeCorpus(whole, options) {
   verdicts.ours = await judge(objects('ours'), { log });
   const all = programRows(corpus.files, verdicts);
   await confirm(corpus.files, verdicts, all);
+  const simulated = !options.sample && !noVm();
   const programs = all.filter(wants);
+  if (simulated) simulateRows(corpus.files, programs, log);
   if (!options.only && !options.sample)
     fs.writeFileSync(
       inRoot('build/corpus', `${corpus.name}.csv`),
@@ -290,7 +294,22 @@ async function judgeCorpus(whole, options) {
     ...(programs.some((row) => row.clang.expect)
       ? [annotatedRow(programs, options)]
       : []),
-    behaviourRow(programs, options),
+    behaviourRow(
+      programs,
+      'differs',
+      'programs that were run do the same',
+      options,
+    ),
+    ...(simulated
+      ? [
+          behaviourRow(
+            programs,
+            'simulated',
+            'others do the same in the VM',
+            options,
+          ),
+        ]
+      : []),
     ratioRow(programs, 'slots', 'slots', LIMITS.slots, strict),
     ratioRow(programs, 'insns', "verifier's work", LIMITS.insns, strict),
     sizeRow(corpus, strict),

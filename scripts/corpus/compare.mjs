@@ -105,6 +105,8 @@ const cell = (value) => {
   return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 };
 
+const said = (wrong) => wrong && (wrong.length > 0 ? 'differs' : 'same');
+
 /** The rows as CSV, with a line of names. */
 export function toCsv(rows) {
   const lines = rows.map((row) => [
@@ -112,8 +114,8 @@ export function toCsv(rows) {
     ...[row.clang.verdict, row.ours?.verdict ?? 'missing'],
     ...[row.clang.expect, row.clang.slots, row.ours?.slots],
     ...[row.clang.insns, row.ours?.insns, row.clang.states, row.ours?.states],
-    row.differs && (row.differs.length > 0 ? 'differs' : 'same'),
-    row.cause || row.differs?.[0],
+    said(row.differs ?? row.simulated),
+    row.cause || (row.differs ?? row.simulated)?.[0],
   ]);
   const names = [
     ...['file', 'program', 'section', 'clang', 'ours', 'expect', 'clang_slots'],
