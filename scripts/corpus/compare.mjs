@@ -14,6 +14,18 @@ function facts(record) {
   return found;
 }
 
+/** Where bytes as hex differ first; other texts whole. */
+function howOther(mine, value) {
+  if (mine === undefined) return ' is not there';
+  const isHex = /^[0-9a-f]{34,}$/.test(value) && mine.length === value.length;
+  if (!isHex) return ` is ${mine}, not ${value}`;
+  for (let at = 0; at < value.length; at += 2) {
+    const [own, other] = [mine, value].map((text) => text.slice(at, at + 2));
+    if (own !== other) return `: byte ${at / 2} is ${own}, not ${other}`;
+  }
+  return '';
+}
+
 /**
  * How `ours` differs from clang's object, which was run several times: what differs from one of its
  * runs to the next (time, processes, random numbers) is not compared.
@@ -26,7 +38,7 @@ export function differences(clangRuns, ours) {
   for (const [key, value] of first) {
     if (!others.every((run) => run.get(key) === value)) continue;
     if (mine.get(key) !== value)
-      wrong.push(`${key} is ${mine.get(key) ?? 'not there'}, not ${value}`);
+      wrong.push(`${key}${howOther(mine.get(key), value)}`);
   }
   const steady = others.every(
     (run) =>

@@ -27,8 +27,7 @@ const ours = (flags) =>
 /** Runs a compiler beside the source; '' or all that it said, and why it stopped. */
 async function compileOne(command, flags, source, object) {
   fs.mkdirSync(path.dirname(object), { recursive: true });
-  fs.rmSync(object, { force: true });
-  const part = `${object}.part`;
+  const part = `${object}.${process.pid}`;
   const args = [...command.slice(1), ...flags];
   args.push(path.basename(source), '-o', part);
   const options = { maxBuffer: 1 << 28, timeout: TIME_MOST };
@@ -37,7 +36,7 @@ async function compileOne(command, flags, source, object) {
     fs.renameSync(part, object);
     return '';
   } catch (error) {
-    fs.rmSync(part, { force: true });
+    for (const gone of [part, object]) fs.rmSync(gone, { force: true });
     if (error.signal) return `${error.stderr}error: ended by ${error.signal}`;
     return error.stderr || String(error.message);
   }
@@ -99,19 +98,26 @@ export async function compileByClang(corpus, log) {
   fs.writeFileSync(stampsFile, JSON.stringify(stamps, null, 1));
 }
 
+/** Where a command's objects are: what stands in for ours has a folder of its own. */
+export const oursDir = (command) =>
+  isOurs(command)
+    ? inRoot('build/ours')
+    : inRoot('build/ours', `instead-${hash(command.join(' '))}`);
+
+export const isOurs = (command) => path.basename(command[0]).startsWith('bpfc');
+
 /** Our objects of the files that clang compiled: sets file.ours, as above. */
 export async function compileByUs(corpus, command, log) {
-  const dir = inRoot('build/ours', corpus.name);
-  const isOurs = path.basename(command[0]).startsWith('bpfc');
+  const dir = path.join(oursDir(command), corpus.name);
   let done = 0;
   await parallel(
     corpus.files.filter((file) => file.clang.object),
     async (file) => {
       const object = path.join(dir, `${file.name}.o`);
-      const flags = isOurs ? ours(file.flags) : [...file.flags, '-c'];
+      const flags = isOurs(command) ? ours(file.flags) : [...file.flags, '-c'];
       // What the command itself says comes last, so that it wins.
       const [program, ...own] = command;
-      const words = isOurs
+      const words = isOurs(command)
         ? await compileOne(command, flags, file.source, object)
         : await compileOne([program], [...flags, ...own], file.source, object);
       file.ours = words
@@ -160,7 +166,7 @@ const sameFor = (key, value) => (key === 'typeId' ? undefined : value);
  * file.withBtf = '' or how the code differs.
  */
 export async function compileWithBtf(corpus, command) {
-  const dir = inRoot('build/ours', `${corpus.name}-btf`);
+  const dir = path.join(oursDir(command), `${corpus.name}-btf`);
   const header = `-I${vmlinuxHeader()}`;
   const usesHeader = (file) =>
     /"vmlinux\.h"|<vmlinux\.h>/.test(fs.readFileSync(file.source, 'utf8'));

@@ -9,12 +9,12 @@ import { promisify } from 'node:util';
 import { CLANG } from '../lib/corpus.mjs';
 import { hasCommand } from '../lib/needs.mjs';
 import { hashInputs, inRoot } from '../lib/steps.mjs';
+import { isOurs, oursDir } from './compile.mjs';
 import { generate } from './generate.mjs';
 import { judge } from './load.mjs';
 import { hash, keep, kept, parallel } from './work.mjs';
 
 const run = promisify(execFile);
-const dir = () => inRoot('build/ours/programs');
 const NATIVE_SECONDS = 3;
 const CHUNK = 64;
 const BUDGET = '20000000';
@@ -74,9 +74,8 @@ async function nativeResult(source, text, runs) {
 
 /** Compiles to `object`; '' or what the compiler said. */
 async function compile(command, flags, source, object) {
-  const isOurs = path.basename(command[0]).startsWith('bpfc');
   const include = `-I${inRoot('test/corpus')}`;
-  const words = isOurs
+  const words = isOurs(command)
     ? [
         ...command.slice(1),
         ...flags.filter((flag) => flag !== '-O2'),
@@ -215,6 +214,8 @@ async function judgeOurs(programs, level, command, tally) {
 
 /** Programs of one kind from `first` on. */
 async function judgeKind(kind, first, count, { command, log }) {
+  const folder = path.join(oursDir(command), 'programs');
+  fs.mkdirSync(folder, { recursive: true });
   const { text: textOf, runs } = KINDS[kind];
   const levels = () => ({ O2: 0, O0: 0 });
   const tally = {
@@ -233,7 +234,7 @@ async function judgeKind(kind, first, count, { command, log }) {
     const programs = [];
     await parallel(seeds, async (seed) => {
       const text = await Promise.resolve(textOf(seed)).catch(() => ''); // csmith gave up
-      const source = path.join(dir(), `${kind}-${seed}.c`);
+      const source = path.join(folder, `${kind}-${seed}.c`);
       if (!text) return;
       fs.writeFileSync(source, text);
       const native = await nativeResult(source, text, runs);
@@ -264,7 +265,6 @@ export const noPrograms = () =>
  * misses { where, why } into lines.
  */
 export async function judgePrograms({ count, first, notesOf, ...options }) {
-  fs.mkdirSync(dir(), { recursive: true });
   const rows = [];
   for (const [kind, { title }] of Object.entries(KINDS)) {
     const tally = await judgeKind(kind, first, count, options);

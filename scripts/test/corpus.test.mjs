@@ -95,16 +95,12 @@ before(() => {
 });
 after(() => {
   const name = path.basename(dir);
-  for (const made of [
-    dir,
-    `corpus/${name}`,
-    `corpus/${name}.csv`,
-    `ours/${name}`,
-  ])
-    fs.rmSync(path.resolve(inRoot('build'), made), {
-      recursive: true,
-      force: true,
-    });
+  const build = inRoot('build');
+  const ours = fs
+    .readdirSync(path.join(build, 'ours'))
+    .map((instead) => `ours/${instead}/${name}`);
+  for (const made of [dir, `corpus/${name}`, `corpus/${name}.csv`, ...ours])
+    fs.rmSync(path.resolve(build, made), { recursive: true, force: true });
 });
 
 const check = (...words) => {

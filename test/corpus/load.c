@@ -245,6 +245,8 @@ static const char *tag_of(struct bpf_program *program, const char *prefix, const
 
 /* The last line of the log that says what is wrong, or the verifier's figures. */
 static const char *last_line(const char *log, bool figures, size_t *size) {
+    static const char *const others[] = {"verification time", "stack depth",
+                                         "cur state:", "old state:"};
     const char *end = log + strlen(log), *best = "";
     *size = 0;
     while (end > log) {
@@ -252,8 +254,9 @@ static const char *last_line(const char *log, bool figures, size_t *size) {
         while (start > log && start[-1] != '\n')
             start--;
         bool is_figures = strncmp(start, "processed ", 10) == 0;
-        bool is_other = strncmp(start, "verification time", 17) == 0 ||
-                        strncmp(start, "stack depth", 11) == 0 || *start == '\n';
+        bool is_other = *start == '\n';
+        for (size_t n = 0; n < sizeof others / sizeof *others; n++)
+            is_other |= strncmp(start, others[n], strlen(others[n])) == 0;
         if (is_figures == figures && !is_other) {
             best = start;
             *size = strcspn(start, "\n");
