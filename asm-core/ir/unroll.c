@@ -185,9 +185,16 @@ static bool is_free(unsigned op) {
            op == EB_IR_OUTPUT || op == EB_IR_JUMP;
 }
 
-/* Instructions of one round, and of them those that are constants in every round. */
+static bool is_call(unsigned op) {
+    return op == EB_IR_CALL || op == EB_IR_HELPER || op == EB_IR_CALLX || op == EB_IR_ASM ||
+           op == EB_IR_GOTO;
+}
+
+/* Instructions of one round, and of them those that are constants in every round. Like LLVM, it
+ * expects nothing of the constants where something is called. */
 static uint32_t size_of(unroller *u, uint32_t *constant) {
     uint32_t size = 0;
+    bool calls = false;
     *constant = 0;
     for (uint32_t n = 0; n < u->count; n++)
         for (eb_value v = u->fn->blocks.at[u->blocks[n]].first; v; v = at(u, v)->next) {
@@ -195,6 +202,10 @@ static uint32_t size_of(unroller *u, uint32_t *constant) {
             if (is_free(ir->op))
                 continue;
             size++;
+            if (is_call(ir->op)) {
+                size += u->fn->lists.at[ir->list].values.len;
+                calls = true;
+            }
             if (ir->op == EB_IR_BRANCH)
                 *constant += evaluate(u, ir->a, 0) && evaluate(u, ir->b, 0);
             else
@@ -202,6 +213,8 @@ static uint32_t size_of(unroller *u, uint32_t *constant) {
                     evaluate(u, v, 0) || (ir->op == EB_IR_ADD && ir->type == EB_IR_PTR &&
                                           evaluate(u, ir->b, 0)); /* goes into the access */
         }
+    if (calls)
+        *constant = 0;
     return size;
 }
 
