@@ -129,7 +129,7 @@ static void make(eb_sel *s, uint32_t dst, const eb_ir *ir) {
         break;
     }
     case EB_IR_SLOT:
-        eb_sel_frame(s, dst, ir->extra + 1, (int32_t)ir->imm);
+        eb_sel_frame(s, dst, s->slots[ir->extra] + 1, (int32_t)ir->imm);
         break;
     case EB_IR_CORE:
         put_core(s, dst, ir);
@@ -466,10 +466,17 @@ static void start(eb_sel *s) {
         eb_mblock *block = EB_PUSH(arena, &s->mfn->blocks);
         block->depth = s->fn->blocks.at[n].depth;
     }
+    s->slots = eb_alloc_array(arena, s->fn->slots.len + 1, sizeof *s->slots);
+    eb_sel_share_slots(s->fn, s->slots);
     for (uint32_t n = 0; n < s->fn->slots.len; n++) {
         const eb_slot *slot = &s->fn->slots.at[n];
         *EB_PUSH(arena, &s->mfn->slots) = (eb_mslot){
             .size = slot->size, .align = slot->align, .name = slot->name, .loc = slot->loc};
+    }
+    for (uint32_t n = 0; n < s->fn->slots.len; n++) {
+        eb_mslot *into = &s->mfn->slots.at[s->slots[n]];
+        if (into->align < s->fn->slots.at[n].align)
+            into->align = s->fn->slots.at[n].align;
     }
 }
 

@@ -16,6 +16,7 @@ typedef struct eb_sel {
     bool *wanted;    /* by i32 value: somebody needs them clear */
     uint32_t *entry; /* by phi: the register that the edges write; by assembly: its number */
     uint32_t *lazy;  /* by value that is made where it is used: the block that `reg` is of */
+    uint32_t *slots; /* by slot: the one that it stands in */
     uint32_t *tail;  /* by block of the IR: the one that it ends in here */
     uint32_t block;  /* where instructions go */
     eb_loc loc;
@@ -47,6 +48,9 @@ bool eb_sel_is_lazy(const eb_sel *s, eb_value value);
 /* A new machine block, entered from the one at hand and selected into from here on. */
 uint32_t eb_sel_block(eb_sel *s);
 void eb_sel_edge(eb_sel *s, uint32_t from, uint32_t to);
+
+/* slots.c: shared[n] is the slot that slot n stands in, itself or one at least as large. */
+void eb_sel_share_slots(eb_fn *fn, uint32_t *shared);
 
 /* ---- making instructions ---- */
 

@@ -13,7 +13,8 @@ static bool fits16(int64_t off) {
 static eb_address address(eb_sel *s, eb_value a, int64_t imm) {
     const eb_ir *ir = eb_sel_ir(s, a);
     if (ir->op == EB_IR_SLOT && fits16(ir->imm) && fits16(imm) && fits16(ir->imm + imm))
-        return (eb_address){.base = EB_R10, .slot = ir->extra + 1, .off = (int32_t)(ir->imm + imm)};
+        return (eb_address){
+            .base = EB_R10, .slot = s->slots[ir->extra] + 1, .off = (int32_t)(ir->imm + imm)};
     uint32_t base = eb_sel_reg(s, a);
     if (fits16(imm))
         return (eb_address){.base = base, .off = (int32_t)imm};
