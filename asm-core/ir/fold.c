@@ -596,6 +596,36 @@ static bool fold_store(eb_folder *f, eb_value v) {
     return fold_address(f, v);
 }
 
+/* Inputs of inline assembly: as in clang, registers have any bits above a narrow operand's, so
+ * `(short)x` hands over x as it is; bpf_cmp_likely() relies on that. */
+static bool fold_asm(eb_folder *f, eb_value v) {
+    const eb_ir_asm *body = &f->fn->unit->asms.at[at(f, v)->extra];
+    eb_list *list = &f->fn->lists.at[at(f, v)->list];
+    bool changed = false;
+    uint32_t used = 0; /* values of memory outputs and of those that are read come first */
+    for (uint32_t n = 0; n < body->outputs.len; n++)
+        used += (body->outputs.at[n].kind == 'm' ? 1u : 0) + (body->outputs.at[n].is_read ? 1u : 0);
+    for (uint32_t n = 0; n < body->inputs.len && used < list->values.len; n++) {
+        const eb_ir_operand *operand = &body->inputs.at[n];
+        if (operand->kind == 'i')
+            continue;
+        eb_value *value = &list->values.at[used++], low = *value;
+        if (operand->kind != 'r' || operand->size >= 8)
+            continue;
+        for (;;) {
+            eb_value next = narrow(f, low, 8u * operand->size);
+            if (at(f, next)->op == EB_IR_TRUNC)
+                next = at(f, next)->a;
+            if (next == low)
+                break;
+            low = next;
+        }
+        changed |= low != *value;
+        *value = low;
+    }
+    return changed;
+}
+
 /* ---- phis ---- */
 
 /* All operands are one value, or equal constants, or the phi itself. An operand that was never set
@@ -661,6 +691,9 @@ static bool fold_one(eb_folder *f, eb_value v) {
         return fold_store(f, v);
     case EB_IR_ATOMIC:
         return fold_address(f, v);
+    case EB_IR_ASM:
+    case EB_IR_GOTO:
+        return fold_asm(f, v);
     case EB_IR_PHI:
         return fold_phi(f, v);
     default:
