@@ -1,7 +1,8 @@
 /* memory.c - slots that stay in memory: a load gets what was stored there, and what is stored over
  * before anybody could read it is not stored.
  *
- * Contents are known as a short list of (slot, bytes, value), carried from a block to one of which
+ * Contents are known as a short list of (slot, bytes, value), the bytes counted from its start or
+ * from an address somewhere in it (an element at an index), carried from a block to one of which
  * it is the only predecessor. A slot whose address goes anywhere but into loads and stores at known
  * places "escapes": calls, assembly and pointers from elsewhere may read and write it. Dead stores
  * are found backwards in each block; behind a return, all slots are dead. A store to what a helper
@@ -10,10 +11,11 @@
 #include "cfg.h"
 #include "pass.h"
 
-enum { KNOWN_MOST = 48, DEAD_MOST = 64, NO_SLOT = UINT32_MAX };
+enum { KNOWN_MOST = 48, DEAD_MOST = 64, CHAIN_MOST = 8, NO_SLOT = UINT32_MAX };
 
 typedef struct known {
     uint32_t slot, size;
+    eb_value base; /* as in place */
     int64_t at;
     eb_value value; /* the lower `size` bytes of it stand there */
 } known;
@@ -30,7 +32,7 @@ typedef struct span { /* of a slot: bytes that will be written before they are r
 
 typedef struct mem {
     eb_fn *fn;
-    bool *escapes;
+    bool *escapes, *unread; /* of slots; unread: nobody ever reads it */
     uint32_t slots;
     known_list *ends; /* of blocks */
     known now[KNOWN_MOST];
@@ -42,19 +44,36 @@ typedef struct mem {
 
 typedef struct place { /* what an instruction reads or writes */
     uint32_t slot;     /* NO_SLOT: somewhere else, or in any slot that escapes */
+    eb_value base;     /* 0, or what `at` counts from: somewhere in the slot */
     int64_t at, size;
 } place;
 
 /* ---- what goes where ---- */
 
+/* The slot that an address is in, through sums with an index. */
+static uint32_t root_of(const mem *m, eb_value address) {
+    for (unsigned n = 0; n < CHAIN_MOST; n++) {
+        const eb_ir *ir = eb_ir_at(m->fn, eb_address_of(m->fn, address).base);
+        if (ir->op == EB_IR_SLOT)
+            return ir->extra;
+        if (ir->op != EB_IR_ADD || ir->type != EB_IR_PTR)
+            return NO_SLOT;
+        bool first = eb_ir_at(m->fn, ir->a)->type == EB_IR_PTR;
+        if (first == (eb_ir_at(m->fn, ir->b)->type == EB_IR_PTR))
+            return NO_SLOT;
+        address = first ? ir->a : ir->b;
+    }
+    return NO_SLOT;
+}
+
 static place place_of(const mem *m, eb_value address, int64_t imm, int64_t size) {
     eb_address at = eb_address_of(m->fn, address);
-    const eb_ir *base = eb_ir_at(m->fn, at.base);
-    place p = {NO_SLOT, 0, size};
-    if (base->op == EB_IR_SLOT && !__builtin_add_overflow(at.offset, imm, &p.at))
-        p.slot = base->extra;
-    if (p.at < 0 || size < 0 || p.at > INT32_MAX || size > INT32_MAX)
-        p.slot = NO_SLOT;
+    place p = {root_of(m, address), 0, 0, size};
+    if (eb_ir_at(m->fn, at.base)->op != EB_IR_SLOT)
+        p.base = at.base;
+    bool wraps = __builtin_add_overflow(at.offset, imm, &p.at);
+    if (wraps || p.at < INT32_MIN || size < 0 || p.at > INT32_MAX || size > INT32_MAX)
+        p = (place){p.slot, address, 0, size};
     return p;
 }
 
@@ -69,7 +88,7 @@ static bool is_access(const mem *m, const eb_ir *ir, eb_value value, const eb_va
     case EB_IR_ADD:
     case EB_IR_SUB:
     case EB_IR_COPY:
-        return eb_address_of(m->fn, value).base != value;
+        return root_of(m, value) != NO_SLOT;
     case EB_IR_STORE:
     case EB_IR_ATOMIC:
         if (operand != &ir->a)
@@ -90,7 +109,8 @@ static bool is_access(const mem *m, const eb_ir *ir, eb_value value, const eb_va
         return false;
     }
     place p = place_of(m, *operand, imm, size);
-    return p.slot != NO_SLOT && (uint64_t)(p.at + p.size) <= m->fn->slots.at[p.slot].size;
+    return p.slot != NO_SLOT &&
+           (p.base || (p.at >= 0 && (uint64_t)(p.at + p.size) <= m->fn->slots.at[p.slot].size));
 }
 
 static void find_escapes(mem *m) {
@@ -99,20 +119,22 @@ static void find_escapes(mem *m) {
         if (!ir->block)
             continue;
         for (eb_uses uses = eb_uses_of(m->fn, v); eb_uses_next(&uses);) {
-            const eb_ir *base = eb_ir_at(m->fn, eb_address_of(m->fn, *uses.at).base);
-            if (base->op == EB_IR_SLOT && !is_access(m, ir, v, uses.at))
-                m->escapes[base->extra] = true;
+            uint32_t slot = root_of(m, *uses.at);
+            if (slot != NO_SLOT && !is_access(m, ir, v, uses.at))
+                m->escapes[slot] = true;
         }
     }
 }
 
-static bool touches(const mem *m, place p, uint32_t slot, int64_t lo, int64_t hi) {
+static bool touches(const mem *m, place p, place q) {
     if (p.slot == NO_SLOT)
-        return m->escapes[slot];
-    return p.slot == slot && p.at < hi && lo < p.at + p.size;
+        return m->escapes[q.slot];
+    if (p.slot != q.slot || p.base != q.base)
+        return p.slot == q.slot;
+    return p.at < q.at + q.size && q.at < p.at + p.size;
 }
 
-static const place everywhere = {NO_SLOT, 0, 0};
+static const place everywhere = {NO_SLOT, 0, 0, 0};
 
 /* What an instruction reads or writes, other than a plain load or store. */
 static bool written(const mem *m, const eb_ir *ir, place *p) {
@@ -138,10 +160,14 @@ static bool read(const mem *m, const eb_ir *ir, place *p) {
 
 /* ---- loads get what was stored ---- */
 
+static place place_known(const known *k) {
+    return (place){k->slot, k->base, k->at, k->size};
+}
+
 static void forget(mem *m, place p) {
     uint32_t kept = 0;
     for (uint32_t n = 0; n < m->count; n++)
-        if (!touches(m, p, m->now[n].slot, m->now[n].at, m->now[n].at + m->now[n].size))
+        if (!touches(m, p, place_known(&m->now[n])))
             m->now[kept++] = m->now[n];
     m->count = kept;
 }
@@ -151,7 +177,7 @@ static void learn(mem *m, place p, eb_value value) {
         return;
     if (m->count == KNOWN_MOST) /* the eldest goes */
         memmove(m->now, m->now + 1, --m->count * sizeof m->now[0]);
-    m->now[m->count++] = (known){p.slot, (uint32_t)p.size, p.at, value};
+    m->now[m->count++] = (known){p.slot, (uint32_t)p.size, p.base, p.at, value};
 }
 
 static eb_value put(mem *m, eb_value before, eb_ir_op op, eb_ir_type type, eb_value a, eb_value b) {
@@ -191,7 +217,8 @@ static void forward(mem *m, eb_value v) {
     if (ir->op == EB_IR_LOAD && !(ir->flags & EB_IR_VOLATILE) && !ir->extra) {
         p = place_of(m, ir->a, ir->imm, ir->size);
         for (uint32_t n = 0; n < m->count; n++)
-            if (m->now[n].slot == p.slot && m->now[n].at == p.at && m->now[n].size == p.size) {
+            if (m->now[n].slot == p.slot && m->now[n].base == p.base && m->now[n].at == p.at &&
+                m->now[n].size == p.size) {
                 become(m, v, m->now[n].value);
                 return;
             }
@@ -230,14 +257,18 @@ static void forward_block(mem *m, uint32_t b) {
 static void revive(mem *m, place p) {
     uint32_t kept = 0;
     for (uint32_t n = 0; n < m->dead_count; n++)
-        if (!touches(m, p, m->dead[n].slot, m->dead[n].lo, m->dead[n].hi))
+        if (!touches(m, p,
+                     (place){m->dead[n].slot, 0, m->dead[n].lo, m->dead[n].hi - m->dead[n].lo}))
             m->dead[kept++] = m->dead[n];
     m->dead_count = kept;
 }
 
 static bool is_dead(const mem *m, place p) {
+    if (m->unread[p.slot])
+        return true;
     for (uint32_t n = 0; n < m->dead_count; n++)
-        if (m->dead[n].slot == p.slot && m->dead[n].lo <= p.at && p.at + p.size <= m->dead[n].hi)
+        if (m->dead[n].slot == p.slot && !p.base && m->dead[n].lo <= p.at &&
+            p.at + p.size <= m->dead[n].hi)
             return true;
     return false;
 }
@@ -246,7 +277,7 @@ static bool is_dead(const mem *m, place p) {
 static void bury(mem *m, place p) {
     span s = {p.slot, p.at, p.at + p.size};
     uint32_t kept = 0;
-    if (p.slot == NO_SLOT)
+    if (p.slot == NO_SLOT || p.base)
         return;
     for (uint32_t n = 0; n < m->dead_count; n++) {
         span old = m->dead[n];
@@ -280,12 +311,21 @@ static void visit_dead(mem *m, eb_value v) {
         revive(m, p);
 }
 
+static void find_unread(mem *m) {
+    place p;
+    for (uint32_t n = 0; n < m->slots; n++)
+        m->unread[n] = !m->escapes[n];
+    for (eb_value v = 1; v < m->fn->values.len; v++)
+        if (eb_ir_at(m->fn, v)->block && read(m, eb_ir_at(m->fn, v), &p) && p.slot != NO_SLOT)
+            m->unread[p.slot] = false;
+}
+
 static void drop_dead(mem *m, uint32_t b) {
     const eb_block *block = &m->fn->blocks.at[b];
     m->dead_count = 0;
     if (eb_ir_at(m->fn, block->last)->op == EB_IR_RETURN)
         for (uint32_t n = 0; n < m->slots && n < DEAD_MOST; n++)
-            bury(m, (place){n, 0, INT32_MAX});
+            bury(m, (place){n, 0, 0, INT32_MAX});
     for (eb_value v = block->last, before; v; v = before) {
         before = eb_ir_at(m->fn, v)->prev;
         visit_dead(m, v);
@@ -298,11 +338,13 @@ bool eb_pass_memory(eb_fn *fn) {
         return false;
     eb_cfg_build(fn);
     m.escapes = eb_alloc_array(eb_scratch(fn), m.slots, sizeof *m.escapes);
+    m.unread = eb_alloc_array(eb_scratch(fn), m.slots, sizeof *m.unread);
     m.ends = eb_alloc_array(eb_scratch(fn), fn->blocks.len, sizeof *m.ends);
     find_escapes(&m);
     for (uint32_t n = 0; n < fn->rpo.len; n++)
         forward_block(&m, fn->rpo.at[n]);
     (void)eb_ir_settle(fn);
+    find_unread(&m);
     for (uint32_t n = 0; n < fn->rpo.len; n++)
         drop_dead(&m, fn->rpo.at[n]);
     return m.changed;

@@ -104,6 +104,31 @@ static void make_access(maker *m) {
         keep(m, v);
 }
 
+/* An element at an index that is not known. */
+static void make_indexed(maker *m) {
+    uint32_t slot = below(m, m->fn->slots.len);
+    if (m->fn->slots.at[slot].size < 16)
+        return;
+    eb_value index = value(m, EB_IR_I64), mask = put(m, EB_IR_CONST, EB_IR_I64, 0, 0);
+    eb_ir_at(m->fn, mask)->imm = 8;
+    index = put(m, EB_IR_AND, EB_IR_I64, index, mask);
+    eb_value where = put(m, EB_IR_ADD, EB_IR_PTR, address(m, slot, 0), index);
+    for (unsigned n = 1 + below(m, 4); n; n--) {
+        bool stores = below(m, 2);
+        eb_value b = stores ? value(m, EB_IR_I64) : 0;
+        eb_value v =
+            put(m, stores ? EB_IR_STORE : EB_IR_LOAD, stores ? EB_IR_VOID : EB_IR_I64, where, b);
+        eb_ir_at(m->fn, v)->size = below(m, 2) ? 8 : 4;
+        eb_ir_at(m->fn, v)->imm = below(m, 3) ? 0 : 4;
+        if (eb_ir_at(m->fn, v)->imm)
+            eb_ir_at(m->fn, v)->size = 4;
+        if (!stores)
+            keep(m, v);
+        if (below(m, 2))
+            make_access(m);
+    }
+}
+
 static void make_copy(maker *m) {
     uint32_t to = below(m, m->fn->slots.len), from = below(m, m->fn->slots.len);
     uint64_t most = m->fn->slots.at[to].size;
@@ -189,7 +214,10 @@ static void make_block(maker *m) {
             make_call(m);
             break;
         case 1:
-            make_copy(m);
+            if (below(m, 3))
+                make_copy(m);
+            else
+                make_indexed(m);
             break;
         case 2:
         case 3:
