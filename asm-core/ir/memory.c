@@ -11,7 +11,7 @@
 #include "cfg.h"
 #include "pass.h"
 
-enum { KNOWN_MOST = 48, DEAD_MOST = 64, CHAIN_MOST = 8, NO_SLOT = UINT32_MAX };
+enum { KNOWN_MOST = 48, DEAD_MOST = 64, CHAIN_MOST = 8, SCALE_MOST = 4096, NO_SLOT = UINT32_MAX };
 
 typedef struct known {
     uint32_t slot, size;
@@ -126,11 +126,63 @@ static void find_escapes(mem *m) {
     }
 }
 
+/* slot + constant + scale * (index + number), the index of 32 bits and extended, or of 64. */
+typedef struct element {
+    eb_value index;
+    uint8_t extend; /* SEXT, ZEXT or NONE */
+    uint32_t number;
+    int64_t offset, scale; /* scale 0: it is not so */
+} element;
+
+static element element_of(const mem *m, eb_value base) {
+    const eb_fn *fn = m->fn;
+    const eb_ir *sum = eb_ir_at(fn, base);
+    element none = {0}, e = {0};
+    if (sum->op != EB_IR_ADD || sum->type != EB_IR_PTR)
+        return none;
+    bool first = eb_ir_at(fn, sum->a)->type == EB_IR_PTR;
+    eb_address start = eb_address_of(fn, first ? sum->a : sum->b);
+    const eb_ir *scaled = eb_ir_at(fn, first ? sum->b : sum->a);
+    if (eb_ir_at(fn, start.base)->op != EB_IR_SLOT || !eb_ir_is_const(fn, scaled->b))
+        return none;
+    int64_t by = eb_ir_at(fn, scaled->b)->imm;
+    if (scaled->op == EB_IR_SHL && by >= 0 && by < 12)
+        e.scale = (int64_t)1 << by;
+    else if (scaled->op == EB_IR_MUL && by > 0 && by < SCALE_MOST)
+        e.scale = by;
+    const eb_ir *wide = eb_ir_at(fn, scaled->a);
+    bool extends = wide->op == EB_IR_ZEXT || (wide->op == EB_IR_SEXT && wide->size == 4);
+    if (!e.scale || !extends || eb_ir_at(fn, wide->a)->type != EB_IR_I32)
+        return none;
+    const eb_ir *narrow = eb_ir_at(fn, wide->a);
+    bool moved = narrow->op == EB_IR_ADD && eb_ir_is_const(fn, narrow->b);
+    e.offset = start.offset;
+    e.extend = wide->op;
+    e.index = moved ? narrow->a : wide->a;
+    e.number = moved ? (uint32_t)eb_ir_at(fn, narrow->b)->imm : 0;
+    return e;
+}
+
+static bool is_inside(place p, int64_t scale) {
+    return p.at >= 0 && p.at + p.size <= scale;
+}
+
+/* Other elements of one array: indices that differ by less than 2^32 before they are extended
+ * differ behind it. */
+static bool is_other_element(const mem *m, place p, place q) {
+    if (!p.base || !q.base)
+        return false;
+    element x = element_of(m, p.base), y = element_of(m, q.base);
+    return x.scale && x.scale == y.scale && x.index == y.index && x.extend == y.extend &&
+           x.offset == y.offset && x.number != y.number && is_inside(p, x.scale) &&
+           is_inside(q, x.scale);
+}
+
 static bool touches(const mem *m, place p, place q) {
     if (p.slot == NO_SLOT)
         return m->escapes[q.slot];
     if (p.slot != q.slot || p.base != q.base)
-        return p.slot == q.slot;
+        return p.slot == q.slot && !is_other_element(m, p, q);
     return p.at < q.at + q.size && q.at < p.at + p.size;
 }
 
