@@ -16,7 +16,7 @@ typedef struct flow {
 /* ---- liveness ---- */
 
 static uint16_t bit(uint32_t reg) {
-    return reg < EB_REGS ? (uint16_t)(1u << reg) : 0;
+    return (uint16_t)(reg < EB_REGS ? 1u << reg : 0);
 }
 
 static uint16_t before(const flow *f, eb_mi *mi, uint16_t live) {
