@@ -168,6 +168,25 @@ static bool settle_branches(eb_fn *fn) {
     return changed;
 }
 
+/* Signed division, which BPF has from v4 on only, of what a branch above has found not to be
+ * negative. */
+static bool settle_divisions(eb_fn *fn) {
+    bool changed = false;
+    for (eb_value v = 1; v < fn->values.len; v++) {
+        eb_ir ir = *eb_ir_at(fn, v);
+        if (!ir.block || (ir.op != EB_IR_SDIV && ir.op != EB_IR_SMOD) ||
+            !eb_ir_is_const(fn, ir.b) || eb_ir_at(fn, ir.b)->imm <= 0)
+            continue;
+        eb_value zero = eb_ir_const(fn, (eb_ir_type)ir.type, 0, ir.loc);
+        if (decided_above(fn, ir.block, EB_COND_SGE, ir.a, zero) == 1) {
+            eb_ir_at(fn, v)->op = ir.op == EB_IR_SDIV ? EB_IR_DIV : EB_IR_MOD;
+            changed = true;
+        }
+        *eb_ir_at(fn, zero) = (eb_ir){.op = EB_IR_NONE};
+    }
+    return changed;
+}
+
 /* ---- decided by the way in ---- */
 
 typedef struct threader {
@@ -324,9 +343,11 @@ static bool thread_block(threader *t, uint32_t block) {
 
 bool eb_pass_thread(eb_fn *fn) {
     eb_cfg_build(fn);
-    bool changed = settle_branches(fn);
-    if (changed)
+    bool changed = settle_divisions(fn);
+    if (settle_branches(fn)) {
         eb_cfg_build(fn);
+        changed = true;
+    }
     threader t = {.fn = fn, .map = eb_value_map(fn), .most = fn->values.len * SIZE_MOST + 1000};
     bool threaded = false;
     for (uint32_t n = 0; n < fn->rpo.len; n++)
