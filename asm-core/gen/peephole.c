@@ -179,6 +179,9 @@ static void read_sources(pass *p, eb_mi *mi, const unsigned *source) {
         if (reg >= EB_REGS || !refs[r].use || refs[r].def)
             continue;
         unsigned from = source[reg];
+        for (unsigned d = 0; d < count; d++) /* written before it is read */
+            if (refs[d].early && *refs[d].reg == from)
+                from = EB_REG_NO;
         if (from != EB_REG_NO && p->now.reg[from] == p->now.reg[reg])
             *refs[r].reg = from;
     }

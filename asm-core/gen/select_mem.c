@@ -233,7 +233,10 @@ static void put_piece(eb_sel *s, transfer *t, uint64_t at, unsigned size) {
     }
     int32_t narrow = (int32_t)(uint32_t)t->value;
     if (s->cpu >= 4 && t->is_const && (size < 8 || (uint64_t)(int64_t)narrow == t->value))
-        access_to(s, EB_C_ST | eb_c_size(size), moved(t->to, at), false)->imm = narrow;
+        access_to(s, EB_C_ST | eb_c_size(size), moved(t->to, at), false)->imm =
+            size == 1   ? narrow & 0xff
+            : size == 2 ? narrow & 0xffff
+                        : narrow;
     else
         eb_sel_store(s, size, moved(t->to, at), pattern(s, t, size));
 }

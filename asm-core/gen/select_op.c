@@ -33,8 +33,8 @@ static int exponent(const eb_ir *ir, int64_t imm) {
     return value && !(value & (value - 1)) ? __builtin_ctzll(value) : -1;
 }
 
-/* Multiplication and division by 2^n; true when it was one. */
-static bool by_power(eb_sel *s, eb_value value, int64_t imm) {
+/* Multiplication and division of `a` by 2^n; true when it was one. */
+static bool by_power(eb_sel *s, eb_value value, eb_value a, int64_t imm) {
     const eb_ir *ir = eb_sel_ir(s, value);
     int n = exponent(ir, imm);
     unsigned op = ir->op == EB_IR_MUL   ? EB_C_LSH
@@ -44,7 +44,7 @@ static bool by_power(eb_sel *s, eb_value value, int64_t imm) {
     if (n < 0 || !op || (op == EB_C_AND && n > 31))
         return false;
     uint32_t dst = eb_sel_def(s, value);
-    eb_sel_put(s, dst, ir->a);
+    eb_sel_put(s, dst, a);
     int64_t operand = op == EB_C_AND ? ((int64_t)1 << n) - 1 : n;
     if (op == EB_C_AND || n)
         eb_sel_alui(s, width_of(s, ir) | op, dst, operand);
@@ -52,7 +52,7 @@ static bool by_power(eb_sel *s, eb_value value, int64_t imm) {
 }
 
 /* Masks of 32 bits: 32-bit instructions clear the rest. */
-static bool mask(eb_sel *s, eb_value value, int64_t imm) {
+static bool mask(eb_sel *s, eb_value value, eb_value a, int64_t imm) {
     const eb_ir *ir = eb_sel_ir(s, value);
     if (ir->op != EB_IR_AND || ir->type == EB_IR_I32 || imm <= INT32_MAX || imm > UINT32_MAX)
         return false;
@@ -60,10 +60,10 @@ static bool mask(eb_sel *s, eb_value value, int64_t imm) {
         return false;
     uint32_t dst = eb_sel_def(s, value);
     if (imm == UINT32_MAX) {
-        eb_sel_zero_upper(s, dst, eb_sel_reg(s, ir->a));
+        eb_sel_zero_upper(s, dst, eb_sel_reg(s, a));
         return true;
     }
-    eb_sel_put(s, dst, ir->a);
+    eb_sel_put(s, dst, a);
     eb_sel_alui(s, EB_C_ALU32 | EB_C_AND, dst, (int32_t)(uint32_t)imm);
     return true;
 }
@@ -97,7 +97,7 @@ void eb_sel_binary(eb_sel *s, eb_value value) {
         a = ir->b;
         b = ir->a;
     }
-    if (eb_sel_is_const(s, b, &imm) && (by_power(s, value, imm) || mask(s, value, imm))) {
+    if (eb_sel_is_const(s, b, &imm) && (by_power(s, value, a, imm) || mask(s, value, a, imm))) {
         eb_sel_clean(s, value);
         return;
     }
@@ -110,7 +110,11 @@ void eb_sel_binary(eb_sel *s, eb_value value) {
     uint32_t dst = eb_sel_def(s, value);
     const eb_insn_row *row = &eb_insn_rows[ops[ir->op]];
     unsigned code = width_of(s, ir) | (row->code & 0xf0);
-    eb_sel_put(s, dst, a);
+    int64_t whole;
+    if (s->cpu < 3 && eb_sel_needs_clean(s, ir) && eb_sel_is_const(s, a, &whole))
+        eb_sel_constant(s, dst, (uint32_t)whole);
+    else
+        eb_sel_put(s, dst, a);
     if (ir->op == EB_IR_SAR && ir->type == EB_IR_I32 && s->cpu < 3)
         extend32(s, dst);
     eb_mi *mi = src == EB_REG_NO ? eb_sel_alui(s, code, dst, imm) : eb_sel_alu(s, code, dst, src);
@@ -222,9 +226,14 @@ typedef struct comparison {
 
 /* An i32 for 64-bit comparison: with its sign for signed ones, else as it is, which is clean. */
 static uint32_t widened(eb_sel *s, eb_value value, bool is_signed) {
-    if (!is_signed)
+    int64_t imm;
+    if (!is_signed && !eb_sel_is_const(s, value, &imm))
         return eb_sel_reg(s, value);
     uint32_t reg = eb_sel_new(s);
+    if (!is_signed) {
+        eb_sel_constant(s, reg, (uint32_t)imm);
+        return reg;
+    }
     eb_sel_put(s, reg, value);
     extend32(s, reg);
     return reg;

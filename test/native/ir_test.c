@@ -1,5 +1,5 @@
-/* ir_test.c - the compiler's middle: random programs mean the same behind each pass as before it,
- * and the reader of IR takes any text.
+/* ir_test.c - the compiler's middle and its end: random programs mean the same behind each pass as
+ * before it, their code does the same in the VM, and the reader of IR takes any text.
  *
  * The programs look like what cc makes of C: variables are slots, read and written in every block;
  * some slots are structures that are copied and cleared, some have their address given away; blocks
@@ -7,6 +7,8 @@
  * behind each pass; IR_COUNT=n says how many there are. */
 #include "unit.h"
 
+#include "ebpf_vm.h"
+#include "gen.h"
 #include "ir_eval.h"
 #include "pass.h"
 
@@ -350,6 +352,132 @@ static void passes_keep_meaning(void **state) {
     assert_true(returned > most); /* of three runs each: most programs end */
 }
 
+/* ---- code ---- */
+
+enum { CODE_BUDGET = 100000 };
+
+/* A helper's number says how many arguments it has; a unit with signed division is for v4. */
+static void prepare(eb_ir_unit *unit, uint64_t seed, bool *calls) {
+    eb_fn *fn = unit->symbols.at[1].fn;
+    unit->symbols.at[1].section = EB_STR("xdp");
+    unit->cpu = 1 + (unsigned)(seed / 2 % 4);
+    for (eb_value v = 1; v < fn->values.len; v++) {
+        eb_ir *ir = eb_ir_at(fn, v);
+        if (ir->op == EB_IR_SDIV || ir->op == EB_IR_SMOD)
+            unit->cpu = 4;
+        if (ir->op != EB_IR_HELPER)
+            continue;
+        ir->imm = 1 + (ir->list ? fn->lists.at[ir->list].values.len : 0);
+        *calls = true;
+    }
+}
+
+static uint64_t mixed(uint64_t hash, uint64_t with) {
+    hash = (hash ^ with) * 0x9e3779b97f4a7c15u;
+    return hash ^ hash >> 29;
+}
+
+/* What a call does: a number from its arguments; of an address, the first byte counts, and gets
+ * another value. */
+static void call_host(ebpf_vm *vm, uint64_t *world) {
+    ebpf_vm_state *state = ebpf_vm_state_of(vm);
+    for (unsigned n = 0; n + 1 < state->helper; n++) {
+        uint64_t argument = state->reg[1 + n];
+        ebpf_bytes byte = {0};
+        bool is_place = argument >> 32 && argument >> 32 < 64 &&
+                        ebpf_vm_memory(vm, (uint32_t)(argument >> 32), (uint32_t)argument, 1, true,
+                                       &byte) == EBPF_OK;
+        *world = mixed(*world, is_place ? *(const uint8_t *)byte.data : argument);
+        if (is_place)
+            *(uint8_t *)(uintptr_t)byte.data = (uint8_t)*world;
+    }
+    *world = mixed(*world, state->helper);
+    state->reg[0] = *world;
+    for (unsigned n = 1; n <= 5; n++)
+        state->reg[n] = 0xdead0000 + n; /* nobody may rely on them */
+}
+
+typedef struct outcome {
+    int stop;
+    uint64_t value, world;
+} outcome;
+
+static outcome run_code(ebpf_ctx *ctx, const ebpf_object *obj, const uint64_t *with) {
+    ebpf_vm *vm;
+    outcome out = {0};
+    assert_int_equal(ebpf_vm_new(ctx, obj, 0, &vm), EBPF_OK);
+    for (uint32_t id = 1; id <= 4; id++)
+        assert_int_equal(ebpf_vm_host_helper(vm, id, 1), EBPF_OK);
+    assert_int_equal(ebpf_vm_start(vm, 0, NULL, 0, 0), EBPF_OK);
+    ebpf_vm_state *state = ebpf_vm_state_of(vm);
+    for (unsigned n = 0; n < 3; n++)
+        state->reg[1 + n] = with[n];
+    state->budget = CODE_BUDGET;
+    while ((out.stop = ebpf_vm_run(vm)) == EBPF_STOP_HELPER)
+        call_host(vm, &out.world);
+    out.value = state->reg[0];
+    return out;
+}
+
+/* The code of the unit, or NULL where it has no room in a frame. */
+static const ebpf_object *make_code(eb_ir_unit *unit) {
+    ebpf_object *obj = eb_gen_data(unit);
+    eb_gen_code(unit, obj);
+    for (uint32_t n = 0; n < unit->ctx->diags.len; n++)
+        if (unit->ctx->diags.at[n].code == EB_DIAG_FRAME_SIZE)
+            return NULL;
+    if (unit->ctx->errors)
+        fail_msg("%.*s", (int)unit->ctx->diags.at[0].text.len, unit->ctx->diags.at[0].text.at);
+    assert_int_equal(eb_object_index(obj), 0);
+    return obj;
+}
+
+/* The code of a program, of the same behind all passes, and the program itself come to the same. */
+static unsigned try_code(uint64_t seed, bool loud) {
+    ebpf_ctx *ctx = unit_open();
+    bool calls = false;
+    eb_ir_unit *plain = make_unit(ctx, seed), *better = make_unit(ctx, seed);
+    prepare(plain, seed, &calls);
+    prepare(better, seed, &calls);
+    eb_ir_optimize(better);
+    if (loud)
+        show(better, "optimized");
+    const ebpf_object *a = make_code(plain), *b = a ? make_code(better) : NULL;
+    unsigned compared = 0;
+    for (unsigned n = 0; n < 3 && a && b; n++) {
+        outcome x = run_code(ctx, a, params[n]), y = run_code(ctx, b, params[n]);
+        if (x.stop != EBPF_STOP_EXIT && y.stop != EBPF_STOP_FAULT)
+            continue;
+        if (y.stop != EBPF_STOP_EXIT || x.value != y.value || x.world != y.world)
+            fail_msg("seed %llu, parameters %u: stop %d, %llx instead of %llx",
+                     (unsigned long long)seed, n, y.stop, (unsigned long long)y.value,
+                     (unsigned long long)x.value);
+        ir_result said = {0};
+        if (!calls)
+            said = ir_eval(plain, 1, params[n], BUDGET);
+        if (!calls && said.stop == IR_RETURNED && said.value != x.value)
+            fail_msg("seed %llu, parameters %u: %llx, and the IR means %llx",
+                     (unsigned long long)seed, n, (unsigned long long)x.value,
+                     (unsigned long long)said.value);
+        compared++;
+    }
+    unit_close(ctx);
+    return compared;
+}
+
+static void code_keeps_meaning(void **state) {
+    const char *seed = getenv("IR_SEED"), *count = getenv("IR_COUNT");
+    unsigned long most = count ? strtoul(count, NULL, 10) : 500, compared = 0;
+    (void)state;
+    if (seed) {
+        (void)try_code(strtoull(seed, NULL, 10), true);
+        return;
+    }
+    for (unsigned long n = 1; n <= most; n++)
+        compared += try_code(n, false);
+    assert_true(compared > most);
+}
+
 /* ---- the reader ---- */
 
 static void reader_takes_any_text(void **state) {
@@ -383,6 +511,7 @@ static void reader_takes_any_text(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(passes_keep_meaning),
+        cmocka_unit_test(code_keeps_meaning),
         cmocka_unit_test(reader_takes_any_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
