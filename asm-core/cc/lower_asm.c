@@ -57,7 +57,7 @@ static void input(eb_lower *l, eb_ir_asm *a, operands *values, const eb_asm_oper
     const eb_expr *e = operand->expr;
     eb_str constraint = operand->constraint;
     char digit = 0;
-    bool must_be_constant = false;
+    char constant = 0; /* how a value that may become one is passed */
     for (size_t n = 0; n < constraint.len; n++)
         if (constraint.at[n] >= '0' && constraint.at[n] <= '9')
             digit = constraint.at[n];
@@ -66,7 +66,7 @@ static void input(eb_lower *l, eb_ir_asm *a, operands *values, const eb_asm_oper
         if (immediate(l, made, e))
             return;
         a->inputs.len--;
-        must_be_constant = !allows(constraint, "rg");
+        constant = allows(constraint, "rg") ? 'e' : 'n';
     }
     bool memory = !digit && allows(constraint, "m") && !allows(constraint, "rg");
     if (memory && e->kind == EB_EXPR_LOAD) {
@@ -80,7 +80,7 @@ static void input(eb_lower *l, eb_ir_asm *a, operands *values, const eb_asm_oper
         eb_diag_add(l->ctx, EB_DIAG_ASM_OPERAND, e->lo, e->hi, eb_type_string(l->u, e->type));
         return;
     }
-    add(l, &a->inputs, operand, digit ? digit : must_be_constant ? 'n' : 'r', e->type);
+    add(l, &a->inputs, operand, digit ? digit : constant ? constant : 'r', e->type);
     push(l, values, v);
 }
 

@@ -230,7 +230,7 @@ static eb_lvalue compound(eb_lower *l, const eb_expr *e) {
 
 /* Pointers into another address space than the general one (arenas) are cast before they are
  * followed. */
-static unsigned space_of(eb_type *type) {
+unsigned eb_space_of(eb_type *type) {
     for (; type->kind == EB_TYPE_TYPEDEF || type->kind == EB_TYPE_QUALIFIED ||
            type->kind == EB_TYPE_TAGGED;
          type = type->base) {
@@ -241,11 +241,11 @@ static unsigned space_of(eb_type *type) {
             return space;
         }
     }
-    return type->kind == EB_TYPE_ARRAY ? space_of(type->base) : 0;
+    return type->kind == EB_TYPE_ARRAY ? eb_space_of(type->base) : 0;
 }
 
 eb_value eb_emit_space(eb_lower *l, eb_value v, eb_type *from, eb_type *to, eb_loc loc) {
-    unsigned a = space_of(from), b = to ? space_of(to) : 0;
+    unsigned a = eb_space_of(from), b = to ? eb_space_of(to) : 0;
     if (a == b)
         return v;
     v = eb_emit(l, EB_IR_SPACE, EB_IR_PTR, v, 0, loc);
@@ -442,7 +442,7 @@ static void store_field(eb_lower *l, eb_lvalue *p, eb_value value, eb_loc loc) {
 
 /* The general address space's pointer, where the place is in another one. */
 static void follow_space(eb_lower *l, eb_lvalue *p, eb_loc loc) {
-    if (space_of(p->type))
+    if (eb_space_of(p->type))
         p->base = eb_emit_space(l, p->base, p->type, NULL, loc);
 }
 

@@ -47,6 +47,13 @@ static void constant(operands *o, const eb_masm *masm, eb_masm_reg *reg) {
         eb_diag_add(o->s->ctx, EB_DIAG_ASM_CONSTANT, masm->ir->lo, masm->ir->hi);
 }
 
+/* Whether the next value is a constant that an instruction holds. */
+static bool is_number(const operands *o) {
+    eb_value v = o->list && o->at < o->list->values.len ? o->list->values.at[o->at] : 0;
+    const eb_ir *ir = eb_sel_ir(o->s, v);
+    return v && ir->op == EB_IR_CONST && ir->imm >= INT32_MIN && ir->imm <= INT32_MAX;
+}
+
 static void inputs(operands *o, eb_masm *masm) {
     eb_sel *s = o->s;
     uint32_t outs = masm->ir->outputs.len;
@@ -61,7 +68,7 @@ static void inputs(operands *o, eb_masm *masm) {
                 eb_sel_put(s, tied->reg, v);
             tied->use = true;
             reg->reg = tied->reg;
-        } else if (kind == 'n') {
+        } else if (kind == 'n' || (kind == 'e' && is_number(o))) {
             constant(o, masm, reg);
         } else if (kind != 'i') {
             *reg = (eb_masm_reg){.reg = read_reg(o), .use = true};

@@ -173,7 +173,8 @@ typedef struct eb_ir_core {
 typedef struct eb_ir_operand {
     eb_str name;     /* [name], or "" */
     char kind;       /* r register, i number, n a value that must be a constant or symbol when code
-                        is made (EB_DIAG_ASM_CONSTANT), m memory (the value is the address),
+                        is made (EB_DIAG_ASM_CONSTANT), e a register or, if it is a constant
+                        then, a number, m memory (the value is the address),
                         0-9: tied to that output */
     uint8_t type;    /* eb_ir_type */
     uint8_t size;    /* bytes in C */
