@@ -633,7 +633,10 @@ static eb_expr *unary(eb_unit *u) {
     case EB_TOK_PLUSPLUS:
     case EB_TOK_MINUSMINUS:
         eb_take(u);
-        return step(u, unary(u), op, false);
+        eb_nest(u);
+        a = unary(u);
+        eb_unnest(u);
+        return step(u, a, op, false);
     case EB_TOK_AND:
         eb_take(u);
         return address_of(u, op);

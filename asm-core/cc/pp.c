@@ -2,7 +2,7 @@
 #include "btf_dump.h"
 #include "pp.h"
 
-enum { FEEDS_MOST = 4000, INCLUDES_MOST = 200 };
+enum { FEEDS_MOST = 4000, INCLUDES_MOST = 200, FILES_MOST = 20000 };
 
 /* ---- feeds ---- */
 
@@ -25,11 +25,14 @@ static void push_barrier(eb_pp *pp) {
 }
 
 uint32_t eb_pp_file_add(eb_pp *pp, eb_str path, eb_str text) {
-    for (uint32_t n = 0; n < pp->files.len; n++)
-        if (eb_str_eq(pp->files.at[n].path, path))
-            return n;
-    *EB_PUSH(&pp->ctx->arena, &pp->files) = (eb_pp_file){
-        .path = eb_str_copy(&pp->ctx->arena, path), .text = eb_str_copy(&pp->ctx->arena, text)};
+    bool is_new;
+    const uint32_t *known = eb_map_find(&pp->paths, path);
+    if (known)
+        return *known;
+    path = eb_str_copy(&pp->ctx->arena, path);
+    *eb_map_enter(&pp->paths, path, &is_new) = pp->files.len;
+    *EB_PUSH(&pp->ctx->arena, &pp->files) =
+        (eb_pp_file){.path = path, .text = eb_str_copy(&pp->ctx->arena, text)};
     return pp->files.len - 1;
 }
 
@@ -40,10 +43,16 @@ void eb_pp_push_file(eb_pp *pp, uint32_t file, eb_loc from, bool quiet) {
         depth += pp->feeds.at[n].is_file;
     if (depth > INCLUDES_MOST) {
         eb_diag_add(pp->ctx, EB_DIAG_INCLUDE_DEPTH, from, from + 1, (unsigned)INCLUDES_MOST);
+        pp->stopped = true;
         return;
     }
     if (entry->entered && (entry->once || (entry->guard && eb_macro_of(pp, entry->guard - 1))))
         return;
+    if (++pp->included > FILES_MOST) {
+        eb_diag_add(pp->ctx, EB_DIAG_INCLUDE_COUNT, from, from + 1, (unsigned)FILES_MOST);
+        pp->stopped = true;
+        return;
+    }
     entry->entered = true;
     eb_loc first = eb_source_add(pp->ctx, entry->path, entry->text);
     if (from)
@@ -216,6 +225,7 @@ eb_pp *eb_pp_new(ebpf_ctx *ctx, eb_str name, eb_str text, const eb_pp_options *o
     eb_pp *pp = eb_alloc(&ctx->arena, sizeof *pp);
     pp->ctx = ctx;
     pp->words.ctx = ctx;
+    pp->requested.arena = pp->paths.arena = &ctx->arena;
     eb_words_start(&pp->words);
     pp->name_defined = eb_name_enter(&pp->words, EB_STR("defined"));
     pp->name_va_args = eb_name_enter(&pp->words, EB_STR("__VA_ARGS__"));

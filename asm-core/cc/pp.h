@@ -30,7 +30,7 @@ typedef struct eb_macro {
     bool function, variadic;
     bool active; /* its expansion is on the stack */
     uint32_t params;
-    uint32_t *param_names;
+    EB_VEC(uint32_t) param_names;
     const eb_tok *body;
     uint32_t count;
 } eb_macro;
@@ -84,6 +84,10 @@ typedef struct eb_pp {
     EB_VEC(eb_pp_if) ifs;
     EB_VEC(eb_pp_file) files;
     EB_VEC(eb_pp_request) requests;
+    eb_map requested,
+        paths;         /* the number of a request by what it asks for, of a file by its path */
+    uint32_t included; /* files entered so far */
+    bool stopped;      /* no more #include: there were too many, or too deep */
     uint32_t main;     /* the number of the main file's source */
     uint32_t wanted;   /* 1 + the number of the request that stopped it, or 0 */
     uint32_t counter;  /* __COUNTER__ */

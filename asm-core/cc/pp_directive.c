@@ -56,21 +56,21 @@ static eb_str text_of_line(eb_lexer *lexer) {
 
 bool eb_include_find(eb_pp *pp, eb_str spelling, uint32_t kind, uint32_t *file) {
     uint32_t from = eb_pp_top_file(pp)->file;
-    for (uint32_t n = 0; n < pp->requests.len; n++) {
-        const eb_pp_request *r = &pp->requests.at[n];
-        /* <...> is looked for in the same places from everywhere. */
-        if (r->kind != kind || (kind != EB_PP_ANGLE && r->from != from) ||
-            !eb_str_eq(r->spelling, spelling))
-            continue;
-        *file = r->state == EB_PP_FOUND ? r->file + 1 : 0;
-        if (r->state == EB_PP_OPEN)
-            pp->wanted = n + 1;
-        return r->state != EB_PP_OPEN;
+    /* <...> is looked for in the same places from everywhere. */
+    eb_str key = eb_str_fmt(&pp->ctx->arena, "%u:%u:%.*s", kind, kind == EB_PP_ANGLE ? 0 : from,
+                            (int)spelling.len, spelling.at);
+    bool is_new;
+    uint32_t *number = eb_map_enter(&pp->requested, key, &is_new);
+    if (is_new) {
+        *number = pp->requests.len;
+        *EB_PUSH(&pp->ctx->arena, &pp->requests) = (eb_pp_request){
+            .spelling = eb_str_copy(&pp->ctx->arena, spelling), .kind = kind, .from = from};
     }
-    *EB_PUSH(&pp->ctx->arena, &pp->requests) = (eb_pp_request){
-        .spelling = eb_str_copy(&pp->ctx->arena, spelling), .kind = kind, .from = from};
-    pp->wanted = pp->requests.len;
-    return false;
+    const eb_pp_request *r = &pp->requests.at[*number];
+    *file = r->state == EB_PP_FOUND ? r->file + 1 : 0;
+    if (r->state == EB_PP_OPEN)
+        pp->wanted = *number + 1;
+    return r->state != EB_PP_OPEN;
 }
 
 /* "name" or <name>, written so or made by macros. False after a diagnostic. */
@@ -110,17 +110,24 @@ static bool header_name(eb_pp *pp, eb_lexer *lexer, eb_str *spelling, bool *angl
     return true;
 }
 
+/* An #include that does not enter a file: the text goes on in the next line. */
+static bool leave_line(eb_pp *pp, eb_lexer *lexer) {
+    eb_lexer_skip_line(lexer);
+    lexer->directive = false;
+    eb_pp_top_file(pp)->lexer = *lexer;
+    return true;
+}
+
 static bool include(eb_pp *pp, eb_lexer *lexer, eb_tok tok, bool next) {
     eb_str spelling;
     bool angle;
     uint32_t file;
     if (pp->reading_args) {
         eb_diag_add(pp->ctx, EB_DIAG_INCLUDE_IN_ARGS, tok.loc, eb_lexer_loc(lexer));
-        eb_lexer_skip_line(lexer);
-        return true;
+        return leave_line(pp, lexer);
     }
-    if (!header_name(pp, lexer, &spelling, &angle))
-        return true;
+    if (pp->stopped || !header_name(pp, lexer, &spelling, &angle))
+        return leave_line(pp, lexer);
     uint32_t kind = angle ? EB_PP_ANGLE : EB_PP_QUOTE;
     if (!eb_include_find(pp, spelling, next ? kind + 2 : kind, &file))
         return false;

@@ -39,7 +39,7 @@ static bool same_body(const eb_pp *pp, const eb_macro *a, const eb_macro *b) {
         a->params != b->params || a->builtin != b->builtin)
         return false;
     for (uint32_t n = 0; n < a->params; n++)
-        if (a->param_names[n] != b->param_names[n])
+        if (a->param_names.at[n] != b->param_names.at[n])
             return false;
     for (uint32_t n = 0; n < a->count; n++) {
         const eb_tok *x = &a->body[n], *y = &b->body[n];
@@ -56,20 +56,20 @@ static void expected(eb_pp *pp, eb_loc loc, const char *what) {
 
 static void add_param(eb_pp *pp, eb_macro *macro, uint32_t name, eb_loc loc) {
     for (uint32_t n = 0; n < macro->params; n++)
-        if (macro->param_names[n] == name) {
+        if (macro->param_names.at[n] == name) {
             eb_str text = pp->words.names.at[name].text;
             eb_diag_add(pp->ctx, EB_DIAG_DUPLICATE_PARAM, loc, loc + (eb_loc)text.len,
                         (int)text.len, text.at);
         }
     if (macro->params >= PARAMS_MOST)
         eb_fail(&pp->ctx->arena, EBPF_E_LIMIT);
-    macro->param_names[macro->params++] = name;
+    *EB_PUSH(&pp->ctx->arena, &macro->param_names) = name;
+    macro->params++;
 }
 
 /* Behind the '(': names, `...`, or GNU's `name...`. False after a diagnostic. */
 static bool read_params(eb_pp *pp, eb_macro *macro, eb_lexer *lexer) {
     eb_tok tok = eb_lex(lexer);
-    macro->param_names = eb_alloc_array(&pp->ctx->arena, PARAMS_MOST, sizeof(uint32_t));
     if (tok.kind == EB_TOK_RPAREN)
         return true;
     for (;; tok = eb_lex(lexer)) {
@@ -98,7 +98,7 @@ static bool read_params(eb_pp *pp, eb_macro *macro, eb_lexer *lexer) {
 
 static uint16_t param_of(const eb_macro *macro, eb_tok tok) {
     for (uint32_t n = 0; tok.kind == EB_TOK_NAME && n < macro->params; n++)
-        if (macro->param_names[n] == tok.value)
+        if (macro->param_names.at[n] == tok.value)
             return (uint16_t)(n + 1);
     return 0;
 }

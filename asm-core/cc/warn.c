@@ -23,25 +23,24 @@ static const struct {
 };
 enum { GROUPS = sizeof groups / sizeof groups[0] };
 
-/* Whether `group` is called `name`, or belongs to what is; groups nest three deep at most. */
-static bool belongs(const char *group, eb_str name, unsigned depth) {
-    if (eb_str_is(name, group))
-        return true;
-    for (unsigned n = 0; n < GROUPS && depth < 3; n++)
-        if (eb_str_is(eb_str_from(group), groups[n].member) &&
-            belongs(groups[n].name, name, depth + 1))
-            return true;
-    return false;
-}
+typedef struct members {
+    bool is[EB_WARN_COUNT];
+    unsigned count;
+} members;
 
-static bool is_member(unsigned row, eb_str name) {
-    if (eb_str_is(name, "everything"))
-        return true;
-    if (eb_str_is(name, "all") || eb_str_is(name, "most"))
-        return rows[row].level == ALL;
-    if (eb_str_is(name, "extra"))
-        return rows[row].level == EXTRA;
-    return belongs(rows[row].group, name, 0);
+/* The rows of a group, and of the groups in it; groups nest three deep at most. */
+static void gather(eb_str name, unsigned depth, members *m) {
+    bool everything = eb_str_is(name, "everything"), extra = eb_str_is(name, "extra");
+    bool all = eb_str_is(name, "all") || eb_str_is(name, "most");
+    for (unsigned n = 0; n < EB_WARN_COUNT; n++)
+        if (everything || (all && rows[n].level == ALL) || (extra && rows[n].level == EXTRA) ||
+            eb_str_is(name, rows[n].group)) {
+            m->is[n] = true;
+            m->count++;
+        }
+    for (unsigned n = 0; n < GROUPS && depth < 3; n++)
+        if (eb_str_is(name, groups[n].name))
+            gather(eb_str_from(groups[n].member), depth + 1, m);
 }
 
 void eb_warnings_start(eb_warnings *w) {
@@ -51,8 +50,10 @@ void eb_warnings_start(eb_warnings *w) {
 }
 
 static void change(eb_warnings *w, eb_str group, unsigned set, unsigned clear) {
+    members m = {0};
+    gather(group, 0, &m);
     for (unsigned n = 0; n < EB_WARN_COUNT; n++)
-        if (is_member(n, group))
+        if (m.is[n])
             w->flags[n] = (uint8_t)((w->flags[n] & ~clear) | set);
 }
 
@@ -88,10 +89,9 @@ void eb_warnings_pragma(eb_warnings *w, eb_str verb, eb_str option) {
 }
 
 bool eb_warnings_know(eb_str group) {
-    for (unsigned n = 0; n < EB_WARN_COUNT; n++)
-        if (is_member(n, group))
-            return true;
-    return false;
+    members m = {0};
+    gather(group, 0, &m);
+    return m.count > 0;
 }
 
 static unsigned row_of(eb_diag_code code) {
