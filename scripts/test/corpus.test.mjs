@@ -107,6 +107,7 @@ before(() => {
 after(() => {
   const name = path.basename(dir);
   const build = inRoot('build');
+  fs.mkdirSync(path.join(build, 'ours'), { recursive: true });
   const ours = fs
     .readdirSync(path.join(build, 'ours'))
     .map((instead) => `ours/${instead}/${name}`);
