@@ -145,21 +145,27 @@ function sizeOf(object) {
 /** Instructions and what is relocated in them, as lines; types by name, since their ids may differ. */
 async function codeOf(object) {
   const elf = readElf(fs.readFileSync(object));
-  const lines = elf.sections
-    .filter(({ flags, size }) => (flags & SHF.exec) !== 0 && size > 0)
-    .flatMap((section) => [
-      `${section.name} ${section.bytes.toString('hex')}`,
-      ...relocLines(elf, section),
-    ]);
   const core = await run(BPFC, ['core', object, '--json'], OUTPUT).catch(
     (error) => error,
   );
   const relocations = JSON.parse(core.stdout || '{}').relocations ?? [];
-  for (const one of relocations) lines.push(JSON.stringify(one, sameFor));
+  const lines = relocations.map((one) => JSON.stringify(one, sameFor));
+  const code = elf.sections.filter(
+    ({ flags, size }) => (flags & SHF.exec) !== 0 && size > 0,
+  );
+  for (const section of code) {
+    const bytes = Buffer.from(section.bytes);
+    for (const one of relocations)
+      if (one.kind.endsWith('_type_id') && one.section === section.name)
+        bytes.writeUInt32LE(0, 8 * one.insn + 4);
+    lines.push(`${section.name} ${bytes.toString('hex')}`);
+    lines.push(...relocLines(elf, section));
+  }
   return lines;
 }
 
-const sameFor = (key, value) => (key === 'typeId' ? undefined : value);
+const ofTypeIds = ['typeId', 'from', 'to', 'bytes'];
+const sameFor = (key, value) => (ofTypeIds.includes(key) ? undefined : value);
 
 /**
  * Compiles what we compiled with vmlinux.h again, with the kernel's BTF in its place: sets
