@@ -33,6 +33,16 @@ static int exponent(const eb_ir *ir, int64_t imm) {
     return value && !(value & (value - 1)) ? __builtin_ctzll(value) : -1;
 }
 
+/* dst = a, the left operand: before v3 a constant of 32 bits has zeroes above them where these
+ * count. */
+static void put_left(eb_sel *s, uint32_t dst, const eb_ir *ir, eb_value a) {
+    int64_t imm;
+    if (s->cpu < 3 && eb_sel_needs_clean(s, ir) && eb_sel_is_const(s, a, &imm))
+        eb_sel_constant(s, dst, (uint32_t)imm);
+    else
+        eb_sel_put(s, dst, a);
+}
+
 /* Multiplication and division of `a` by 2^n; true when it was one. */
 static bool by_power(eb_sel *s, eb_value value, eb_value a, int64_t imm) {
     const eb_ir *ir = eb_sel_ir(s, value);
@@ -44,7 +54,7 @@ static bool by_power(eb_sel *s, eb_value value, eb_value a, int64_t imm) {
     if (n < 0 || !op || (op == EB_C_AND && n > 31))
         return false;
     uint32_t dst = eb_sel_def(s, value);
-    eb_sel_put(s, dst, a);
+    put_left(s, dst, ir, a);
     int64_t operand = op == EB_C_AND ? ((int64_t)1 << n) - 1 : n;
     if (op == EB_C_AND || n)
         eb_sel_alui(s, width_of(s, ir) | op, dst, operand);
@@ -110,11 +120,7 @@ void eb_sel_binary(eb_sel *s, eb_value value) {
     uint32_t dst = eb_sel_def(s, value);
     const eb_insn_row *row = &eb_insn_rows[ops[ir->op]];
     unsigned code = width_of(s, ir) | (row->code & 0xf0);
-    int64_t whole;
-    if (s->cpu < 3 && eb_sel_needs_clean(s, ir) && eb_sel_is_const(s, a, &whole))
-        eb_sel_constant(s, dst, (uint32_t)whole);
-    else
-        eb_sel_put(s, dst, a);
+    put_left(s, dst, ir, a);
     if (ir->op == EB_IR_SAR && ir->type == EB_IR_I32 && s->cpu < 3)
         extend32(s, dst);
     eb_mi *mi = src == EB_REG_NO ? eb_sel_alui(s, code, dst, imm) : eb_sel_alu(s, code, dst, src);
