@@ -222,8 +222,22 @@ static eb_expr *enum_value(call *c) {
     return finish(c, type_of(c->u, 'd'));
 }
 
+/* The value of the first argument: what the others say of it is for optimisers that predict. */
+static eb_expr *first(call *c) {
+    eb_unit *u = c->u;
+    bool pointer = c->id == EB_BUILTIN_ASSUME_ALIGNED;
+    eb_expr *e = eb_convert(u, eb_assignment(u), type_of(u, pointer ? 'p' : 'l'), "parameter");
+    while (eb_skip(u, EB_TOK_COMMA))
+        eb_assignment(u);
+    return e;
+}
+
 static eb_expr *by_hand(call *c) {
     switch (c->id) { /* one case per row */
+    case EB_BUILTIN_EXPECT_PROBABILITY:
+    case EB_BUILTIN_UNPREDICTABLE:
+    case EB_BUILTIN_ASSUME_ALIGNED:
+        return first(c);
     case EB_BUILTIN_CONSTANT_P:
         return constant_p(c);
     case EB_BUILTIN_CHOOSE:
@@ -256,8 +270,32 @@ static const struct {
     const char *name;
     eb_builtin id;
 } library[] = {
-    {"memcpy", EB_BUILTIN_MEMCPY}, {"memmove", EB_BUILTIN_MEMMOVE}, {"memset", EB_BUILTIN_MEMSET},
-    {"memcmp", EB_BUILTIN_MEMCMP}, {"strlen", EB_BUILTIN_STRLEN},   {"strcmp", EB_BUILTIN_STRCMP},
+    {"__builtin_memcpy_inline", EB_BUILTIN_MEMCPY},
+    {"__builtin_memset_inline", EB_BUILTIN_MEMSET},
+    {"__builtin_sadd_overflow", EB_BUILTIN_ADD_OVERFLOW},
+    {"__builtin_saddl_overflow", EB_BUILTIN_ADD_OVERFLOW},
+    {"__builtin_saddll_overflow", EB_BUILTIN_ADD_OVERFLOW},
+    {"__builtin_uadd_overflow", EB_BUILTIN_ADD_OVERFLOW},
+    {"__builtin_uaddl_overflow", EB_BUILTIN_ADD_OVERFLOW},
+    {"__builtin_uaddll_overflow", EB_BUILTIN_ADD_OVERFLOW},
+    {"__builtin_ssub_overflow", EB_BUILTIN_SUB_OVERFLOW},
+    {"__builtin_ssubl_overflow", EB_BUILTIN_SUB_OVERFLOW},
+    {"__builtin_ssubll_overflow", EB_BUILTIN_SUB_OVERFLOW},
+    {"__builtin_usub_overflow", EB_BUILTIN_SUB_OVERFLOW},
+    {"__builtin_usubl_overflow", EB_BUILTIN_SUB_OVERFLOW},
+    {"__builtin_usubll_overflow", EB_BUILTIN_SUB_OVERFLOW},
+    {"__builtin_smul_overflow", EB_BUILTIN_MUL_OVERFLOW},
+    {"__builtin_smull_overflow", EB_BUILTIN_MUL_OVERFLOW},
+    {"__builtin_smulll_overflow", EB_BUILTIN_MUL_OVERFLOW},
+    {"__builtin_umul_overflow", EB_BUILTIN_MUL_OVERFLOW},
+    {"__builtin_umull_overflow", EB_BUILTIN_MUL_OVERFLOW},
+    {"__builtin_umulll_overflow", EB_BUILTIN_MUL_OVERFLOW},
+    {"memcpy", EB_BUILTIN_MEMCPY},
+    {"memmove", EB_BUILTIN_MEMMOVE},
+    {"memset", EB_BUILTIN_MEMSET},
+    {"memcmp", EB_BUILTIN_MEMCMP},
+    {"strlen", EB_BUILTIN_STRLEN},
+    {"strcmp", EB_BUILTIN_STRCMP},
 };
 
 static unsigned library_of(eb_str name) {
