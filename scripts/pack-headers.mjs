@@ -1,78 +1,93 @@
-// Packs the C headers that programs include into one file, and reads it back: libbpf's <bpf/*.h>
-// and the kernel's <linux/...>, <asm/...> and <asm-generic/...>, as they are installed, with their
-// SPDX lines. The same headers give the same bytes.
-//
-// The file: 8 bytes magic "BPFHDR1\n", then everything else compressed with brotli:
-//   u32 number of files (little-endian, as all numbers)
-//   per file: u16 length of its path, the path (UTF-8), u32 offset, u32 size; sorted by path
-//   the contents; offsets count from their start
+// Packs the C headers that programs include into one file, and reads it back: libbpf's <bpf/*.h>,
+// the kernel's <linux/...>, <asm/...> and <asm-generic/...> as they are installed, and the compiler's
+// own of asm-core/headers. Comments are left out, since they are half of it and every compilation
+// would read them, except those that speak of licence and copyright; lines keep their numbers. The
+// same headers give the same bytes. The format is described in asm-core/cc/packed.h, whose reader is
+// the one that programs meet.
 import fs from 'node:fs';
 import path from 'node:path';
 import zlib from 'node:zlib';
 import { inRoot } from './lib/steps.mjs';
 
-const MAGIC = Buffer.from('BPFHDR1\n');
+const MAGIC = Buffer.from('BPFHDR2\n');
+const HEAD = 12;
+const ROW = 20;
 
 /** { path: Buffer } to the bytes of a header set. */
 export function writeHeaderSet(files) {
-  const paths = Object.keys(files).sort();
-  const table = [Buffer.alloc(4)];
-  table[0].writeUInt32LE(paths.length);
-  let offset = 0;
-  for (const name of paths) {
-    const text = Buffer.from(name);
-    const row = Buffer.alloc(2 + text.length + 8);
-    row.writeUInt16LE(text.length, 0);
-    text.copy(row, 2);
-    row.writeUInt32LE(offset, 2 + text.length);
-    row.writeUInt32LE(files[name].length, 6 + text.length);
-    table.push(row);
-    offset += files[name].length;
-  }
-  const plain = Buffer.concat([...table, ...paths.map((name) => files[name])]);
-  const params = {
-    [zlib.constants.BROTLI_PARAM_QUALITY]: 9,
-    [zlib.constants.BROTLI_PARAM_LGWIN]: 22,
-    [zlib.constants.BROTLI_PARAM_SIZE_HINT]: plain.length,
+  const names = Object.keys(files).map((name) => [Buffer.from(name), name]);
+  names.sort(([a], [b]) => Buffer.compare(a, b));
+  const head = Buffer.alloc(HEAD + ROW * names.length);
+  MAGIC.copy(head);
+  head.writeUInt32LE(names.length, MAGIC.length);
+  const parts = [head];
+  let offset = head.length;
+  const place = (bytes, at) => {
+    head.writeUInt32LE(offset, at);
+    head.writeUInt32LE(bytes.length, at + 4);
+    parts.push(bytes);
+    offset += bytes.length;
   };
-  return Buffer.concat([MAGIC, zlib.brotliCompressSync(plain, { params })]);
+  names.forEach(([bytes], n) => place(bytes, HEAD + ROW * n));
+  names.forEach(([, name], n) => {
+    const row = HEAD + ROW * n;
+    place(zlib.deflateRawSync(files[name], { level: 9 }), row + 8);
+    head.writeUInt32LE(files[name].length, row + 16);
+  });
+  return Buffer.concat(parts);
 }
 
 /** The bytes of a header set to a Map of path to Buffer. */
 export function readHeaderSet(bytes) {
   if (!bytes.subarray(0, MAGIC.length).equals(MAGIC))
     throw new Error('not a header set');
-  const plain = zlib.brotliDecompressSync(bytes.subarray(MAGIC.length));
-  const rows = [];
-  let at = 4;
-  for (let left = plain.readUInt32LE(0); left > 0; left--) {
-    const end = at + 2 + plain.readUInt16LE(at);
-    const name = plain.toString('utf8', at + 2, end);
-    rows.push([name, plain.readUInt32LE(end), plain.readUInt32LE(end + 4)]);
-    at = end + 8;
+  const files = new Map();
+  const span = (at) => {
+    const offset = bytes.readUInt32LE(at);
+    return bytes.subarray(offset, offset + bytes.readUInt32LE(at + 4));
+  };
+  for (let n = 0; n < bytes.readUInt32LE(MAGIC.length); n++) {
+    const row = HEAD + ROW * n;
+    files.set(span(row).toString(), zlib.inflateRawSync(span(row + 8)));
   }
-  return new Map(
-    rows.map(([name, offset, size]) => [
-      name,
-      plain.subarray(at + offset, at + offset + size),
-    ]),
-  );
+  return files;
+}
+
+/**
+ * C without its comments: each becomes a blank, or the line ends that it had. Kept are those about
+ * the licence, and those that stand inside of a directive's line.
+ */
+export function stripComments(text) {
+  const token =
+    /"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|\/\*[^]*?\*\/|\/\/(?:\\\n|[^\n])*/g;
+  const blank = (comment, offset) => {
+    if (!comment.startsWith('/')) return comment;
+    if (/SPDX|copyright|licen[cs]e/i.test(comment)) return comment;
+    const lines = comment.replace(/[^\n]/g, '');
+    if (lines === '') return ' ';
+    const rest = /.*/.exec(text.slice(offset + comment.length))[0];
+    return rest.trim() === '' && !comment.includes('\\\n') ? lines : comment;
+  };
+  return text.replace(token, blank).replace(/[ \t]+$/gm, '');
 }
 
 function collect(files, dir, prefix) {
   for (const entry of fs.readdirSync(dir, { withFileTypes: true })) {
     const from = path.join(dir, entry.name);
     if (fs.statSync(from).isDirectory())
-      collect(files, from, `${prefix}/${entry.name}`);
+      collect(files, from, `${prefix}${entry.name}/`);
     else if (entry.name.endsWith('.h'))
-      files[`${prefix}/${entry.name}`] = fs.readFileSync(from);
+      files[`${prefix}${entry.name}`] = Buffer.from(
+        stripComments(fs.readFileSync(from, 'latin1')),
+        'latin1',
+      );
   }
 }
 
 /** Packs the installed headers into build/headers.bin; says what it packed. */
 export function packHeaders(bpfDir) {
   const files = {};
-  collect(files, bpfDir, 'bpf');
+  collect(files, bpfDir, 'bpf/');
   const roots = ['/usr/include', ...multiarchRoots()];
   for (const prefix of ['linux', 'asm', 'asm-generic']) {
     const dir = roots
@@ -80,8 +95,9 @@ export function packHeaders(bpfDir) {
       .find((name) => fs.existsSync(name));
     if (!dir)
       throw new Error(`no <${prefix}/...> headers below ${roots.join(', ')}`);
-    collect(files, dir, prefix);
+    collect(files, dir, `${prefix}/`);
   }
+  collect(files, inRoot('asm-core/headers'), '');
   const packed = writeHeaderSet(files);
   fs.mkdirSync(inRoot('build'), { recursive: true });
   fs.writeFileSync(inRoot('build/headers.bin'), packed);

@@ -128,7 +128,11 @@ const headers = {
   what: 'header set for the compiler',
   inputs: () =>
     hashInputs(
-      ['scripts/pack-headers.mjs', 'build/deps/include/bpf'],
+      [
+        'scripts/pack-headers.mjs',
+        'asm-core/headers',
+        'build/deps/include/bpf',
+      ],
       [systemLibbpf],
     ),
   outputs: ['build/headers.bin'],
@@ -153,6 +157,7 @@ const native = {
         'kernel-backend',
         'bindings/addon',
         'package-lock.json',
+        'build/headers.bin',
       ],
       [inRoot(), systemLibbpf, modified('build/deps/lib/libbpf.a')],
     ),

@@ -4,17 +4,20 @@
 #include "compile.h"
 #include "guard.h"
 #include "lower.h"
+#include "packed.h"
 #include "pass.h"
 
 struct ebpf_cc {
     ebpf_ctx *ctx;
     eb_pp *pp;
     eb_pp_options options;
+    bool bare;
 };
 
 typedef struct unit_args {
     eb_str name, text;
     eb_pp_options options;
+    bool bare;
     ebpf_cc **out;
 } unit_args;
 
@@ -24,6 +27,7 @@ static int run_new(ebpf_ctx *ctx, void *args) {
     unit->ctx = ctx;
     unit->pp = eb_pp_new(ctx, a->name, a->text, &a->options);
     unit->options = a->options;
+    unit->bare = a->bare;
     *a->out = unit;
     return EBPF_OK;
 }
@@ -31,11 +35,12 @@ static int run_new(ebpf_ctx *ctx, void *args) {
 int ebpf_cc_new(ebpf_ctx *ctx, const char *name, size_t name_size, const void *text, size_t size,
                 const ebpf_cc_options *options, ebpf_cc **out) {
     *out = NULL;
-    unit_args args = {{name, name_size}, {text, size}, {.cpu = 3, .optimize = true}, out};
+    unit_args args = {{name, name_size}, {text, size}, {.cpu = 3, .optimize = true}, false, out};
     if (options) {
-        if (options->cpu > 4 || options->endian > EBPF_BIG || options->reserved)
+        if (options->cpu > 4 || options->endian > EBPF_BIG)
             return EBPF_E_ARG;
         args.options.cpu = options->cpu ? options->cpu : 3;
+        args.bare = options->bare != 0;
         args.options.big = options->endian == EBPF_BIG;
         args.options.optimize = !options->plain;
         args.options.defines = (eb_str){options->defines, options->defines_size};
@@ -86,7 +91,7 @@ static int run_compile(ebpf_ctx *ctx, void *args) {
     (void)ctx;
     if (!eb_pp_run(a->unit->pp))
         return EBPF_NEED_FILE;
-    *a->out = eb_compile(a->unit->pp, &a->unit->options, true);
+    *a->out = eb_compile(a->unit->pp, &a->unit->options, !a->unit->bare);
     return *a->out ? EBPF_OK : EBPF_E_INPUT;
 }
 
@@ -155,6 +160,35 @@ int ebpf_cc_answer(ebpf_cc *unit, const char *path, size_t path_size, const void
         return EBPF_E_ARG;
     answer_args args = {unit->pp, {path, path_size}, {text, size}};
     return eb_guard(unit->ctx, run_answer, &args);
+}
+
+typedef struct packed_args {
+    eb_pp *pp;
+    eb_str path, set;
+} packed_args;
+
+static int run_packed(ebpf_ctx *ctx, void *args) {
+    packed_args *a = args;
+    size_t folder = sizeof EBPF_CC_HEADERS; /* and its slash */
+    eb_str text;
+    if (!eb_str_starts(a->path, EBPF_CC_HEADERS "/"))
+        return EBPF_NEED_FILE;
+    int found = eb_packed_find(&ctx->arena, a->set,
+                               (eb_str){a->path.at + folder, a->path.len - folder}, &text);
+    if (found < 0)
+        return EBPF_E_INPUT;
+    if (!found)
+        return EBPF_NEED_FILE;
+    eb_pp_found(a->pp, a->pp->wanted - 1, a->path, text);
+    return EBPF_OK;
+}
+
+int ebpf_cc_answer_packed(ebpf_cc *unit, const char *path, size_t path_size, const void *set,
+                          size_t set_size) {
+    if (!unit->pp->wanted)
+        return EBPF_E_ARG;
+    packed_args args = {unit->pp, {path, path_size}, {set, set_size}};
+    return eb_guard(unit->ctx, run_packed, &args);
 }
 
 typedef struct btf_args {

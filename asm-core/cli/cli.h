@@ -78,6 +78,8 @@ int verb_info(const options *opt);
 int verb_strip(const options *opt);
 int verb_core(const options *opt);
 int verb_btf(const options *opt);
+/* The header set that is linked in, or nothing. */
+ebpf_bytes header_set(void);
 /* Options as C compilers have them, so it reads its own. */
 int verb_cc(int argc, char **argv);
 

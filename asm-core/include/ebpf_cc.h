@@ -29,7 +29,7 @@ typedef struct ebpf_cc_options {
     uint32_t cpu;        /* instruction set: 1 to 4, as clang's -mcpu=v1 to v4; 0 means 3 */
     uint32_t endian;     /* enum ebpf_endian */
     uint32_t plain;      /* not 0: __OPTIMIZE__ is not defined, as with -O0 */
-    uint32_t reserved;   /* 0 */
+    uint32_t bare;       /* not 0: no BTF and no line information, as with -g0 */
     const char *defines; /* lines read first: what -D, -U and -include say */
     size_t defines_size;
     const char *warnings; /* lines: what stands behind each -W, as clang's: all, no-unused, error,
@@ -76,6 +76,13 @@ EBPF_API int ebpf_cc_request(ebpf_cc *unit, ebpf_cc_file *wanted);
 /* The file that was wanted, under the path that names it. The bytes are copied. */
 EBPF_API int ebpf_cc_answer(ebpf_cc *unit, const char *path, size_t path_size, const void *text,
                             size_t size);
+/* The same, from a packed header set (scripts/pack-headers.mjs makes it, the package has it as
+ * headers.bin), whose files are known as EBPF_CC_HEADERS/path. EBPF_NEED_FILE when the set has no
+ * `path` or that is no such path: the request stays open. EBPF_E_INPUT for what is no header set.
+ */
+#define EBPF_CC_HEADERS "<headers>"
+EBPF_API int ebpf_cc_answer_packed(ebpf_cc *unit, const char *path, size_t path_size,
+                                   const void *set, size_t set_size);
 /* BTF stands for the file that was wanted, a kernel's header (vmlinux.h): types, enumerators and
  * kfuncs come from it when the unit first mentions them. The kernel's own BTF comes first, split
  * BTF (its modules') behind it; each as the kernel has it, or an ELF file with a section .BTF. The

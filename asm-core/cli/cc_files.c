@@ -1,0 +1,266 @@
+/* cc_files.c - where `bpfc cc` looks for headers, and what it found, for make.
+ *
+ * As compilers do: "name" beside the including file and in the -iquote folders; then, as <name>, in
+ * those of -I, of -isystem, the standard ones, those of -idirafter. The first standard folder is
+ * the packed set of headers that comes with the compiler; behind it stand the system's, for what
+ * the set does not have. The files of the set are in no folder, so make does not hear of them. */
+#include "cc.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- the folders ---- */
+
+static const char *const standard_dirs[] = {EBPF_CC_HEADERS,
+#if defined(__linux__)
+                                            "/usr/local/include",
+#if defined(__x86_64__)
+                                            "/usr/include/x86_64-linux-gnu",
+#elif defined(__aarch64__)
+                                            "/usr/include/aarch64-linux-gnu",
+#elif defined(__arm__)
+                                            "/usr/include/arm-linux-gnueabihf",
+#elif defined(__i386__)
+                                            "/usr/include/i386-linux-gnu",
+#elif defined(__powerpc64__)
+                                            "/usr/include/powerpc64le-linux-gnu",
+#elif defined(__s390x__)
+                                            "/usr/include/s390x-linux-gnu",
+#elif defined(__riscv)
+                                            "/usr/include/riscv64-linux-gnu",
+#endif
+                                            "/usr/include"
+#endif
+};
+
+static bool add_dirs(cc_search *s, const words *dirs) {
+    for (size_t n = 0; n < dirs->count; n++)
+        if (!add_word(&s->dirs, dirs->at[n]))
+            return false;
+    return true;
+}
+
+bool cc_open_search(cc_search *s, const cc_options *o) {
+    *s = (cc_search){0};
+    if (!add_dirs(s, &o->dirs[CC_QUOTE]))
+        return false;
+    s->angle = s->dirs.count;
+    if (!add_dirs(s, &o->dirs[CC_ANGLE]))
+        return false;
+    s->system = s->dirs.count;
+    if (!add_dirs(s, &o->dirs[CC_SYSTEM]))
+        return false;
+    for (size_t n = 0; n < sizeof standard_dirs / sizeof *standard_dirs && !o->no_standard; n++)
+        if (!add_word(&s->dirs, standard_dirs[n]))
+            return false;
+    return add_dirs(s, &o->dirs[CC_AFTER]);
+}
+
+static void forget(words *paths) {
+    for (size_t n = 0; n < paths->count; n++)
+        free((void *)(uintptr_t)paths->at[n]);
+    free(paths->at);
+}
+
+void cc_close_search(cc_search *s) {
+    forget(&s->found);
+    free(s->found_own.at); /* the same paths */
+    free(s->dirs.at);
+}
+
+/* Makefiles cut the folders out of this text, which is gcc's and clang's. */
+void cc_print_search(const cc_search *s) {
+    fprintf(stderr, "bpfc %s\n#include \"...\" search starts here:\n", ebpf_version());
+    for (size_t n = 0; n < s->dirs.count; n++) {
+        if (n == s->angle)
+            fprintf(stderr, "#include <...> search starts here:\n");
+        FILE *dir = fopen(s->dirs.at[n], "rb");
+        if (dir || strcmp(s->dirs.at[n], EBPF_CC_HEADERS) == 0)
+            fprintf(stderr, " %s\n", s->dirs.at[n]);
+        if (dir)
+            fclose(dir);
+    }
+    if (s->angle == s->dirs.count)
+        fprintf(stderr, "#include <...> search starts here:\n");
+    fprintf(stderr, "End of search list.\n");
+}
+
+/* ---- answers ---- */
+
+/* Remember a file for make. */
+static bool note(cc_search *s, const char *path, bool own) {
+    for (size_t n = 0; n < s->found.count; n++)
+        if (strcmp(s->found.at[n], path) == 0)
+            return true;
+    char *copy = malloc(strlen(path) + 1);
+    if (!copy || !add_word(&s->found, strcpy(copy, path))) {
+        free(copy);
+        return false;
+    }
+    return !own || add_word(&s->found_own, copy);
+}
+
+/* A file that can be read; nothing is printed when it is not there. */
+static bool is_readable(const char *path) {
+    FILE *file = fopen(path, "rb");
+    bool readable = false;
+    if (file) {
+        readable = fgetc(file) != EOF || !ferror(file); /* a folder opens, but cannot be read */
+        fclose(file);
+    }
+    return readable;
+}
+
+/* The wanted file, if it is `path`. */
+static bool try_path(ebpf_cc *unit, cc_search *s, const char *path, bool own, int *status) {
+    blob file;
+    ebpf_bytes set = header_set();
+    if (strncmp(path, EBPF_CC_HEADERS "/", sizeof EBPF_CC_HEADERS) == 0) {
+        *status = set.size ? ebpf_cc_answer_packed(unit, path, strlen(path), set.data, set.size)
+                           : EBPF_NEED_FILE;
+        if (*status == EBPF_E_INPUT)
+            fprintf(stderr, "bpfc: the header set that was built in is not of this version\n");
+        return *status != EBPF_NEED_FILE;
+    }
+    if (!is_readable(path) || !read_file(path, &file))
+        return false;
+    *status = note(s, path, own) ? ebpf_cc_answer(unit, path, strlen(path), file.data, file.size)
+                                 : EBPF_E_NOMEM;
+    free(file.data);
+    return true;
+}
+
+/* The wanted file, if it is in this folder. */
+static bool try_dir(ebpf_cc *unit, cc_search *s, const ebpf_cc_file *wanted, const char *dir,
+                    size_t size, bool own, int *status) {
+    bool absolute = wanted->spelling_size && wanted->spelling[0] == '/';
+    size_t n = absolute ? 0 : size;
+    char *path = malloc(n + 1 + wanted->spelling_size + 1);
+    if (!path) {
+        *status = EBPF_E_NOMEM;
+        return true;
+    }
+    memcpy(path, dir, n);
+    if (n && path[n - 1] != '/')
+        path[n++] = '/';
+    memcpy(path + n, wanted->spelling, wanted->spelling_size);
+    path[n + wanted->spelling_size] = 0;
+    bool found = try_path(unit, s, path, own, status);
+    free(path);
+    return found;
+}
+
+/* The folder behind the one that `from` was found in, for #include_next. */
+static size_t next_dir(const cc_search *s, const ebpf_cc_file *wanted) {
+    size_t best = 0, length = 0;
+    for (size_t n = 0; n < s->dirs.count; n++) {
+        size_t size = strlen(s->dirs.at[n]);
+        if (size < wanted->from_size && wanted->from[size] == '/' && size >= length &&
+            memcmp(wanted->from, s->dirs.at[n], size) == 0) {
+            length = size + 1;
+            best = n + 1;
+        }
+    }
+    return best;
+}
+
+static bool is_own(const cc_search *s, const char *path, size_t size) {
+    if (size >= sizeof EBPF_CC_HEADERS &&
+        memcmp(path, EBPF_CC_HEADERS, sizeof EBPF_CC_HEADERS - 1) == 0)
+        return false;
+    for (size_t n = s->found.count; n; n--)
+        if (strlen(s->found.at[n - 1]) == size && memcmp(s->found.at[n - 1], path, size) == 0) {
+            for (size_t own = s->found_own.count; own; own--)
+                if (s->found_own.at[own - 1] == s->found.at[n - 1])
+                    return true;
+            return false;
+        }
+    return true;
+}
+
+int cc_answer(ebpf_cc *unit, cc_search *s, kernel_btf *btf) {
+    ebpf_cc_file wanted;
+    int status = ebpf_cc_request(unit, &wanted);
+    size_t from = 0, slash = wanted.from_size;
+    if (wanted.kind == EBPF_INCLUDE_QUOTE) {
+        while (slash && wanted.from[slash - 1] != '/')
+            slash--;
+        if (try_dir(unit, s, &wanted, wanted.from, slash, is_own(s, wanted.from, wanted.from_size),
+                    &status))
+            return status;
+    } else if (wanted.kind == EBPF_INCLUDE_ANGLE) {
+        from = s->angle;
+    } else {
+        from = next_dir(s, &wanted);
+    }
+    for (size_t n = from; n < s->dirs.count; n++)
+        if (try_dir(unit, s, &wanted, s->dirs.at[n], strlen(s->dirs.at[n]), n < s->system, &status))
+            return status;
+    if (is_vmlinux(&wanted) && has_btf(btf))
+        return answer_vmlinux(unit, btf);
+    return ebpf_cc_absent(unit);
+}
+
+/* ---- for make ---- */
+
+char *cc_output_path(const char *file, const char *ending) {
+    if (strcmp(file, "-") == 0)
+        file = ending = "-";
+    const char *slash = strrchr(file, '/'), *name = slash ? slash + 1 : file;
+    const char *dot = strrchr(name, '.');
+    size_t stem = dot && dot > name ? (size_t)(dot - name) : strlen(name);
+    stem = ending == file ? 0 : stem;
+    char *path = malloc(stem + strlen(ending) + 1);
+    if (path) {
+        memcpy(path, name, stem);
+        strcpy(path + stem, ending);
+    }
+    return path;
+}
+
+static bool add_path(text *to, const char *before, const char *path) {
+    bool ok = add_text(to, "%s", before);
+    for (; ok && *path; path++)
+        ok = add_text(to, "%s%c", *path == '$' ? "$" : strchr(" \t#", *path) ? "\\" : "", *path);
+    return ok;
+}
+
+/* target: FILE headers, a line each; with -MP a target for each header. */
+static bool list(text *to, const cc_options *o, const words *headers, const char *target) {
+    const char *file = o->common.file;
+    bool ok = o->targets.size ? add_text(to, "%.*s", (int)o->targets.size, o->targets.at)
+                              : add_path(to, "", target);
+    ok = ok && add_text(to, ":") && (strcmp(file, "-") == 0 || add_path(to, " ", file));
+    for (size_t n = 0; ok && n < headers->count; n++)
+        ok = add_path(to, " \\\n  ", headers->at[n]);
+    ok = ok && add_text(to, "\n");
+    for (size_t n = 0; ok && o->phony && n < headers->count; n++)
+        ok = add_path(to, "", headers->at[n]) && add_text(to, ":\n");
+    return ok;
+}
+
+/* OUT with .d in place of its ending; from malloc. */
+static char *beside(const char *out) {
+    const char *slash = strrchr(out, '/'), *dot = strrchr(slash ? slash : out, '.');
+    size_t stem = dot ? (size_t)(dot - out) : strlen(out);
+    char *path = malloc(stem + 3);
+    if (path) {
+        memcpy(path, out, stem);
+        strcpy(path + stem, ".d");
+    }
+    return path;
+}
+
+bool cc_write_dependencies(const cc_options *o, const cc_search *s, const char *out) {
+    text rule = {0};
+    bool only = o->mode == CC_DEPENDENCIES, named = strcmp(out, "-") != 0;
+    char *target = only || !named ? cc_output_path(o->common.file, ".o") : NULL;
+    char *path = only ? NULL : named ? beside(out) : cc_output_path(o->common.file, ".d");
+    const char *to = o->dependency_file ? o->dependency_file : path ? path : out;
+    bool ok = list(&rule, o, o->own_only ? &s->found_own : &s->found, target ? target : out) &&
+              write_file(to, rule.at, rule.size);
+    free(rule.at);
+    free(target);
+    free(path);
+    return ok;
+}

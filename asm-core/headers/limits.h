@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef EBPF_LIMITS_H
+#define EBPF_LIMITS_H
+
+#define CHAR_BIT   8
+#define SCHAR_MAX  127
+#define SCHAR_MIN  (-127 - 1)
+#define UCHAR_MAX  255
+#define CHAR_MAX   127
+#define CHAR_MIN   (-127 - 1)
+#define SHRT_MAX   32767
+#define SHRT_MIN   (-32767 - 1)
+#define USHRT_MAX  65535
+#define INT_MAX    2147483647
+#define INT_MIN    (-2147483647 - 1)
+#define UINT_MAX   4294967295U
+#define LONG_MAX   9223372036854775807L
+#define LONG_MIN   (-9223372036854775807L - 1)
+#define ULONG_MAX  18446744073709551615UL
+#define LLONG_MAX  9223372036854775807LL
+#define LLONG_MIN  (-9223372036854775807LL - 1)
+#define ULLONG_MAX 18446744073709551615ULL
+
+#include <linux/limits.h>
+
+#endif

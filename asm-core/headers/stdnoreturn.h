@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef EBPF_STDNORETURN_H
+#define EBPF_STDNORETURN_H
+
+#define noreturn _Noreturn
+
+#endif
