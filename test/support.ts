@@ -50,7 +50,9 @@ export const bpfc = (...args: string[]): Outcome => run(nativeCli, args);
 export const node = (
   script: string,
   env: Record<string, string> = {},
-): Outcome => run(process.execPath, ['-e', script], { env });
+  input?: Uint8Array,
+): Outcome =>
+  run(process.execPath, ['-e', script], input ? { env, input } : { env });
 
 /** Why something cannot be tested here; the reason is in the name of what is skipped. */
 export function describeUnless(

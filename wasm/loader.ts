@@ -121,6 +121,33 @@ export interface EngineFunctions {
     format: number,
     out: number,
   ): number;
+  ebpf_cc_new(
+    ctx: number,
+    name: number,
+    nameSize: number,
+    text: number,
+    size: number,
+    options: number,
+    out: number,
+  ): number;
+  ebpf_cc_preprocess(unit: number, out: number): number;
+  ebpf_cc_check(unit: number): number;
+  ebpf_cc_request(unit: number, out: number): number;
+  ebpf_cc_answer(
+    unit: number,
+    path: number,
+    pathSize: number,
+    text: number,
+    size: number,
+  ): number;
+  ebpf_cc_answer_packed(
+    unit: number,
+    path: number,
+    pathSize: number,
+    set: number,
+    setSize: number,
+  ): number;
+  ebpf_cc_absent(unit: number): number;
   ebpf_version(): number;
 
   ebpf_vm_new_with(
@@ -236,9 +263,10 @@ export interface EngineFunctions {
   ebpf_vm_map_next(vm: number, map: number, key: number, next: number): number;
 }
 
-/** Results of asm-core's entry points (enum ebpf_status). */
+/** Results of asm-core's entry points (enum ebpf_status; EBPF_NEED_FILE). */
 export const Status = {
   OK: 0,
+  NEED_FILE: 1,
   INPUT: -1,
   NOMEM: -2,
   LIMIT: -3,
@@ -258,6 +286,33 @@ export interface Span {
 const utf8 = new TextEncoder();
 const text = new TextDecoder('utf-8', { fatal: false });
 
+type Fetchable = Response | PromiseLike<Response> | URL | string;
+
+async function fetched(source: Fetchable, what: string): Promise<Response> {
+  const response = await (typeof source === 'string' || source instanceof URL
+    ? fetch(source)
+    : source);
+  if (!response.ok) {
+    throw new EngineError(
+      `cannot load ${what} from ${response.url}: HTTP status ${response.status}`,
+    );
+  }
+  return response;
+}
+
+/** The bytes of `what`, from whatever the host has them in. */
+export async function fetchBytes(
+  source: BufferSource | Fetchable,
+  what: string,
+): Promise<Uint8Array> {
+  if (source instanceof ArrayBuffer) return new Uint8Array(source);
+  if (ArrayBuffer.isView(source)) {
+    return new Uint8Array(source.buffer, source.byteOffset, source.byteLength);
+  }
+  const response = await fetched(source, what);
+  return new Uint8Array(await response.arrayBuffer());
+}
+
 /** Compile a module from whatever the host has it in. */
 export async function compileWasm(
   source: WasmSource,
@@ -266,14 +321,7 @@ export async function compileWasm(
   if (source instanceof ArrayBuffer || ArrayBuffer.isView(source)) {
     return WebAssembly.compile(source);
   }
-  const response = await (typeof source === 'string' || source instanceof URL
-    ? fetch(source)
-    : source);
-  if (!response.ok) {
-    throw new EngineError(
-      `cannot load bpf.wasm from ${response.url}: HTTP status ${response.status}`,
-    );
-  }
+  const response = await fetched(source, 'bpf.wasm');
   const type = response.headers.get('content-type') ?? '';
   return type.startsWith('application/wasm')
     ? WebAssembly.compileStreaming(response)

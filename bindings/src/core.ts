@@ -50,12 +50,23 @@ export {
   u8,
   type Codec,
 } from './codec';
-export { engineVersion, init, wasmModule } from './engine';
+export {
+  check,
+  compile,
+  preprocess,
+  type Checked,
+  type CompileOptions,
+  type Cpu,
+  type Define,
+  type Preprocessed,
+} from './compile';
+export { engineVersion, init, wasmModule, type InitOptions } from './engine';
 export {
   AssembleError,
   BPFError,
   BpfSyntaxError,
   ClosedError,
+  CompileError,
   EngineError,
   KernelError,
   MachineError,
@@ -67,6 +78,7 @@ export {
   type Report,
 } from './errors';
 export { Handle, type Closable } from './handle';
+export type { Headers, IncludeOptions } from './include';
 export { BpfMap, type MapEvent, type MapShape, type UpdateMode } from './map';
 export {
   BpfObject,

@@ -11,16 +11,13 @@ import {
   Context,
   Engine,
   EngineError,
+  fetchBytes,
   Status,
   type Span,
   type WasmSource,
 } from '../../wasm/loader';
-import {
-  AssembleError,
-  BpfSyntaxError,
-  type Diagnostic,
-  type Report,
-} from './errors';
+import { BpfSyntaxError, type Diagnostic, type Report } from './errors';
+import { setHeaderSet } from './include';
 
 /** An idle instance that has grown above this is thrown away. */
 export const IDLE_MEMORY_LIMIT = 64 * 1024 * 1024;
@@ -34,11 +31,26 @@ export function setLocator(locator: () => WebAssembly.Module): void {
   locate = locator;
 }
 
+export interface InitOptions {
+  /**
+   * The headers that come with the package, its headers.bin: bytes, a fetch Response or an address.
+   * Without them compile() knows only headers that it is given.
+   */
+  headers?: BufferSource | Response | PromiseLike<Response> | URL | string;
+}
+
 /**
  * Bring the toolchain in: bytes, a compiled module (which may come from another worker), a fetch
  * Response or an address. Needed once in browsers and workers, not needed in Node with `bpf`.
  */
-export async function init(source?: WasmSource): Promise<void> {
+export async function init(
+  source?: WasmSource,
+  options: InitOptions = {},
+): Promise<void> {
+  const { headers } = options;
+  if (headers !== undefined) {
+    setHeaderSet(await fetchBytes(headers, 'headers.bin'));
+  }
   if (source === undefined) {
     wasmModule();
     return;
@@ -127,7 +139,7 @@ export function expectOk(
   context: Context,
   status: number,
   what: string,
-  Class: typeof BpfSyntaxError | typeof AssembleError = BpfSyntaxError,
+  Class: new (what: string, report: Report) => BpfSyntaxError = BpfSyntaxError,
 ): void {
   if (status === Status.OK) return;
   if (status === Status.INPUT) throw new Class(what, report(context));

@@ -68,6 +68,11 @@ export class AssembleError extends BpfSyntaxError {
   override readonly name: string = 'AssembleError';
 }
 
+/** C is wrong. */
+export class CompileError extends BpfSyntaxError {
+  override readonly name: string = 'CompileError';
+}
+
 export interface BPFErrorFields {
   /** What was being done, e.g. 'map lookup'. */
   operation: string;

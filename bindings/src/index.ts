@@ -7,21 +7,62 @@ import { join } from 'node:path';
 import { setKernelBtf } from './btf';
 import { setLocator } from './engine';
 import { EngineError, KernelError } from './errors';
+import { setDisk } from './include';
 
-/** dist/bpf.wasm, or what was built last in a clone that has not filled dist. */
-const places = [
-  join(__dirname, '../../bpf.wasm'),
-  join(__dirname, '../../../build/wasm/bpf.wasm'),
-];
+/** A file of dist, or what was built last in a clone that has not filled dist. */
+function packaged(name: string, built: string): string | undefined {
+  return [join(dist, name), join(dist, '../build', built)].find((file) =>
+    existsSync(file),
+  );
+}
+
+const dist = join(__dirname, '../..');
 
 setLocator(() => {
-  const path = places.find((file) => existsSync(file));
+  const path = packaged('bpf.wasm', 'wasm/bpf.wasm');
   if (path === undefined) {
     throw new EngineError(
-      `the toolchain is missing: there is no ${places[0]}; in a clone of the repository \`npm run build\` makes it`,
+      `the toolchain is missing: there is no ${join(dist, 'bpf.wasm')}; in a clone of the repository \`npm run build\` makes it`,
     );
   }
   return new WebAssembly.Module(readFileSync(path));
+});
+
+/** Debian's names of this machine's architecture, for its folder of headers. */
+const triplets: Partial<Record<NodeJS.Architecture, string>> = {
+  x64: 'x86_64-linux-gnu',
+  arm64: 'aarch64-linux-gnu',
+  arm: 'arm-linux-gnueabihf',
+  ia32: 'i386-linux-gnu',
+  ppc64: 'powerpc64le-linux-gnu',
+  s390x: 's390x-linux-gnu',
+  riscv64: 'riscv64-linux-gnu',
+};
+
+function standardFolders(): string[] {
+  if (process.platform !== 'linux') return [];
+  const triplet = triplets[process.arch];
+  return [
+    '/usr/local/include',
+    ...(triplet === undefined ? [] : [`/usr/include/${triplet}`]),
+    '/usr/include',
+  ];
+}
+
+setDisk({
+  read(path) {
+    try {
+      return readFileSync(path);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== undefined) return undefined;
+      throw error;
+    }
+  },
+  standard: standardFolders(),
+  headerSet() {
+    const path = packaged('headers.bin', 'headers.bin');
+    return path === undefined ? undefined : readFileSync(path);
+  },
 });
 
 const kernelBtf = '/sys/kernel/btf';

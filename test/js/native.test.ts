@@ -16,9 +16,11 @@ import {
   assemble,
   BpfObject,
   BpfSyntaxError,
+  check,
   disassemble,
   Machine,
   MachineError,
+  preprocess,
   type Dialect,
   type Endian,
 } from 'bpf';
@@ -151,6 +153,69 @@ describeUnless(
     });
   },
 );
+
+interface CCase {
+  name: string;
+  text: string;
+  /** What its #includes find. */
+  headers: Record<string, string>;
+}
+
+const cCases = filesBelow(join(root, 'test/cases'), '.case').flatMap(
+  (file): CCase[] => {
+    const parts = readCase(file);
+    const text = parts.get('input.c');
+    if (text === undefined) return [];
+    const headers = [...parts]
+      .filter(([name]) => name.startsWith('file '))
+      .map(([name, header]) => [name.slice('file '.length), header]);
+    return [
+      {
+        name: relative(root, file),
+        text,
+        headers: Object.fromEntries(headers) as Record<string, string>,
+      },
+    ];
+  },
+);
+
+/** The preprocessor's text, and what is said about the C. */
+function cInWasm({ text, headers }: CCase): { code?: string; said: string } {
+  const options = { filename: 'input.c', headers, standardHeaders: false };
+  const said = check(text, options).text;
+  try {
+    return { code: preprocess(text, options).code, said };
+  } catch (error) {
+    if (!(error instanceof BpfSyntaxError)) throw error;
+    return { said };
+  }
+}
+
+function cInNative({ name, text, headers }: CCase): ReturnType<typeof cInWasm> {
+  const cwd = join(folder, `${name}.dir`);
+  for (const [path, bytes] of Object.entries({ ...headers, 'input.c': text })) {
+    mkdirSync(join(cwd, dirname(path)), { recursive: true });
+    writeFileSync(join(cwd, path), bytes);
+  }
+  const bpfc = (mode: string): Outcome =>
+    run(nativeCli, ['cc', mode, '-nostdinc', '-I.', 'input.c'], { cwd });
+  const code = bpfc('-E');
+  const said = bpfc('-fsyntax-only').stderr;
+  return code.status === 0 ? { code: code.stdout, said } : { said };
+}
+
+describeUnless(absent(nativeCli), 'wasm and bpfc say the same of C', () => {
+  test('there is something to compare', () => {
+    expect(cCases.length).toBeGreaterThan(10);
+    expect(cCases.some(({ headers }) => Object.keys(headers).length > 0)).toBe(
+      true,
+    );
+  });
+
+  test.each<CCase>(cCases)('$name', (input) => {
+    expect(cInWasm(input)).toEqual(cInNative(input));
+  });
+});
 
 const budget = 1_000_000;
 

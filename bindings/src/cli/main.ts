@@ -5,6 +5,7 @@
  * Exit statuses: 0; 1 the input is wrong or a file cannot be read; 2 the command line is wrong.
  */
 import { engineVersion, EngineError } from '../index';
+import { cc } from './cc';
 import { codeOf, EXIT_INPUT, EXIT_USAGE, Failure, writeAll } from './files';
 import { parse, usage, verbOf, verbUsage } from './options';
 import { verbs } from './verbs';
@@ -40,6 +41,7 @@ function dispatch([word, ...rest]: readonly string[]): number {
     writeAll(1, usage(engineVersion()));
     return 0;
   }
+  if (word === 'cc') return cc(rest);
   const verb = verbOf(word);
   const options = parse(verb, rest);
   if (options === 'help') {

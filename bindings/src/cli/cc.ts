@@ -1,0 +1,149 @@
+/**
+ * cc.ts - cc: each C file to an object, or to what the options say; what asm-core/cli/cc.c does,
+ * through wasm.
+ */
+import { existsSync } from 'node:fs';
+import { disassemble } from '../asm';
+import { translate, type Outcome } from '../compile';
+import { engineVersion } from '../engine';
+import { PACKED, Search, type IncludeOptions } from '../include';
+import { Status } from '../../../wasm/loader';
+import { ccUsage, parseCc, quoted, type CcOptions } from './cc_options';
+import {
+  codeOf,
+  EXIT_INPUT,
+  Failure,
+  readFile,
+  wantsColour,
+  writeAll,
+  writeFile,
+} from './files';
+
+/** Runs the words behind `cc`; returns the exit status. */
+export function cc(words: readonly string[]): number {
+  const options = parseCc(words);
+  if (options === 'help') writeAll(1, ccUsage());
+  else if (options === 'version') writeAll(1, `bpf cc ${engineVersion()}\n`);
+  else return compileAll(options);
+  return 0;
+}
+
+function compileAll(options: CcOptions): number {
+  if (options.verbose) printSearch(new Search(searchOptions(options)).dirs);
+  let code = 0;
+  for (const file of options.files) {
+    try {
+      code = compileOne(options, file) || code;
+    } catch (error) {
+      if (!(error instanceof Failure) || codeOf(error) === 'EPIPE') throw error;
+      writeAll(2, `bpf: ${error.message}\n`);
+      code = error.status;
+    }
+  }
+  return code;
+}
+
+function searchOptions(options: CcOptions): IncludeOptions {
+  return {
+    quoteIncludePaths: options.quote,
+    includePaths: options.angle,
+    systemIncludePaths: options.system,
+    afterIncludePaths: options.after,
+    standardHeaders: options.standard,
+  };
+}
+
+/** Makefiles cut the folders out of this text, which is gcc's and clang's. */
+function printSearch({ quote, angle }: Search['dirs']): void {
+  const rows = (dirs: readonly string[]): string =>
+    dirs
+      .filter((dir) => dir === PACKED || existsSync(dir))
+      .map((dir) => ` ${dir}\n`)
+      .join('');
+  writeAll(
+    2,
+    `bpf ${engineVersion()}\n#include "..." search starts here:\n${rows(quote)}` +
+      `#include <...> search starts here:\n${rows(angle)}End of search list.\n`,
+  );
+}
+
+function compileOne(options: CcOptions, file: string): number {
+  const { mode, level, cpu, endian, debug, warnings } = options;
+  const kind =
+    mode === 'object' || mode === 'assembly'
+      ? 'object'
+      : mode === 'check'
+        ? 'check'
+        : 'text';
+  const made = translate(kind, readFile(file), {
+    ...searchOptions(options),
+    filename: file === '-' ? '<stdin>' : file,
+    lines: options.defines + options.includes,
+    optimize: level,
+    cpu,
+    endian,
+    debug,
+    warnings,
+  });
+  const { diagnostics, text, ansi } = made.report;
+  if (options.json) writeAll(1, `${JSON.stringify(diagnostics)}\n`);
+  else writeAll(2, wantsColour() ? ansi : text);
+  return deliver(options, file, made);
+}
+
+/** What was made, and for make how. The preprocessor's text is written after errors, too. */
+function deliver(options: CcOptions, file: string, made: Outcome): number {
+  const { mode } = options;
+  const ending = { object: '.o', assembly: '.s' }[mode as string];
+  const out =
+    options.out ?? (ending === undefined ? '-' : besides(file, ending));
+  const ok = made.status === Status.OK;
+  if (made.object) {
+    const { object } = made;
+    writeFile(out, mode === 'object' ? object.toElf() : disassemble(object));
+  } else if (mode === 'text' && (ok || made.code !== '')) {
+    writeFile(out, made.code);
+  }
+  if (ok && options.dependencies) {
+    const [to, target] = dependencyNames(options, file, out);
+    writeFile(to, rule(options, file, target, made.search));
+  }
+  return ok ? 0 : EXIT_INPUT;
+}
+
+/** FILE with another ending, in the current folder; standard output stays what it is. */
+function besides(file: string, ending: string): string {
+  if (file === '-') return '-';
+  const name = file.slice(file.lastIndexOf('/') + 1);
+  return `${name.replace(/(?<=.)\.[^.]*$/, '')}${ending}`;
+}
+
+/** Where dependencies go, and what they call the object. */
+function dependencyNames(
+  { mode, dependencyFile }: CcOptions,
+  file: string,
+  out: string,
+): [string, string] {
+  const only = mode === 'dependencies';
+  const target = only || out === '-' ? besides(file, '.o') : out;
+  const to = only
+    ? out
+    : out === '-'
+      ? besides(file, '.d')
+      : `${out.replace(/\.[^./]*$/, '')}.d`;
+  return [dependencyFile ?? to, target];
+}
+
+/** target: FILE headers, a line each; with -MP a target for each header. */
+function rule(
+  { ownOnly, phony, targets }: CcOptions,
+  file: string,
+  target: string,
+  search: Search,
+): string {
+  const headers = (ownOnly ? search.ownFiles : search.files).map(quoted);
+  const main = file === '-' ? [] : [` ${quoted(file)}`];
+  const all = [...main, ...headers.map((path) => ` \\\n  ${path}`)].join('');
+  const more = phony ? headers.map((path) => `${path}:\n`).join('') : '';
+  return `${targets || quoted(target)}:${all}\n${more}`;
+}

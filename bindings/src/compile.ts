@@ -1,0 +1,223 @@
+/**
+ * compile.ts - C to objects: one unit of asm-core's C compiler, its options, and the conversation
+ * about #include.
+ */
+import { Status, type Context } from '../../wasm/loader';
+import { expectOk, report, request } from './engine';
+import { CompileError, type Report } from './errors';
+import { Search, type IncludeOptions } from './include';
+import { BpfObject, endianNumber, type Endian } from './object';
+
+/** An instruction set, as clang's -mcpu. */
+export type Cpu = 'v1' | 'v2' | 'v3' | 'v4';
+
+/** What a macro is defined as: true is 1; false and null take a definition back, as -U. */
+export type Define = string | number | bigint | boolean | null;
+
+export interface CompileOptions extends IncludeOptions {
+  /** What diagnostics call the text; #include "..." looks beside it. Default '<source>'. */
+  filename?: string;
+  /** { DEBUG: true, SIZE: 64, 'MAX(a, b)': '((a) > (b) ? (a) : (b))' } */
+  defines?: Readonly<Record<string, Define>>;
+  /** Headers that are read first, as -include. */
+  include?: readonly string[];
+  /** Default 'v3'. */
+  cpu?: Cpu;
+  /** Default 'little'. */
+  endian?: Endian;
+  /** Default 2. */
+  optimize?: 0 | 1 | 2 | 3 | 's' | 'z';
+  /** BTF and line information; default true. */
+  debug?: boolean;
+  /** What stands behind -W: ['all', 'no-unused', 'error']; 'none' for no warnings. */
+  warnings?: readonly string[];
+  /** Bytes that the request may take; EngineError when it needs more. */
+  memoryLimit?: number;
+}
+
+/** What the preprocessor made of a text. */
+export interface Preprocessed extends Report {
+  /** The text without directives, comments and macros. */
+  readonly code: string;
+  /** Headers that were read, without those of the package. */
+  readonly files: readonly string[];
+}
+
+/** What is to be said about a text. */
+export interface Checked extends Report {
+  /** No error is among the diagnostics. */
+  readonly ok: boolean;
+  /** Headers that were read, without those of the package. */
+  readonly files: readonly string[];
+}
+
+const cpus: readonly Cpu[] = ['v1', 'v2', 'v3', 'v4'];
+const levels: readonly unknown[] = [0, 1, 2, 3, 's', 'z'];
+
+/** sizeof(ebpf_cc_options) in wasm32 */
+const OPTIONS_SIZE = 24;
+
+type Mode = 'object' | 'text' | 'check';
+
+/** @internal What came of one unit. */
+export interface Outcome {
+  status: number;
+  code: string;
+  object: BpfObject | undefined;
+  search: Search;
+  report: Report;
+}
+
+/**
+ * Compile C (text, or its UTF-8 bytes) to an object. Its `diagnostics` are warnings. Throws
+ * CompileError with all diagnostics.
+ */
+export function compile(
+  source: string | Uint8Array,
+  options: CompileOptions = {},
+): BpfObject {
+  const { object, ...made } = translate('object', source, options);
+  if (!object) throw new CompileError(failed(options), made.report);
+  return object;
+}
+
+/** The text after preprocessing. Throws CompileError with all diagnostics. */
+export function preprocess(
+  source: string | Uint8Array,
+  options: CompileOptions = {},
+): Preprocessed {
+  const made = translate('text', source, options);
+  if (made.status !== Status.OK) {
+    throw new CompileError(failed(options), made.report);
+  }
+  return { ...made.report, code: made.code, files: made.search.files };
+}
+
+/** All errors and warnings, without making an object; wrong C does not throw. */
+export function check(
+  source: string | Uint8Array,
+  options: CompileOptions = {},
+): Checked {
+  const made = translate('check', source, options);
+  const ok = made.status === Status.OK;
+  return { ...made.report, ok, files: made.search.files };
+}
+
+const failed = ({ filename = '<source>' }: CompileOptions): string =>
+  `cannot compile ${filename}`;
+
+/** @internal One unit, for the functions above and the command, which has the first lines itself. */
+export function translate(
+  mode: Mode,
+  source: string | Uint8Array,
+  options: CompileOptions & { lines?: string },
+): Outcome {
+  const search = new Search(options);
+  return request((context) => {
+    const unit = open(context, source, options);
+    const made = run(context, unit, mode, search);
+    if (made.status !== Status.INPUT) {
+      expectOk(context, made.status, failed(options));
+    }
+    return { ...made, search, report: report(context) };
+  }, options);
+}
+
+/** Until no file is missing. */
+function run(
+  context: Context,
+  unit: number,
+  mode: Mode,
+  search: Search,
+): Pick<Outcome, 'status' | 'code' | 'object'> {
+  const { engine } = context;
+  for (;;) {
+    if (mode === 'text') {
+      const { status, span } = context.span((out) =>
+        engine.call('ebpf_cc_preprocess', unit, out),
+      );
+      if (status !== Status.NEED_FILE) {
+        return { status, code: engine.textOut(span), object: undefined };
+      }
+    } else {
+      const status = engine.call('ebpf_cc_check', unit);
+      if (status !== Status.NEED_FILE) {
+        return { status, code: '', object: undefined };
+      }
+    }
+    search.answer(context, unit);
+  }
+}
+
+function open(
+  context: Context,
+  source: string | Uint8Array,
+  options: CompileOptions & { lines?: string },
+): number {
+  const { engine } = context;
+  const { filename = '<source>', endian, optimize = 2, cpu = 'v3' } = options;
+  if (!cpus.includes(cpu)) {
+    throw new RangeError(`cpu is one of ${cpus.join(', ')}, not '${cpu}'`);
+  }
+  if (!levels.includes(optimize)) {
+    throw new RangeError(
+      `optimize is one of ${levels.join(', ')}, not '${optimize}'`,
+    );
+  }
+  const name = context.textIn(filename);
+  const text =
+    typeof source === 'string'
+      ? context.textIn(source)
+      : context.copyIn(source);
+  const defines = context.textIn(options.lines ?? defineLines(options));
+  const at = context.alloc(OPTIONS_SIZE);
+  const { view } = engine;
+  [
+    cpus.indexOf(cpu) + 1,
+    endianNumber(endian),
+    optimize === 0 ? 1 : 0,
+    0,
+    defines.at,
+    defines.size,
+  ].forEach((word, n) => view.setUint32(at + 4 * n, word, true));
+  const out = context.pointer();
+  expectOk(
+    context,
+    engine.call(
+      'ebpf_cc_new',
+      context.at,
+      name.at,
+      name.size,
+      text.at,
+      text.size,
+      at,
+      out,
+    ),
+    failed(options),
+    CompileError,
+  );
+  return engine.u32(out);
+}
+
+/** The lines that are read first. */
+function defineLines({ defines = {}, include = [] }: CompileOptions): string {
+  const lines = Object.entries(defines).map(([name, value]) => {
+    if (!/^[A-Za-z_$][\w$]*(\([^()\n]*\))?$/.test(name)) {
+      throw new RangeError(`'${name}' is no name of a macro`);
+    }
+    if (value === false || value === null) return `#undef ${name}\n`;
+    const text = value === true ? '1' : String(value);
+    return `#define ${name} ${oneLine(text, name)}\n`;
+  });
+  const files = include.map(
+    (file) => `#include "${oneLine(file, 'include')}"\n`,
+  );
+  return [...lines, ...files].join('');
+}
+
+function oneLine(text: string, what: string): string {
+  if (/[\n\r]/.test(text)) {
+    throw new RangeError(`${what}: the text must stand in one line`);
+  }
+  return text;
+}

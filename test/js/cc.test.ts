@@ -1,0 +1,254 @@
+/**
+ * `bpf cc` and `bpfc cc`: the options that Makefiles pass, where things are looked for and written,
+ * what make is told; and both commands say the same.
+ */
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import {
+  absent,
+  cliPath,
+  describeUnless,
+  nativeCli,
+  run,
+  type Outcome,
+} from '../support';
+
+let folder = '';
+const put = (name: string, text: string): void => {
+  mkdirSync(dirname(join(folder, name)), { recursive: true });
+  writeFileSync(join(folder, name), text);
+};
+const get = (name: string): string => readFileSync(join(folder, name), 'utf8');
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'bpf-cc-'));
+  put(
+    'src/main.c',
+    '#include "own.h"\n#include <sys.h>\n#include <late.h>\nint main_c = OWN;\n',
+  );
+  put('src/own.h', '#define OWN 1\n');
+  put('sys/sys.h', '#include "part.h"\n');
+  put('sys/part.h', 'int part;\n');
+  put('late/late.h', 'int late;\n');
+  put('late/stddef.h', 'int not_this;\n');
+  put('with space/a$b#.h', 'int spaced;\n');
+  put('space.c', '#include "a$b#.h"\n');
+  put('next/one/x.h', '#include_next <x.h>\nint one;\n');
+  put('next/two/x.h', 'int two;\n');
+  put('next.c', '#include <x.h>\n');
+  put('wrong.c', 'int f(void) { return x; }\n#include "nowhere.h"\n');
+  put('warn.c', '#warning careful\nint x;\n');
+  put('good.c', 'int good;\n');
+  put('macros.c', 'A B C D __BPF_CPU_VERSION__ __BYTE_ORDER__ __OPTIMIZE__\n');
+  put('first.h', '#define D 4\n');
+  put('out/keep', '');
+  put('std.c', '#include <stddef.h>\nsize_t s;\n');
+  put('libc.c', '#include <sys/types.h>\n');
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+type Cc = (args: string[], input?: string) => Outcome;
+const js: Cc = (args, input = '') =>
+  run(process.execPath, [cliPath, 'cc', ...args], { cwd: folder, input });
+const native: Cc = (args, input = '') =>
+  run(nativeCli, ['cc', ...args], { cwd: folder, input });
+
+const search = ['-Isrc', '-isystem', 'sys', '-idirafter', 'late'];
+
+function suite(cc: Cc): void {
+  const out = (...args: string[]): string => {
+    const { status, stdout, stderr } = cc(args);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    return stdout.trim().replace(/\n+/g, ' ');
+  };
+
+  test('-D, -U, -include, -mcpu, -target, -O', () => {
+    expect(
+      out(
+        '-E',
+        '-DA',
+        '-D',
+        'B=2',
+        '-DC(x)=x',
+        '-UC',
+        '-includefirst.h',
+        'macros.c',
+      ),
+    ).toBe('1 2 C 4 3 1234 1');
+    expect(
+      out('-E', '-DA=', '-mcpu=v4', '--target=bpfeb', '-O0', 'macros.c'),
+    ).toBe('B C D 4 4321 __OPTIMIZE__');
+    const big = ['-target', 'bpfeb-unknown-none', '-O3'];
+    expect(out('-E', ...big, 'macros.c')).toBe('A B C D 3 4321 1');
+    expect(out('-E', ...big, '-mlittle-endian', 'macros.c')).toMatch(/1234/);
+    expect(out('-E', '-mbig-endian', '-mcpu=v1', 'macros.c')).toBe(
+      'A B C D 1 4321 1',
+    );
+    // -include comes behind all of -D, as clang has it.
+    expect(out('-E', '-include', 'first.h', '-UD', 'macros.c')).toMatch(/4 3/);
+  });
+
+  test('folders, in their order', () => {
+    expect(out('-E', ...search, 'src/main.c')).toBe(
+      'int part; int late; int main_c = 1;',
+    );
+    expect(out('-E', '-Inext/one', '-Inext/two', 'next.c')).toBe(
+      'int two; int one;',
+    );
+    // What comes with the compiler goes before -idirafter.
+    expect(out('-E', '-idirafter', 'late', 'std.c')).toMatch(/size_t s;$/);
+    expect(out('-E', '-nostdinc', '-idirafter', 'late', 'std.c')).toBe(
+      'int not_this; size_t s;',
+    );
+    expect(out('-E', '-iquote', 'with space', 'space.c')).toBe('int spaced;');
+    expect(cc(['-E', '-nostdinc', 'std.c']).status).toBe(1);
+  });
+
+  test('what Makefiles pass to clang is accepted', () => {
+    const flags =
+      '-g -O2 -Wall -Wextra -Wno-unused-value -Werror=foo -std=gnu11 -fno-stack-protector ' +
+      '-fno-builtin -pipe -mllvm -bpf-stack-size=1024 -Xclang -x -Qunused-arguments -x c ' +
+      '-nostdlib -fsyntax-only -c';
+    expect(out(...flags.split(' '), 'good.c')).toBe('');
+  });
+
+  test('-v lists the folders, as scripts cut them out', () => {
+    const { status, stderr } = cc(['-v', '-E', '-Isrc', '-'], 'int x;\n');
+    expect(status).toBe(0);
+    const listed =
+      /<\.\.\.> search starts here:\n([^]*)End of search list/.exec(
+        stderr,
+      )?.[1];
+    expect(listed?.split('\n').slice(0, 2)).toEqual([' src', ' <headers>']);
+    expect(cc(['-v']).status).toBe(0);
+  });
+
+  test('standard input', () => {
+    expect(cc(['-E', '-'], 'A\n').stdout).toContain('A');
+    const { status, stderr } = cc(['-fsyntax-only', '-'], 'x\n');
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/^<stdin>:1:1: error/);
+  });
+
+  test('dependencies for make', () => {
+    const own = 'main.o: src/main.c \\\n  src/own.h\n';
+    const all =
+      'main.o: src/main.c \\\n  src/own.h \\\n  sys/sys.h \\\n  sys/part.h \\\n  late/late.h\n';
+    const made = (...args: string[]): string => cc([...search, ...args]).stdout;
+    expect(made('-M', 'src/main.c')).toBe(all);
+    expect(made('-MM', 'src/main.c')).toBe(own);
+    expect(made('-MM', '-MP', 'src/main.c')).toBe(`${own}src/own.h:\n`);
+    expect(made('-MM', '-MT', 'x y', '-MQ', 'a$b c', 'src/main.c')).toBe(
+      own.replace('main.o', () => 'x y a$$b\\ c'),
+    );
+    expect(made('-M', '-iquote', 'with space', 'space.c')).toBe(
+      'space.o: space.c \\\n  with\\ space/a$$b\\#.h\n',
+    );
+    expect(made('-M', 'std.c')).toBe('std.o: std.c\n');
+    expect(made('-E', '-MD', '-o', 'out/main.i', 'src/main.c')).toBe('');
+    expect(get('out/main.d')).toBe(all.replace('main.o', 'out/main.i'));
+    expect(made('-E', '-MMD', '-MF', 'my.d', 'src/main.c')).toContain('int');
+    expect(get('my.d')).toBe(own);
+    made('-E', '-Wp,-MD,kernel.d', 'src/main.c');
+    expect(get('kernel.d')).toBe(all);
+    made('-fsyntax-only', '-MD', 'src/main.c');
+    expect(get('main.d')).toBe(all);
+    rmSync(join(folder, 'main.d'));
+    expect(cc(['-MD', '-fsyntax-only', 'wrong.c']).status).toBe(1);
+    expect(existsSync(join(folder, 'wrong.d'))).toBe(false);
+  });
+
+  test('several files: each is done, the worst status counts', () => {
+    const { status, stdout, stderr } = cc([
+      '-E',
+      'good.c',
+      'nothing.c',
+      'wrong.c',
+      'std.c',
+    ]);
+    expect(status).toBe(1);
+    expect(stdout).toMatch(/int good;[^]*size_t s;/);
+    expect(stderr).toMatch(/nothing\.c: No such file[^]*wrong\.c:2:/);
+  });
+
+  test('warnings do not stop it, errors do; as JSON, too', () => {
+    expect(cc(['-fsyntax-only', 'warn.c'])).toMatchObject({
+      status: 0,
+      stderr: expect.stringMatching(/^warn\.c:1:2: warning: careful/),
+    });
+    const { status, stdout, stderr } = cc([
+      '-fsyntax-only',
+      '--json',
+      'wrong.c',
+    ]);
+    expect({ status, stderr }).toEqual({ status: 1, stderr: '' });
+    const codes = (JSON.parse(stdout) as { line: number }[]).map((d) => d.line);
+    expect(codes.sort()).toEqual([1, 2]);
+  });
+
+  test.each([
+    [['-frob', '--frob', 'a.c'], /unknown option '--frob'/],
+    [[], /a FILE is missing/],
+    [['a.c', 'b.c', '-o', 'x'], /one OUT cannot be made of several FILEs: 'x'/],
+    [['a.o'], /objects, assembly \(see `as`\) and bitcode it does not: 'a\.o'/],
+    [['-emit-llvm', 'a.c'], /-emit-llvm is refused: there is no LLVM/],
+    [['-mcpu=v5', 'a.c'], /-mcpu= does not take 'v5'/],
+    [['-O9', 'a.c'], /-O does not take '9'/],
+    [['-target', 'x86_64', 'a.c'], /-target does not take 'x86_64'/],
+    [['-std=c++11', 'a.c'], /-std= does not take 'c\+\+11'/],
+    [['-x', 'c++', 'a.c'], /-x does not take 'c\+\+'/],
+    [['a.c', '-I'], /an argument is missing behind '-I'/],
+    [['a.c', '--btf'], /an argument is missing behind '--btf'/],
+    [['-Wp,-lang', 'a.c'], /-Wp, does not take '-lang'/],
+  ])('%j: status 2', (args, message) => {
+    const { status, stdout, stderr } = cc(args);
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+    expect(stderr).toMatch(message);
+  });
+}
+
+describe('bpf cc', () => suite(js));
+describeUnless(absent(nativeCli), 'bpfc cc', () => suite(native));
+
+describeUnless(absent(nativeCli), 'bpf cc beside bpfc cc', () => {
+  const plain = (text: string): string => text.replace(/\bbpfc\b/g, 'bpf');
+  test.each([
+    ['--help'],
+    ['--version'],
+    [''],
+    ['-v'],
+    ['-v -Isrc -iquote next -idirafter late -E good.c'],
+    ['-frob --frob'],
+    ['-E -D'],
+    ['x.ll'],
+    ['a.c b.c -o c'],
+    ['-emit-llvm x.c'],
+    ['-mcpu=probe x.c'],
+    ['-fsyntax-only wrong.c warn.c missing.c'],
+    ['-fsyntax-only --json wrong.c warn.c'],
+    ['-E wrong.c'],
+    ['-E src'],
+    [`-M -MP ${search.join(' ')} src/main.c`],
+    ['-MM -MT $a -MQ $a -MQ b#c good.c'],
+    ['-E libc.c'],
+    ['-M libc.c'],
+    ['-E -include nothing.h good.c'],
+  ])('%s', (words) => {
+    const args = words === '' ? [] : words.split(' ');
+    const theirs = native(args);
+    expect(js(args)).toEqual({
+      status: theirs.status,
+      stdout: plain(theirs.stdout),
+      stderr: plain(theirs.stderr),
+    });
+  });
+});

@@ -1,0 +1,377 @@
+/**
+ * compile(), preprocess() and check() from JavaScript: options, headers from everywhere, what is
+ * thrown, and what is refused.
+ */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { deflateRawSync, constants } from 'node:zlib';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import {
+  AssembleError,
+  BpfSyntaxError,
+  check,
+  CompileError,
+  preprocess,
+  type CompileOptions,
+} from 'bpf';
+import { absent, describeUnless, node, root } from '../support';
+
+/** The tokens of the text, one blank between lines. */
+const lines = (source: string, options?: CompileOptions): string =>
+  preprocess(source, options).code.trim().replace(/\n+/g, ' ');
+
+/** What a CompileError says. */
+function errorOf(work: () => unknown): CompileError {
+  try {
+    work();
+  } catch (error) {
+    if (error instanceof CompileError) return error;
+    throw error;
+  }
+  throw new Error('nothing was thrown');
+}
+
+describe('options', () => {
+  test('defines, and files that are read first', () => {
+    const defines = {
+      ON: true,
+      N: 64,
+      BIG: 1n << 40n,
+      NAME: '"x"',
+      'MAX(a, b)': '((a) > (b) ? (a) : (b))',
+      __bpf__: null,
+      __BPF__: false,
+    };
+    expect(
+      lines('ON N BIG NAME MAX(1, 2) FIRST __bpf__ __BPF__', {
+        defines,
+        include: ['first.h'],
+        headers: { 'first.h': '#define FIRST N' },
+      }),
+    ).toBe(
+      '1 64 1099511627776 "x" ( (1) > (2) ? (1) : (2) ) 64 __bpf__ __BPF__',
+    );
+  });
+
+  test('instruction set, byte order, optimisation', () => {
+    const version = (cpu?: CompileOptions['cpu']): string =>
+      lines('__BPF_CPU_VERSION__', cpu && { cpu });
+    expect([version(), version('v1'), version('v4')]).toEqual(['3', '1', '4']);
+    const order = '__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__';
+    expect(lines(order)).toBe('1234 == 4321');
+    expect(lines(order, { endian: 'big' })).toBe('4321 == 4321');
+    expect(lines('__OPTIMIZE__')).toBe('1');
+    expect(lines('__OPTIMIZE__', { optimize: 0 })).toBe('__OPTIMIZE__');
+  });
+
+  test.each<[string, object]>([
+    ["'a b' is no name", { defines: { 'a b': 1 } }],
+    ["'1x' is no name", { defines: { '1x': 1 } }],
+    ['one line', { defines: { A: '1\n#define B 2' } }],
+    ['one line', { include: ['a.h"\n#define B 2\n#include "b.h'] }],
+    ['cpu is one of v1, v2, v3, v4', { cpu: 'v5' }],
+    ['optimize is one of', { optimize: 4 }],
+    ["'little' or 'big'", { endian: 'middle' }],
+    ['memoryLimit', { memoryLimit: -1 }],
+  ])('%s', (message, options) => {
+    const call = (): unknown => preprocess('', options as CompileOptions);
+    expect(call).toThrow(RangeError);
+    expect(call).toThrow(message);
+  });
+
+  test('text may come as bytes, in UTF-8', () => {
+    const bytes = new TextEncoder().encode('"ä" N');
+    expect(lines(bytes as unknown as string, { defines: { N: 1 } })).toBe(
+      '"ä" 1',
+    );
+  });
+
+  test('a limit of memory ends a request, not the engine', () => {
+    const big = 'int x;'.repeat(1 << 16);
+    expect(() => preprocess(big, { memoryLimit: 1 << 16 })).toThrow(/memory/);
+    expect(lines('1')).toBe('1');
+  });
+});
+
+describe('what is wrong', () => {
+  test('preprocess throws all diagnostics, and the text of them', () => {
+    const error = errorOf(() =>
+      preprocess('#error one\n#include "no.h"\n', { filename: 'bad.c' }),
+    );
+    expect(error).toBeInstanceOf(BpfSyntaxError);
+    expect(error).not.toBeInstanceOf(AssembleError);
+    expect(error.name).toBe('CompileError');
+    expect(error.diagnostics).toMatchObject([
+      { severity: 'error', file: 'bad.c', line: 1 },
+      { severity: 'error', file: 'bad.c', line: 2 },
+    ]);
+    expect(error.message).toMatch(
+      /^cannot compile bad\.c: 2 errors\nbad\.c:1:/,
+    );
+    expect(error.text).toContain("'no.h'");
+  });
+
+  test('check throws nothing', () => {
+    const bad = check('int f(void) { return x; }\n', { filename: 'c.c' });
+    expect(bad.ok).toBe(false);
+    expect(bad.diagnostics).toMatchObject([{ file: 'c.c', line: 1 }]);
+    expect(bad.text).toMatch(/^c\.c:1:22: error: /);
+    expect(check('int f(void) { return 1; }\n')).toMatchObject({
+      ok: true,
+      diagnostics: [],
+      text: '',
+      files: [],
+    });
+  });
+
+  test('warnings are there without an error', () => {
+    const { diagnostics, code } = preprocess('#warning careful\nint x;');
+    expect(diagnostics).toMatchObject([{ severity: 'warning', line: 1 }]);
+    expect(code).toContain('int x;');
+  });
+});
+
+describe('headers that are given', () => {
+  test('from a table: by name, and beside the one that includes', () => {
+    const headers = {
+      'a.h': '#include "lib/b.h"\n',
+      'lib/b.h': '#include "c.h"\n#include <d.h>\n',
+      'lib/c.h': 'inner\n',
+      'c.h': 'outer\n',
+      'd.h': new TextEncoder().encode('#pragma once\nd\n'),
+    };
+    const source = '#include "./a.h"\n#include "c.h"\n#include "lib/../d.h"\n';
+    expect(lines(source, { headers })).toBe('inner d outer');
+    expect(preprocess(source, { headers }).files).toEqual([
+      'a.h',
+      'lib/b.h',
+      'lib/c.h',
+      'd.h',
+      'c.h',
+    ]);
+  });
+
+  test('in folders, with #include_next', () => {
+    const headers = {
+      'one/x.h': 'one\n#include_next <x.h>\n',
+      'two/x.h': 'two\n',
+      'quote/y.h': 'quoted\n',
+      'one/y.h': 'angled\n',
+    };
+    expect(
+      lines('#include <x.h>\n#include "y.h"\n#include <y.h>', {
+        headers,
+        includePaths: ['one'],
+        systemIncludePaths: ['two'],
+        quoteIncludePaths: ['quote'],
+      }),
+    ).toBe('one two quoted angled');
+  });
+
+  test('from a function, which is asked for names', () => {
+    const asked: string[] = [];
+    const headers = (name: string): string | undefined => {
+      asked.push(name);
+      return name === 'x.h' ? '1\n' : undefined;
+    };
+    expect(
+      lines('#include "x.h"\n#if !__has_include("sub/y.h")\n2\n#endif', {
+        headers,
+        filename: 'src/main.c',
+        standardHeaders: false,
+      }),
+    ).toBe('1 2');
+    expect(asked).toEqual(['src/x.h', 'x.h', 'x.h', 'src/sub/y.h', 'sub/y.h']);
+  });
+
+  test('they go before those of the package', () => {
+    const headers = { 'linux/bpf.h': 'mine\n' };
+    expect(lines('#include <linux/bpf.h>', { headers })).toBe('mine');
+  });
+
+  test('names that every object has are no headers', () => {
+    const error = errorOf(() =>
+      preprocess('#include "constructor"\n#include "__proto__"'),
+    );
+    expect(error.diagnostics).toHaveLength(2);
+  });
+
+  test('what a function throws reaches the caller, and the next request works', () => {
+    const headers = (): never => {
+      throw new TypeError('mine');
+    };
+    expect(() => preprocess('#include "x"', { headers })).toThrow('mine');
+    expect(lines('1')).toBe('1');
+  });
+});
+
+describe('headers on disk', () => {
+  let folder = '';
+  const put = (name: string, text: string): void =>
+    writeFileSync(join(folder, name), text);
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'bpf-cc-'));
+    mkdirSync(join(folder, 'inc/dir.h'), { recursive: true });
+    put('beside.h', '#include "inc/deep.h"\nbeside\n');
+    put('inc/deep.h', 'deep\n');
+    put('inc/only.h', 'only\n');
+  });
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  test('beside the file, and along the folders', () => {
+    const filename = join(folder, 'main.c');
+    const made = preprocess('#include "beside.h"\n#include <only.h>\n', {
+      filename,
+      includePaths: [join(folder, 'inc')],
+    });
+    expect(made.code.trim().replace(/\n+/g, ' ')).toBe('deep beside only');
+    expect(made.files).toEqual(
+      ['beside.h', 'inc/deep.h', 'inc/only.h'].map((n) => join(folder, n)),
+    );
+  });
+
+  test('a folder is no header', () => {
+    const includePaths = [join(folder, 'inc')];
+    const error = errorOf(() =>
+      preprocess('#include <dir.h>', { includePaths }),
+    );
+    expect(error.text).toMatch(/'dir\.h' was not found/);
+  });
+});
+
+describeUnless(
+  absent(join(root, 'dist/headers.bin')),
+  'headers of the package',
+  () => {
+    test('libbpf, the kernel and the compiler itself', () => {
+      const source =
+        '#include <linux/bpf.h>\n#include <linux/ip.h>\n' +
+        '#include <bpf/bpf_helpers.h>\n#include <bpf/bpf_core_read.h>\n' +
+        '#include <bpf/bpf_tracing.h>\n#include <bpf/bpf_endian.h>\n' +
+        ['stdbool', 'stddef', 'stdint', 'limits', 'errno', 'string', 'stdarg']
+          .map((name) => `#include <${name}.h>\n`)
+          .join('') +
+        'int e[ENOENT == 2 && UINT32_MAX == ~0U && INT64_MIN < 0 ? 1 : -1];\n';
+      const made = check(source);
+      expect(made).toMatchObject({ ok: true, text: '', files: [] });
+    });
+
+    test('standardHeaders: false leaves them out', () => {
+      const error = errorOf(() =>
+        preprocess('#include <stddef.h>', { standardHeaders: false }),
+      );
+      expect(error.diagnostics).toHaveLength(1);
+    });
+
+    test('messages about them name them', () => {
+      const { text } = check('#define bool 5\n#include <bpf/bpf_helpers.h>\n', {
+        defines: { __u32: 'nonsense' },
+      });
+      expect(text).toMatch(/<headers>\/bpf\/bpf_helper_defs\.h:\d+:\d+: error/);
+    });
+  },
+);
+
+/** A header set as scripts/pack-headers.mjs writes it, of streams that are already compressed. */
+function headerSet(files: [string, Buffer, number][]): Uint8Array {
+  const head = Buffer.alloc(12 + 20 * files.length);
+  head.write('BPFHDR2\n');
+  head.writeUInt32LE(files.length, 8);
+  const parts: Uint8Array[] = [head];
+  let offset = head.length;
+  files.forEach(([name, stream, size], n) => {
+    for (const [i, bytes] of [Buffer.from(name), stream].entries()) {
+      head.writeUInt32LE(offset, 12 + 20 * n + 8 * i);
+      head.writeUInt32LE(bytes.length, 16 + 20 * n + 8 * i);
+      parts.push(bytes);
+      offset += bytes.length;
+    }
+    head.writeUInt32LE(size, 28 + 20 * n);
+  });
+  return Buffer.concat(parts);
+}
+
+/** In a process of its own: init() with this set, then each header preprocessed. */
+function withSet(set: Uint8Array, names: string[]): unknown[] {
+  const script = `
+    const fs = require('node:fs');
+    const bpf = require('bpf/core');
+    const set = new Uint8Array(fs.readFileSync(0));
+    bpf.init(fs.readFileSync('dist/bpf.wasm'), { headers: set }).then(() => {
+      const results = ${JSON.stringify(names)}.map((name) => {
+        try {
+          return bpf.preprocess('#include <' + name + '>').code.trim();
+        } catch (error) {
+          return error.name + ': ' + error.message.split('\\n')[0];
+        }
+      });
+      console.log(JSON.stringify(results));
+    });`;
+  const { stdout, stderr, status } = node(script, {}, set);
+  if (status !== 0) throw new Error(stderr);
+  return JSON.parse(stdout) as unknown[];
+}
+
+describe('a header set brought by init()', () => {
+  const words = Array.from(
+    { length: 20000 },
+    (_, n) => `w${(n * 2654435761) % 1000003}`,
+  );
+  // What no preprocessor changes: names, one on each line.
+  const text = words.join('\n');
+  const flat = 'a'.repeat(70000);
+  const { Z_FIXED, Z_HUFFMAN_ONLY, Z_RLE } = constants;
+  const streams: [string, Buffer, number][] = [
+    ['best', deflateRawSync(text, { level: 9 }), text.length],
+    ['empty', deflateRawSync(''), 0],
+    ['fixed', deflateRawSync(text, { strategy: Z_FIXED }), text.length],
+    ['flat', deflateRawSync(flat), flat.length],
+    [
+      'huffman',
+      deflateRawSync(text, { strategy: Z_HUFFMAN_ONLY }),
+      text.length,
+    ],
+    ['rle', deflateRawSync(text, { strategy: Z_RLE }), text.length],
+    ['stored', deflateRawSync(text, { level: 0 }), text.length],
+  ];
+
+  test('every kind of DEFLATE block', () => {
+    const results = withSet(
+      headerSet(streams),
+      streams.map(([name]) => name),
+    );
+    expect(results).toEqual([text, '', text, flat, text, text, text]);
+  });
+
+  test('damage is told, whatever it is', () => {
+    const whole = Buffer.from(headerSet(streams));
+    const names = streams.map(([name]) => name);
+    const told = 'EngineError: the header set is damaged';
+    const size = Buffer.from(whole);
+    size.writeUInt32LE(text.length - 1, 28);
+    expect(withSet(size, ['best'])).toEqual([expect.stringContaining(told)]);
+    size.writeUInt32LE(text.length + 1, 28);
+    expect(withSet(size, ['best'])).toEqual([expect.stringContaining(told)]);
+    const cut = whole.subarray(0, whole.length - 1000);
+    expect(withSet(cut, ['stored'])).toEqual([expect.stringContaining(told)]);
+    expect(withSet(Buffer.from('BPFHDR1\n----'), ['best'])).toEqual([
+      expect.stringContaining(told),
+    ]);
+    // Any byte may be any other: an answer or an error, never a hang or a trap.
+    for (let seed = 1; seed <= 8; seed++) {
+      const bent = Buffer.from(whole);
+      for (let n = 0; n < 40; n++) {
+        const at = (seed * 7919 + n * n * 104729 + n * 31) % bent.length;
+        bent[at] = (bent[at] ?? 0) ^ (1 << (n % 8));
+      }
+      expect(withSet(bent, names)).toHaveLength(names.length);
+    }
+  });
+
+  test('a name that is not in it', () => {
+    expect(withSet(headerSet(streams), ['besu', 'a', 'zz'])).toEqual(
+      Array(3).fill('CompileError: cannot compile <source>: 1 error'),
+    );
+  });
+});
