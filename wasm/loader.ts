@@ -132,6 +132,9 @@ export interface EngineFunctions {
   ): number;
   ebpf_cc_preprocess(unit: number, out: number): number;
   ebpf_cc_check(unit: number): number;
+  ebpf_cc_compile(unit: number, out: number): number;
+  ebpf_cc_ir(unit: number, pass: number, out: number): number;
+  ebpf_cc_answer_btf(unit: number, btfs: number, count: number): number;
   ebpf_cc_request(unit: number, out: number): number;
   ebpf_cc_answer(
     unit: number,

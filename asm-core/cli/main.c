@@ -100,6 +100,7 @@ static void print_usage(FILE *out) {
     fprintf(out,
             "bpfc %s - the BPF toolchain without LLVM\n\nusage: bpfc VERB FILE [OPTION...]\n\n",
             ebpf_version());
+    fprintf(out, "  %-6s %s\n", "cc", "compile C into objects, with the options of C compilers");
     for (int i = 0; i < VERBS; i++)
         fprintf(out, "  %-6s %s\n", verbs[i].name, verbs[i].help);
     fprintf(out,

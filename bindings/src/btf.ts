@@ -196,6 +196,19 @@ function askKernel(): KernelBtf {
   );
 }
 
+let running: { bytes: Uint8Array; path: string } | undefined;
+
+/** @internal The running kernel's BTF, read once; undefined where there is none. */
+export function runningBtf(): typeof running {
+  if (running || !kernelBtf) return running;
+  try {
+    running = kernelBtf.read('vmlinux');
+  } catch (error) {
+    if (!(error instanceof KernelError)) throw error;
+  }
+  return running;
+}
+
 /** A type as ebpf_btf_dump writes it, with bpftool's keys. */
 interface Row {
   id: number;

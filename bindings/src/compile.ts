@@ -5,8 +5,10 @@
 import { Status, type Context } from '../../wasm/loader';
 import { expectOk, report, request } from './engine';
 import { CompileError, type Report } from './errors';
-import { Search, type IncludeOptions } from './include';
+import { runningBtf } from './btf';
+import { Search, type Btfs, type IncludeOptions } from './include';
 import { BpfObject, endianNumber, type Endian } from './object';
+import { targetsIn, type RelocationTarget } from './relocate';
 
 /** An instruction set, as clang's -mcpu. */
 export type Cpu = 'v1' | 'v2' | 'v3' | 'v4';
@@ -21,6 +23,11 @@ export interface CompileOptions extends IncludeOptions {
   defines?: Readonly<Record<string, Define>>;
   /** Headers that are read first, as -include. */
   include?: readonly string[];
+  /**
+   * Types for #include "vmlinux.h" where no such file is found: a kernel's BTF, and its modules'.
+   * In Node the running kernel's when not given; false for none.
+   */
+  btf?: RelocationTarget | readonly RelocationTarget[] | false;
   /** Default 'v3'. */
   cpu?: Cpu;
   /** Default 'little'. */
@@ -55,9 +62,19 @@ const cpus: readonly Cpu[] = ['v1', 'v2', 'v3', 'v4'];
 const levels: readonly unknown[] = [0, 1, 2, 3, 's', 'z'];
 
 /** sizeof(ebpf_cc_options) in wasm32 */
-const OPTIONS_SIZE = 24;
+const OPTIONS_SIZE = 32;
 
-type Mode = 'object' | 'text' | 'check';
+type Mode = 'object' | 'text' | 'check' | 'ir';
+
+/** What only the command says. */
+export interface CommandOptions {
+  /** The lines that are read first. */
+  lines?: string;
+  /** The names of `btf`. */
+  btfNames?: readonly string[];
+  /** The pass behind which the intermediate representation is shown. */
+  ir?: string;
+}
 
 /** @internal What came of one unit. */
 export interface Outcome {
@@ -106,16 +123,16 @@ export function check(
 const failed = ({ filename = '<source>' }: CompileOptions): string =>
   `cannot compile ${filename}`;
 
-/** @internal One unit, for the functions above and the command, which has the first lines itself. */
+/** @internal One unit, for the functions above and the command. */
 export function translate(
   mode: Mode,
   source: string | Uint8Array,
-  options: CompileOptions & { lines?: string },
+  options: CompileOptions & CommandOptions,
 ): Outcome {
-  const search = new Search(options);
+  const search = new Search(options, (context) => btfs(context, options));
   return request((context) => {
     const unit = open(context, source, options);
-    const made = run(context, unit, mode, search);
+    const made = run(context, unit, mode, search, options.ir);
     if (made.status !== Status.INPUT) {
       expectOk(context, made.status, failed(options));
     }
@@ -123,27 +140,48 @@ export function translate(
   }, options);
 }
 
+const btfs = (
+  context: Context,
+  { btf, btfNames }: CompileOptions & CommandOptions,
+): ReturnType<Btfs> => {
+  if (btf === false) return undefined;
+  if (btf !== undefined) return targetsIn(context, btf, btfNames);
+  const kernel = runningBtf();
+  return kernel && targetsIn(context, kernel.bytes, [kernel.path]);
+};
+
 /** Until no file is missing. */
 function run(
   context: Context,
   unit: number,
   mode: Mode,
   search: Search,
+  pass = '',
 ): Pick<Outcome, 'status' | 'code' | 'object'> {
   const { engine } = context;
+  const out = context.pointer();
+  const behind = context.textIn(`${pass}\0`).at;
+  const text = (at: number): number =>
+    mode === 'ir'
+      ? engine.call('ebpf_cc_ir', unit, behind, at)
+      : engine.call('ebpf_cc_preprocess', unit, at);
   for (;;) {
-    if (mode === 'text') {
-      const { status, span } = context.span((out) =>
-        engine.call('ebpf_cc_preprocess', unit, out),
-      );
-      if (status !== Status.NEED_FILE) {
-        return { status, code: engine.textOut(span), object: undefined };
-      }
+    let status: number;
+    let code = '';
+    if (mode === 'check') status = engine.call('ebpf_cc_check', unit);
+    else if (mode === 'object') {
+      status = engine.call('ebpf_cc_compile', unit, out);
     } else {
-      const status = engine.call('ebpf_cc_check', unit);
-      if (status !== Status.NEED_FILE) {
-        return { status, code: '', object: undefined };
-      }
+      const made = context.span(text);
+      status = made.status;
+      if (status !== Status.NEED_FILE) code = engine.textOut(made.span);
+    }
+    if (status !== Status.NEED_FILE) {
+      const object =
+        mode === 'object' && status === Status.OK
+          ? BpfObject.take(context, engine.u32(out))
+          : undefined;
+      return { status, code, object };
     }
     search.answer(context, unit);
   }
@@ -152,10 +190,17 @@ function run(
 function open(
   context: Context,
   source: string | Uint8Array,
-  options: CompileOptions & { lines?: string },
+  options: CompileOptions & CommandOptions,
 ): number {
   const { engine } = context;
-  const { filename = '<source>', endian, optimize = 2, cpu = 'v3' } = options;
+  const {
+    filename = '<source>',
+    endian,
+    optimize = 2,
+    cpu = 'v3',
+    debug = true,
+    warnings = [],
+  } = options;
   if (!cpus.includes(cpu)) {
     throw new RangeError(`cpu is one of ${cpus.join(', ')}, not '${cpu}'`);
   }
@@ -170,15 +215,20 @@ function open(
       ? context.textIn(source)
       : context.copyIn(source);
   const defines = context.textIn(options.lines ?? defineLines(options));
+  const said = context.textIn(
+    warnings.map((word) => `${oneLine(word, 'warnings')}\n`).join(''),
+  );
   const at = context.alloc(OPTIONS_SIZE);
   const { view } = engine;
   [
     cpus.indexOf(cpu) + 1,
     endianNumber(endian),
     optimize === 0 ? 1 : 0,
-    0,
+    debug ? 0 : 1,
     defines.at,
     defines.size,
+    said.at,
+    said.size,
   ].forEach((word, n) => view.setUint32(at + 4 * n, word, true));
   const out = context.pointer();
   expectOk(

@@ -7,6 +7,7 @@
  * there is no disk.
  */
 import { Status, type Context, type Span } from '../../wasm/loader';
+import { expectOk } from './engine';
 import { EngineError } from './errors';
 
 /** Text of headers by their names ('common.h', 'bpf/mine.h'), or who gives it. */
@@ -75,6 +76,11 @@ interface Wanted {
 /** sizeof(ebpf_cc_file) in wasm32 */
 const WANTED_SIZE = 20;
 
+/** BTF in the context, as an array of ebpf_core_target. */
+export type Btfs = (
+  context: Context,
+) => { at: number; count: number } | undefined;
+
 export class Search {
   readonly #dirs: readonly string[];
   /** Where the folders for <name> begin, and those of what is not the program's own. */
@@ -83,9 +89,13 @@ export class Search {
   readonly #headers: Headers;
   /** Paths that were read, in their order, and whether they are the program's own. */
   readonly #found = new Map<string, boolean>();
+  readonly #btf: Btfs;
   #set: Span | undefined;
+  #targets: { at: number; count: number } | undefined;
 
-  constructor(options: IncludeOptions) {
+  /** `btf` is asked for when there is no vmlinux.h. */
+  constructor(options: IncludeOptions, btf: Btfs = () => undefined) {
+    this.#btf = btf;
     const {
       headers = {},
       includePaths = [],
@@ -129,6 +139,19 @@ export class Search {
     const wanted = request(context, unit);
     for (const { path, own } of this.#places(wanted)) {
       if (this.#give(context, unit, path, own)) return;
+    }
+    if (/(^|\/)vmlinux\.h$/.test(wanted.spelling)) {
+      const targets = (this.#targets ??= this.#btf(context));
+      if (targets) {
+        const { at, count } = targets;
+        const { engine } = context;
+        expectOk(
+          context,
+          engine.call('ebpf_cc_answer_btf', unit, at, count),
+          'cannot read the BTF that stands for vmlinux.h',
+        );
+        return;
+      }
     }
     checkOk(context.engine.call('ebpf_cc_absent', unit));
   }

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Counts the system calls of every process on this machine, live: syscalls.s is assembled here,
+// Counts the system calls of every process on this machine, live: syscalls.bpf.c is compiled here,
 // loaded into the kernel, attached to the tracepoint at every system call's entry, and its map is
 // shown until the time is over; then everything is detached. Where the kernel is out of reach the
 // same program runs in the VM, once for each event of events.json.
@@ -120,8 +120,8 @@ function describe({ name, reason }) {
 async function main() {
   const options = parse();
   if (!options) return;
-  const file = join(__dirname, 'syscalls.s');
-  const program = bpf.assemble(readFileSync(file, 'utf8'), { filename: file });
+  const file = join(__dirname, 'syscalls.bpf.c');
+  const program = bpf.compile(readFileSync(file, 'utf8'), { filename: file });
   const { backend, run } = open(program);
   const live = !options.json && process.stdout.isTTY;
   (options.json ? process.stderr : process.stdout).write(

@@ -11,11 +11,15 @@ import {
   AssembleError,
   BpfSyntaxError,
   check,
+  compile,
   CompileError,
+  kernelAvailable,
+  load,
+  Machine,
   preprocess,
   type CompileOptions,
 } from 'bpf';
-import { absent, describeUnless, node, root } from '../support';
+import { absent, describeUnless, node, root, testUnless } from '../support';
 
 /** The tokens of the text, one blank between lines. */
 const lines = (source: string, options?: CompileOptions): string =>
@@ -129,6 +133,66 @@ describe('what is wrong', () => {
     const { diagnostics, code } = preprocess('#warning careful\nint x;');
     expect(diagnostics).toMatchObject([{ severity: 'warning', line: 1 }]);
     expect(code).toContain('int x;');
+  });
+});
+
+describe('objects', () => {
+  const source = `
+    #include <linux/bpf.h>
+    #include <bpf/bpf_helpers.h>
+    int seen = 5;
+    SEC("xdp") int pass(struct xdp_md *ctx) { seen++; return XDP_PASS; }
+    char _license[] SEC("license") = "GPL";`;
+  const object = (options?: CompileOptions) => compile(source, options);
+
+  test('compile gives one that runs in the VM', () => {
+    const made = object({ filename: 'x.c' });
+    expect(made.programs).toMatchObject([{ name: 'pass', typeName: 'xdp' }]);
+    expect(made.license).toBe('GPL');
+    expect(made.diagnostics).toEqual([]);
+    const machine = new Machine(made);
+    expect(machine.run('pass', { packet: new Uint8Array(64) }).r0).toBe(2n);
+  });
+
+  const { available, reason } = kernelAvailable();
+  testUnless(available ? undefined : reason, 'and in the kernel', () => {
+    load(object()).close();
+  });
+
+  test('byte order, and no BTF where none is wanted', () => {
+    expect(object().info.btf?.lines).toBeGreaterThan(0);
+    expect(object({ endian: 'big' }).endian).toBe('big');
+    const bare = compile('int f(int x) { return x + 1; }', { debug: false });
+    expect(bare.info.btf).toBeNull();
+  });
+
+  test('wrong C throws, and warnings become errors', () => {
+    expect(errorOf(() => compile('int f(void) { return x; }')).name).toBe(
+      'CompileError',
+    );
+    const unused = 'int f(void) { int nobody; return 0; }';
+    const options = { warnings: ['unused-variable'] };
+    expect(compile(unused, options).diagnostics).toMatchObject([
+      { severity: 'warning' },
+    ]);
+    expect(compile(unused, { warnings: ['none'] }).diagnostics).toEqual([]);
+    const strict = { warnings: ['unused-variable', 'error'] };
+    expect(errorOf(() => compile(unused, strict)).diagnostics).toHaveLength(1);
+  });
+
+  test('vmlinux.h from BTF that is given', () => {
+    const other = compile(
+      'struct task { long a; int pid; }; int f(struct task *t) { return t->pid; }',
+    );
+    const program =
+      '#include "vmlinux.h"\nint g(struct task *t) { return t->pid; }';
+    const made = compile(program, { btf: other });
+    expect(made.info.core?.total).toBe(1);
+    const text = '/* a file goes before BTF */ struct task { int pid; };\n';
+    const headers = { 'vmlinux.h': text };
+    expect(compile(program, { btf: other, headers }).info.core?.total).toBe(0);
+    const error = errorOf(() => compile(program, { btf: false }));
+    expect(error.text).toMatch(/'vmlinux\.h' was not found/);
   });
 });
 

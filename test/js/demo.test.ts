@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import { assemble, chars, Machine, struct, u32, u64 } from 'bpf';
+import { assemble, chars, compile, Machine, struct, u32, u64 } from 'bpf';
 import { absent, root, run, testUnless } from '../support';
 
 const demo = join(root, 'examples/syscalls/main.js');
@@ -38,10 +38,14 @@ function expectedRows(): Report['rows'] {
   return [...rows.values()].sort((a, b) => b.count - a.count || a.pid - b.pid);
 }
 
-describe('the program', () => {
-  const program = assemble(
-    readFileSync(join(root, 'examples/syscalls/syscalls.s')),
-  );
+const source = (name: string): Uint8Array =>
+  readFileSync(join(root, 'examples/syscalls', name));
+
+describe.each([
+  ['C', () => compile(source('syscalls.bpf.c'))],
+  ['assembly', () => assemble(source('syscalls.s'))],
+])('the program in %s', (_, make) => {
+  const program = make();
   const stat = struct({ count: u64, comm: chars(16) });
   const open = (options = {}) => {
     const machine = new Machine(program, options);

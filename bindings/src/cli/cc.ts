@@ -72,8 +72,8 @@ function compileOne(options: CcOptions, file: string): number {
   const kind =
     mode === 'object' || mode === 'assembly'
       ? 'object'
-      : mode === 'check'
-        ? 'check'
+      : mode === 'check' || mode === 'ir'
+        ? mode
         : 'text';
   const made = translate(kind, readFile(file), {
     ...searchOptions(options),
@@ -84,6 +84,11 @@ function compileOne(options: CcOptions, file: string): number {
     endian,
     debug,
     warnings,
+    ir: options.ir,
+    ...(options.btf.length > 0 && {
+      btf: options.btf.map(readFile),
+      btfNames: options.btf,
+    }),
   });
   const { diagnostics, text, ansi } = made.report;
   if (options.json) writeAll(1, `${JSON.stringify(diagnostics)}\n`);
@@ -101,7 +106,7 @@ function deliver(options: CcOptions, file: string, made: Outcome): number {
   if (made.object) {
     const { object } = made;
     writeFile(out, mode === 'object' ? object.toElf() : disassemble(object));
-  } else if (mode === 'text' && (ok || made.code !== '')) {
+  } else if ((mode === 'text' || mode === 'ir') && (ok || made.code !== '')) {
     writeFile(out, made.code);
   }
   if (ok && options.dependencies) {

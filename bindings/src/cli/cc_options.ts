@@ -7,7 +7,8 @@ import type { Endian } from '../object';
 import { EXIT_USAGE, Failure } from './files';
 
 /** What is made of each file. */
-export type Mode = 'object' | 'assembly' | 'text' | 'check' | 'dependencies';
+export type Mode =
+  'object' | 'assembly' | 'text' | 'check' | 'dependencies' | 'ir';
 
 export interface CcOptions {
   files: string[];
@@ -32,6 +33,8 @@ export interface CcOptions {
   phony: boolean;
   dependencyFile?: string;
   targets: string;
+  /** The pass behind which it is shown. */
+  ir: string;
   verbose: boolean;
   json: boolean;
 }
@@ -393,6 +396,16 @@ const table: readonly Row[] = [
       return true;
     },
   },
+  {
+    name: '-fdump-ir',
+    argument: '[=PASS]',
+    form: 'glued',
+    help: 'print the intermediate representation behind a pass',
+    store: (to, word) => {
+      to.ir = word.replace(/^=/, '');
+      return setMode(to, 'ir');
+    },
+  },
   { name: '-f', argument: 'OPTION', form: 'glued', help: ignored, store: done },
   {
     name: '-mllvm',
@@ -476,6 +489,7 @@ export function parseCc(
     ownOnly: false,
     phony: false,
     targets: '',
+    ir: '',
     verbose: false,
     json: false,
   };

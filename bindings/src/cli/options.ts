@@ -20,6 +20,9 @@ export const verbHelp: Record<VerbName, string> = {
   btf: 'show the types of BTF, or of an ELF file that has some',
 };
 
+/** It reads its own options: cc_options.ts. */
+const ccHelp = 'compile C into objects, with the options of C compilers';
+
 /** The word between verb and FILE, where there is one. */
 const actions: Partial<Record<VerbName, string>> = { btf: 'dump' };
 
@@ -307,7 +310,7 @@ function u64(word: string): bigint | undefined {
 }
 
 export function usage(version: string): string {
-  const verbs = Object.entries(verbHelp)
+  const verbs = Object.entries({ cc: ccHelp, ...verbHelp })
     .map(([name, help]) => `  ${name.padEnd(6)} ${help}\n`)
     .join('');
   return (
