@@ -118,9 +118,10 @@ static bool try_path(ebpf_cc *unit, cc_search *s, const char *path, bool own, in
     if (strncmp(path, EBPF_CC_HEADERS "/", sizeof EBPF_CC_HEADERS) == 0) {
         *status = set.size ? ebpf_cc_answer_packed(unit, path, strlen(path), set.data, set.size)
                            : EBPF_NEED_FILE;
-        if (*status == EBPF_E_INPUT)
-            fprintf(stderr, "bpfc: the header set that was built in is not of this version\n");
-        return *status != EBPF_NEED_FILE;
+        if (*status != EBPF_E_INPUT)
+            return *status != EBPF_NEED_FILE;
+        fprintf(stderr, "bpfc: the header set inside is of another version: `npm run build`\n");
+        return false;
     }
     if (!is_readable(path) || !read_file(path, &file))
         return false;
