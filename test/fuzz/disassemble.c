@@ -18,20 +18,6 @@ static int is_common(const eb_symbol *symbol) {
            (symbol->value & (symbol->value - 1)) == 0;
 }
 
-/* Text has no words for what no compiler writes: a section without a name, a fourth binding, a
- * common symbol without room. */
-static int is_sayable(const ebpf_object *obj) {
-    for (uint32_t i = 1; i < obj->sections.len; i++)
-        if (obj->sections.at[i].name.len == 0)
-            return 0;
-    for (uint32_t i = 1; i < obj->symbols.len; i++) {
-        const eb_symbol *symbol = &obj->symbols.at[i];
-        if (symbol->bind > EB_STB_WEAK || (symbol->section == EB_SHN_COMMON && !is_common(symbol)))
-            return 0;
-    }
-    return 1;
-}
-
 /* A section of code or data, the only one with its name. */
 static int is_plain_section(const ebpf_object *obj, uint32_t number) {
     uint32_t same = 0;
@@ -51,6 +37,22 @@ static int is_plain(const ebpf_object *obj, const eb_symbol *symbol) {
     if (symbol->section == EB_SHN_UNDEF || symbol->section == EB_SHN_COMMON)
         return symbol->bind != EB_STB_LOCAL && symbol->name.len != 0;
     return is_plain_section(obj, symbol->section);
+}
+
+/* Text has no words for what no compiler writes: a section without a name, a fourth binding, a
+ * common symbol without room; ubpf's has none for what is defined elsewhere. */
+static int is_sayable(const ebpf_object *obj, int dialect) {
+    for (uint32_t i = 1; i < obj->sections.len; i++)
+        if (obj->sections.at[i].name.len == 0)
+            return 0;
+    for (uint32_t i = 1; i < obj->symbols.len; i++) {
+        const eb_symbol *symbol = &obj->symbols.at[i];
+        if (dialect != EBPF_DIALECT_LLVM && !is_plain(obj, symbol))
+            return 0;
+        if (symbol->bind > EB_STB_WEAK || (symbol->section == EB_SHN_COMMON && !is_common(symbol)))
+            return 0;
+    }
+    return 1;
 }
 
 /* How many written sections before number `index` are called as it is. */
@@ -124,7 +126,7 @@ static void there_and_back(ebpf_ctx *ctx, const ebpf_object *obj, int dialect, u
         return;
     int status = ebpf_assemble(ctx, "again.s", 7, text.data, text.size, dialect,
                                obj->big ? EBPF_BIG : EBPF_LITTLE, &again);
-    if (!is_sayable(obj) || !went_well(status))
+    if (!is_sayable(obj, dialect) || !went_well(status))
         return;
     REQUIRE(status == EBPF_OK);
     require_same_sections(obj, again);
