@@ -17,6 +17,7 @@ import {
   BpfObject,
   BpfSyntaxError,
   check,
+  compile,
   disassemble,
   Machine,
   MachineError,
@@ -49,6 +50,7 @@ function readCase(file: string): Map<string, string> {
   return new Map(
     parts.map((part) => {
       const end = part.indexOf('\n');
+      if (end < 0) return [part, '']; // an empty one
       return [part.slice(0, end), part.slice(end + 1)];
     }),
   );
@@ -179,19 +181,32 @@ const cCases = filesBelow(join(root, 'test/cases'), '.case').flatMap(
   },
 );
 
-/** The preprocessor's text, and what is said about the C. */
-function cInWasm({ text, headers }: CCase): { code?: string; said: string } {
-  const options = { filename: 'input.c', headers, standardHeaders: false };
-  const said = check(text, options).text;
-  try {
-    return { code: preprocess(text, options).code, said };
-  } catch (error) {
-    if (!(error instanceof BpfSyntaxError)) throw error;
-    return { said };
-  }
+interface CMade {
+  code?: string;
+  said?: string;
+  elf?: Uint8Array;
 }
 
-function cInNative({ name, text, headers }: CCase): ReturnType<typeof cInWasm> {
+/** The preprocessor's text, what is said about the C, and the object. */
+function cInWasm({ text, headers }: CCase): CMade {
+  const options = { filename: 'input.c', headers, standardHeaders: false };
+  const made: CMade = { said: check(text, options).text };
+  const attempt = (work: () => CMade): CMade => {
+    try {
+      return work();
+    } catch (error) {
+      if (!(error instanceof BpfSyntaxError)) throw error;
+      return {};
+    }
+  };
+  return {
+    ...made,
+    ...attempt(() => ({ code: preprocess(text, options).code })),
+    ...attempt(() => ({ elf: compile(text, options).toElf() })),
+  };
+}
+
+function cInNative({ name, text, headers }: CCase): CMade {
   const cwd = join(folder, `${name}.dir`);
   for (const [path, bytes] of Object.entries({ ...headers, 'input.c': text })) {
     mkdirSync(join(cwd, dirname(path)), { recursive: true });
@@ -200,8 +215,13 @@ function cInNative({ name, text, headers }: CCase): ReturnType<typeof cInWasm> {
   const bpfc = (mode: string): Outcome =>
     run(nativeCli, ['cc', mode, '-nostdinc', '-I.', 'input.c'], { cwd });
   const code = bpfc('-E');
-  const said = bpfc('-fsyntax-only').stderr;
-  return code.status === 0 ? { code: code.stdout, said } : { said };
+  const { status } = bpfc('-c');
+  const object = join(cwd, 'input.o');
+  return {
+    said: bpfc('-fsyntax-only').stderr,
+    ...(code.status === 0 && { code: code.stdout }),
+    ...(status === 0 && { elf: new Uint8Array(readFileSync(object)) }),
+  };
 }
 
 describeUnless(absent(nativeCli), 'wasm and bpfc say the same of C', () => {
