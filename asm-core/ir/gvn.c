@@ -100,8 +100,8 @@ static uint32_t mix(uint32_t hash, uint64_t word) {
 }
 
 static uint32_t hash_of(const gvn *g, const eb_ir *ir) {
-    uint32_t hash =
-        mix(ir->op, (uint64_t)ir->type << 24 | ir->size << 16 | ir->cond << 8 | ir->flags);
+    uint32_t hash = mix(ir->op, (uint64_t)ir->type << 24 | (uint64_t)ir->size << 16 |
+                                    (uint64_t)ir->cond << 8 | ir->flags);
     hash = mix(hash, (uint64_t)ir->a << 32 | ir->b);
     hash = mix(hash, (uint64_t)ir->imm);
     if (ir->op == EB_IR_CORE)

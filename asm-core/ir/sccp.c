@@ -218,5 +218,6 @@ bool eb_pass_sccp(eb_fn *fn) {
         changed |= fn->blocks.at[n].first && cut(&s, n);
     for (eb_value v = 1; v < count; v++)
         changed |= replace(&s, v);
-    return (eb_ir_settle(fn) | eb_blocks_prune(fn)) || changed;
+    changed |= eb_ir_settle(fn);
+    return eb_blocks_prune(fn) || changed;
 }

@@ -15,14 +15,8 @@ const TIME_MOST = 120_000;
 const BPFC = inRoot('build/release/bpfc');
 const OUTPUT = { maxBuffer: 1 << 28 };
 
-/** What of clang's flags bpfc needs: it optimises and makes BTF, but no DWARF, unasked. */
-const ours = (flags) =>
-  flags.filter(
-    (flag, n) =>
-      !['-g', '-O2', '-target', '-w'].includes(flag) &&
-      flags[n - 1] !== '-target' &&
-      !flag.startsWith('-f'),
-  );
+/** The same headers as clang's, which are named one by one: not those that bpfc brings along. */
+const ours = (flags) => ['-nostdinc', ...flags];
 
 /** Runs a compiler beside the source; '' or all that it said, and why it stopped. */
 async function compileOne(command, flags, source, object) {

@@ -72,7 +72,13 @@ const forPreprocessor = (flags) =>
 /** What the harness says about the tree of one program. */
 async function judgeTree(harness, { name, source, flags, clang }, dir) {
   const unit = path.join(dir, `${name.replaceAll('/', '-')}.i`);
-  const args = ['cc', '-E', ...forPreprocessor(flags), path.basename(source)];
+  const args = [
+    'cc',
+    '-E',
+    '-nostdinc',
+    ...forPreprocessor(flags),
+    path.basename(source),
+  ];
   try {
     await run(bpfc, [...args, '-o', unit], { cwd: path.dirname(source) });
     return (await run(harness, [unit, clang.object])).stdout;

@@ -48,7 +48,7 @@ const flagsFor = (flags, header) =>
 /** What our compiler says of a program, and its IR. bpftool's header (7.1) declares no kfuncs: those
  * of BTF are weak, the program's own are not. */
 async function read({ source, flags }, header) {
-  const args = ['cc', '-fdump-ir', ...flagsFor(flags, header)];
+  const args = ['cc', '-fdump-ir', '-nostdinc', ...flagsFor(flags, header)];
   const how = { ...options, cwd: path.dirname(source) };
   const done = await run(BPFC, [...args, path.basename(source)], how).catch(
     (error) => error,
