@@ -30,7 +30,8 @@ static int is_plain_section(const ebpf_object *obj, uint32_t number) {
 /* A symbol as compilers write them: it is in such a section, or it is common or undefined and
  * others know its name. */
 static int is_plain(const ebpf_object *obj, const eb_symbol *symbol) {
-    if (symbol->type == EB_STT_FILE || (symbol->type == EB_STT_SECTION && symbol->value != 0))
+    int odd_section = symbol->value != 0 || symbol->bind != EB_STB_LOCAL;
+    if (symbol->type == EB_STT_FILE || (symbol->type == EB_STT_SECTION && odd_section))
         return 0;
     if (symbol->section == EB_SHN_UNDEF && symbol->value != 0)
         return 0;
