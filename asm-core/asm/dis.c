@@ -302,6 +302,13 @@ static void put_relocs(dis *d, uint64_t end) {
         put_reloc(d, reloc);
 }
 
+/* A function from outside that is called as a helper is: in text, its call would be the helper's.
+ */
+static bool is_taken_for_helper(const dis *d, uint32_t number) {
+    const eb_symbol *symbol = &d->obj->symbols.at[number];
+    return d->names_helper && symbol->section == EB_SHN_UNDEF && eb_helper_find(symbol->name);
+}
+
 /* What a relocated instruction names; false when its text cannot say it. */
 static bool reloc_names(dis *d, const eb_reloc *reloc, const ebpf_insn *insn, eb_op op,
                         eb_style *style) {
@@ -312,7 +319,8 @@ static bool reloc_names(dis *d, const eb_reloc *reloc, const ebpf_insn *insn, eb
         style->imm = symbol_text(d, reloc->symbol, reloc->addend ? reloc->addend : insn->imm);
         return true;
     }
-    if (reloc->type == EB_R_BPF_64_32 && op == EB_OP_CALL_LOCAL_ONLY) {
+    if (reloc->type == EB_R_BPF_64_32 && op == EB_OP_CALL_LOCAL_ONLY &&
+        !is_taken_for_helper(d, reloc->symbol)) {
         style->target = symbol_text(d, reloc->symbol, (insn->imm + 1) * EBPF_SLOT);
         return true;
     }

@@ -153,7 +153,8 @@ typedef enum eb_storage {
 
 /* What __attribute__ says of a declaration. */
 typedef struct eb_attrs {
-    bool used, weak, hidden, always_inline, noinline, naked, packed, preserve, unused, noreturn;
+    bool used, weak, hidden, always_inline, gnu_inline, noinline, naked, packed, preserve, unused,
+        noreturn;
     bool transparent, overloadable, no_unroll, must_use, deprecated;
     uint32_t align; /* bytes, or 0 */
     eb_str section;

@@ -55,6 +55,7 @@ void eb_attrs_merge(eb_unit *u, eb_attrs *to, const eb_attrs *from) {
     to->weak |= from->weak;
     to->hidden |= from->hidden;
     to->always_inline |= from->always_inline;
+    to->gnu_inline |= from->gnu_inline;
     to->noinline |= from->noinline;
     to->naked |= from->naked;
     to->unused |= from->unused;

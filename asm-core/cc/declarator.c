@@ -20,6 +20,7 @@ typedef enum attribute {
     A_MUST_USE,
     A_NAKED,
     A_NOINLINE,
+    A_GNU_INLINE,
     A_NORETURN,
     A_PACKED,
     A_PRESERVE,
@@ -43,6 +44,7 @@ static const struct {
     {"cleanup", A_CLEANUP},
     {"deprecated", A_DEPRECATED},
     {"error", A_ERROR},
+    {"gnu_inline", A_GNU_INLINE},
     {"mode", A_MODE},
     {"naked", A_NAKED},
     {"noinline", A_NOINLINE},
@@ -197,6 +199,9 @@ static void without_arguments(attribute id, eb_attrs *attrs) {
         break;
     case A_NOINLINE:
         attrs->noinline = true;
+        break;
+    case A_GNU_INLINE:
+        attrs->gnu_inline = true;
         break;
     case A_NORETURN:
         attrs->noreturn = true;

@@ -123,7 +123,7 @@ static eb_str decl_name(const eb_lower *l, const eb_decl *decl) {
 static bool is_static(const eb_decl *decl) {
     return decl->storage == EB_STORAGE_STATIC ||
            (decl->kind == EB_DECL_FUNCTION && decl->is_inline &&
-            decl->storage != EB_STORAGE_EXTERN);
+            (decl->storage != EB_STORAGE_EXTERN || decl->attrs.gnu_inline));
 }
 
 uint32_t eb_symbol_of(eb_lower *l, eb_decl *decl) {

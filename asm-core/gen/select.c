@@ -272,6 +272,9 @@ static void arguments(eb_sel *s, const eb_ir *ir) {
 static void call(eb_sel *s, eb_value value) {
     const eb_ir *ir = eb_sel_ir(s, value);
     uint32_t count = ir->list ? s->fn->lists.at[ir->list].values.len : 0;
+    if (count > 5)
+        eb_diag_add(s->ctx, EB_DIAG_MANY_ARGUMENTS, ir->loc, ir->loc + (ir->loc != 0), "a call",
+                    count);
     uint32_t target = ir->op == EB_IR_CALLX ? eb_sel_reg(s, ir->a) : EB_REG_NO;
     arguments(s, ir);
     eb_mi *mi = eb_sel_emit(s, ir->op == EB_IR_CALLX ? EB_M_CALLX : EB_M_CALL);
@@ -297,6 +300,10 @@ static void leave(eb_sel *s, const eb_ir *ir) {
 }
 
 static void parameter(eb_sel *s, eb_value value) {
+    eb_loc loc = s->fn->loc;
+    if (eb_sel_ir(s, value)->imm == 5)
+        eb_diag_add(s->ctx, EB_DIAG_MANY_ARGUMENTS, loc, loc + (loc != 0), "a function",
+                    s->fn->params);
     if (s->uses[value])
         eb_sel_copy(s, eb_sel_def(s, value), 1 + (uint32_t)eb_sel_ir(s, value)->imm);
 }

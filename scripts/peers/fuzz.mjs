@@ -11,7 +11,7 @@ import {
 import { Log, listFiles } from '../lib/steps.mjs';
 
 const REACHED = 70; // percent of the lines of what a target answers for
-const PLANTED_SECONDS = 60;
+const PLANTED_SECONDS = 180;
 const PLANTED_RUNS = 1_000_000;
 /** A sample is the same in every run, so that it fails only for what a change has done. */
 const SAMPLE_RUNS = 3000;
@@ -107,19 +107,22 @@ function answerRow(coverage) {
   };
 }
 
+/** The read past the end that is there on purpose, as one sanitizer or the other tells it. */
+const PLANTED = /heap-buffer-overflow|in plant test/;
+
 /** The bug on purpose in each of the targets is found, and reported as what it is. */
 const plantedRow = ({ target, found, executions }, span) => ({
   what: `${target}: planted bug`,
   required: `found in ${span}`,
   measured: !found
     ? 'not found'
-    : /heap-buffer-overflow/.test(found)
+    : PLANTED.test(found)
       ? 'found'
       : 'something else found',
-  ok: /heap-buffer-overflow/.test(found),
+  ok: PLANTED.test(found),
   notes: [
     `after ${thousands(executions)} executions`,
-    ...(found && !/heap-buffer-overflow/.test(found) ? [found] : []),
+    ...(found && !PLANTED.test(found) ? [found] : []),
   ],
 });
 
