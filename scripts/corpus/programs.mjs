@@ -4,6 +4,7 @@
 // in our VM. Programs and objects stay in build/ours/programs, so that a miss can be looked at.
 import { execFile } from 'node:child_process';
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { CLANG } from '../lib/corpus.mjs';
@@ -37,7 +38,9 @@ async function csmith(seed) {
   sizes['struct-fields'] = 4;
   for (const [what, most] of Object.entries(sizes))
     args.push(`--max-${what}`, String(most));
-  const { stdout } = await run('csmith', args, { maxBuffer: 1 << 24 });
+  // It leaves a file platform.info where it runs.
+  const options = { maxBuffer: 1 << 24, cwd: os.tmpdir() };
+  const { stdout } = await run('csmith', args, options);
   return stdout;
 }
 
