@@ -4,7 +4,9 @@
  *
  * A slot is in use from where its address is first made or read from to where what comes of the
  * address is last used: at every place that such a use leads to and from which one can be reached.
- * One whose address is kept in memory is in use always. */
+ * One whose address is kept in memory is in use always. The place of a group is that of its largest
+ * slot, so all others are of the same scope or of one inside it: the places of two scopes side by
+ * side are the same bytes (frame.c). */
 #include "cfg.h"
 #include "select.h"
 #include "sort.h"
@@ -160,6 +162,18 @@ static void unite(slots *s, group *to, const group *from) {
     *to = both;
 }
 
+/* Whether scope `inner` is `outer` or lies in it. */
+static bool is_within(const eb_fn *fn, uint32_t inner, uint32_t outer) {
+    while (inner != outer && inner)
+        inner = fn->scopes.at[inner];
+    return inner == outer;
+}
+
+static bool fits(const eb_fn *fn, const group *g, const group *to) {
+    uint32_t inner = fn->slots.at[g->slot].scope, outer = fn->slots.at[to->slot].scope;
+    return is_within(fn, inner, outer) && apart(to, g);
+}
+
 static int by_size(const void *data, uint32_t a, uint32_t b) {
     const eb_slot *all = data;
     return all[a].size > all[b].size ? -1 : all[a].size < all[b].size;
@@ -211,8 +225,10 @@ void eb_sel_share_slots(eb_fn *fn, uint32_t *shared) {
         group g = {.slot = order[n]};
         find_uses(&s, order[n], addresses.at, addresses.len);
         put_spans(&s, &g);
+        if (!g.spans.len)
+            continue; /* nobody uses it */
         uint32_t k = 0;
-        while (k < groups.len && !apart(&groups.at[k], &g))
+        while (k < groups.len && !fits(fn, &g, &groups.at[k]))
             k++;
         if (k == groups.len)
             *EB_PUSH(arena, &groups) = g;

@@ -384,10 +384,22 @@ static void check_graph(checker *c) {
     each_instruction(c, check_dominance);
 }
 
+/* A scope lies in an earlier one, which is how all who follow them know that it ends. */
+static void check_scopes(checker *c) {
+    const eb_fn *fn = c->fn;
+    for (uint32_t n = 1; n < fn->scopes.len && !c->problem.len; n++)
+        if (fn->scopes.at[n] >= n)
+            PROBLEM(c, "scope %u lies in scope %u", n, fn->scopes.at[n]);
+    for (uint32_t n = 0; n < fn->slots.len && !c->problem.len; n++)
+        if (fn->slots.at[n].scope >= fn->scopes.len)
+            PROBLEM(c, "slot %u is in no scope", n);
+}
+
 eb_str eb_ir_check(const eb_fn *fn) {
     checker c = {.fn = fn, .place = eb_value_map(fn)};
     if (fn->blocks.len < 2)
         PROBLEM(&c, "there is no entry");
+    check_scopes(&c);
     for (uint32_t b = 1; b < fn->blocks.len && !c.problem.len; b++)
         check_links(&c, b);
     for (uint32_t b = 1; b < fn->blocks.len && !c.problem.len; b++)

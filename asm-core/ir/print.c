@@ -6,7 +6,8 @@
  *     core 1 kind 0 type 4 value 12 "0:1"
  *     asm 1 "%0 = %1" clobbers 1 : out r i64 8 0 @0 "" : in r i64 8 0 @0 "" : label "out"
  *     function @1(prog) params 1 i32 entry
- *     slot 0: 16 align 8 "buffer"
+ *     scope 1 in 0
+ *     slot 0: 16 align 8 "buffer" in 1
  *     b1:
  *       v1:ptr = param 0
  *       v2:i32 = load.4 v1+76
@@ -177,10 +178,14 @@ void eb_ir_print_fn(const eb_fn *fn, eb_buf *out) {
     eb_buf_fmt(out, "%s%s%s%s%s\n", fn->entry ? " entry" : "", fn->is_naked ? " naked" : "",
                fn->always_inline ? " always_inline" : "", fn->noinline ? " noinline" : "",
                fn->hinted ? " inline" : "");
+    for (uint32_t n = 1; n < fn->scopes.len; n++)
+        eb_buf_fmt(out, "scope %u in %u\n", n, fn->scopes.at[n]);
     for (uint32_t n = 0; n < fn->slots.len; n++) {
         const eb_slot *slot = &fn->slots.at[n];
         eb_buf_fmt(out, "slot %u: %llu align %u", n, (unsigned long long)slot->size, slot->align);
         put_quoted(slot->name, out);
+        if (slot->scope)
+            eb_buf_fmt(out, " in %u", slot->scope);
         eb_buf_byte(out, '\n');
     }
     for (uint32_t n = 1; n < fn->blocks.len; n++)

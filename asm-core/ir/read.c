@@ -355,6 +355,15 @@ static void read_function(reader *r) {
         (void)EB_PUSH(arena, &fn->blocks);
 }
 
+static void read_scope(reader *r) {
+    uint32_t scope = r->fn->scopes.len;
+    if (number(r) != scope)
+        wrong(r, "scopes are numbered from 1");
+    if (!take_word(r, "in"))
+        wrong(r, "the scope around it is missing");
+    *EB_PUSH(&r->unit->ctx->arena, &r->fn->scopes) = number_up_to(r, scope - 1);
+}
+
 static void read_slot(reader *r) {
     eb_slot slot = {0};
     if (number(r) != r->fn->slots.len)
@@ -364,6 +373,8 @@ static void read_slot(reader *r) {
     if (take_word(r, "align"))
         slot.align = number_up_to(r, UINT32_MAX);
     slot.name = quoted(r);
+    if (take_word(r, "in"))
+        slot.scope = number_up_to(r, r->fn->scopes.len - 1);
     *EB_PUSH(&r->unit->ctx->arena, &r->fn->slots) = slot;
 }
 
@@ -576,6 +587,8 @@ static void read_line(reader *r) {
         read_function(r);
     else if (!r->fn)
         wrong(r, "there is no function yet");
+    else if (!r->block && take_word(r, "scope"))
+        read_scope(r);
     else if (!r->block && take_word(r, "slot"))
         read_slot(r);
     else if (is_block_line(r))
