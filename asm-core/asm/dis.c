@@ -665,13 +665,14 @@ static bool has_helper_name(const ebpf_object *obj) {
     return false;
 }
 
+/* By section: its group, if both say so. */
 static uint32_t *groups_of(const ebpf_object *obj) {
     uint32_t *groups = eb_alloc_array(&obj->ctx->arena, obj->sections.len, sizeof *groups);
     for (uint32_t i = 1; i < obj->sections.len; i++) {
         const eb_section *group = &obj->sections.at[i];
         for (size_t at = 4; group->type == EB_SHT_GROUP && at + 4 <= group->bytes.len; at += 4) {
             uint32_t member = eb_get32(group->bytes.at + at, obj->big);
-            if (member < obj->sections.len)
+            if (member < obj->sections.len && (obj->sections.at[member].flags & EB_SHF_GROUP))
                 groups[member] = i;
         }
     }

@@ -199,6 +199,10 @@ static void sections(void **state) {
     obj->sections.at[other].type = 0x70000001;
     eb_str text = expect_back(obj);
     expect_line(text, "\t.section\ttc,\"axG\",@progbits,\"kept once\",comdat\n");
+    obj->sections.at[one].flags ^= EB_SHF_GROUP; /* a damaged file: only the group says so */
+    text = disassemble(obj, 0);
+    expect_line(text, "\t.section\ttc,\"ax\",@progbits\n");
+    (void)assemble(ctx, text, false);
     unit_close(ctx);
 }
 
