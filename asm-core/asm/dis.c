@@ -149,9 +149,14 @@ static void put_type(dis *d) {
     }
 }
 
+/* What a group is called: the symbol in its header; "" when that has no name. */
+static eb_str group_name(const dis *d, const eb_section *group) {
+    return group->info < d->obj->symbols.len ? d->names.at[group->info] : EB_STR("");
+}
+
 static void put_group(dis *d) {
     const eb_section *group = &d->obj->sections.at[d->groups[d->number]];
-    eb_str name = group->info < d->obj->symbols.len ? d->names.at[group->info] : (eb_str){0};
+    eb_str name = group_name(d, group);
     bool comdat = group->bytes.len >= 4 && (eb_get32(group->bytes.at, d->obj->big) & 1);
     eb_buf_fmt(d->out, ",%.*s%s", (int)name.len, name.at, comdat ? ",comdat" : "");
 }
@@ -665,12 +670,15 @@ static bool has_helper_name(const ebpf_object *obj) {
     return false;
 }
 
-/* By section: its group, if both say so. */
-static uint32_t *groups_of(const ebpf_object *obj) {
+/* By section: its group, if both say so and it has a name. */
+static uint32_t *groups_of(const dis *d) {
+    const ebpf_object *obj = d->obj;
     uint32_t *groups = eb_alloc_array(&obj->ctx->arena, obj->sections.len, sizeof *groups);
     for (uint32_t i = 1; i < obj->sections.len; i++) {
         const eb_section *group = &obj->sections.at[i];
-        for (size_t at = 4; group->type == EB_SHT_GROUP && at + 4 <= group->bytes.len; at += 4) {
+        if (group->type != EB_SHT_GROUP || !group_name(d, group).len)
+            continue;
+        for (size_t at = 4; at + 4 <= group->bytes.len; at += 4) {
             uint32_t member = eb_get32(group->bytes.at + at, obj->big);
             if (member < obj->sections.len && (obj->sections.at[member].flags & EB_SHF_GROUP))
                 groups[member] = i;
@@ -707,7 +715,7 @@ void eb_disassemble(const ebpf_object *obj, enum ebpf_dialect dialect, uint32_t 
     dis d = {.obj = obj, .dialect = dialect, .flags = flags, .out = out};
     d.views = eb_views_of(obj);
     d.names = eb_dis_name_symbols(obj);
-    d.groups = groups_of(obj);
+    d.groups = groups_of(&d);
     d.names_helper = has_helper_name(obj);
     d.section_names.arena = &obj->ctx->arena;
     if (obj->big)

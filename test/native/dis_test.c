@@ -199,10 +199,30 @@ static void sections(void **state) {
     obj->sections.at[other].type = 0x70000001;
     eb_str text = expect_back(obj);
     expect_line(text, "\t.section\ttc,\"axG\",@progbits,\"kept once\",comdat\n");
-    obj->sections.at[one].flags ^= EB_SHF_GROUP; /* a damaged file: only the group says so */
-    text = disassemble(obj, 0);
-    expect_line(text, "\t.section\ttc,\"ax\",@progbits\n");
-    (void)assemble(ctx, text, false);
+    unit_close(ctx);
+}
+
+/* In damaged files only a group says that a section is in it, or it has no name. */
+static void damaged_groups(void **state) {
+    (void)state;
+    ebpf_ctx *ctx = unit_open();
+    ebpf_object *obj = eb_object_new(ctx, false);
+    uint32_t group = eb_object_add_section(obj, EB_STR(".group"), EB_SHT_GROUP, 0);
+    uint32_t one = add_code(obj, "tc", 24);
+    add_symbol(obj, "once", one, 0, 24, EB_STB_WEAK, EB_STT_FUNC);
+    eb_section *table = &obj->sections.at[group];
+    eb_set32(eb_buf_room(&table->bytes, 4), false, 1);
+    eb_set32(eb_buf_room(&table->bytes, 4), false, one);
+    const struct {
+        uint32_t flag, name;
+    } damaged[] = {{0, 1}, {EB_SHF_GROUP, 0}, {EB_SHF_GROUP, 99}};
+    for (size_t i = 0; i < COUNT(damaged); i++) {
+        obj->sections.at[one].flags = code | damaged[i].flag;
+        obj->sections.at[group].info = damaged[i].name;
+        eb_str text = disassemble(obj, 0);
+        expect_line(text, "\t.section\ttc,\"ax\",@progbits\n");
+        (void)assemble(ctx, text, false);
+    }
     unit_close(ctx);
 }
 
@@ -306,9 +326,9 @@ static void stripped(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(names),    cmocka_unit_test(places),     cmocka_unit_test(relocations),
-        cmocka_unit_test(sections), cmocka_unit_test(other_text), cmocka_unit_test(nameless),
-        cmocka_unit_test(comments), cmocka_unit_test(stripped),
+        cmocka_unit_test(names),    cmocka_unit_test(places),         cmocka_unit_test(relocations),
+        cmocka_unit_test(sections), cmocka_unit_test(damaged_groups), cmocka_unit_test(other_text),
+        cmocka_unit_test(nameless), cmocka_unit_test(comments),       cmocka_unit_test(stripped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
