@@ -192,7 +192,8 @@ static void put_attribute(dis *d, const char *directive, uint32_t symbol, const 
     eb_buf_fmt(d->out, "\t%s\t%.*s%s\n", directive, (int)name.len, name.at, end);
 }
 
-static void put_attributes(dis *d, uint32_t number) {
+/* What it is called, and who sees it. */
+static void put_binding(dis *d, uint32_t number) {
     const eb_symbol *symbol = &d->obj->symbols.at[number];
     eb_str name = d->names.at[number];
     if (d->names.renamed[number]) {
@@ -210,6 +211,12 @@ static void put_attributes(dis *d, uint32_t number) {
                       : symbol->visibility == 1           ? ".internal"
                                                           : ".protected",
                       number, "");
+}
+
+static void put_attributes(dis *d, uint32_t number) {
+    const eb_symbol *symbol = &d->obj->symbols.at[number];
+    eb_str name = d->names.at[number];
+    put_binding(d, number);
     if (symbol->type == EB_STT_FUNC || symbol->type == EB_STT_OBJECT)
         put_attribute(d, ".type", number, symbol->type == EB_STT_FUNC ? ",@function" : ",@object");
     if (symbol->size || symbol->type == EB_STT_FUNC)
@@ -262,6 +269,7 @@ static void put_sectionless(dis *d, uint32_t number) {
         return;
     }
     if (symbol->section == EB_SHN_COMMON) {
+        put_binding(d, number);
         eb_buf_fmt(d->out, "\t.comm\t%.*s, %llu, %llu\n", (int)name.len, name.at,
                    (unsigned long long)symbol->size, (unsigned long long)symbol->value);
         return;

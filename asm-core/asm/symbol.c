@@ -142,7 +142,7 @@ void eb_run_comm(eb_asm *as, int local) {
         label->defined = true;
         label->section = EB_SHN_COMMON;
         label->value = (uint64_t)align;
-        label->bind = EB_STB_GLOBAL;
+        label->bind = label->bound ? label->bind : EB_STB_GLOBAL;
     } else {
         uint32_t before = as->section, previous = as->previous;
         eb_asm_select(as, EB_STR(".bss"), EB_SHT_NOBITS, EB_SHF_ALLOC | EB_SHF_WRITE, false);

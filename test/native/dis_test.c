@@ -117,6 +117,10 @@ static void names(void **state) {
         uint32_t maps = add_section(obj, "my maps", data, 8, 16);
         uint32_t map = add_symbol(obj, "LBB0_2", maps, 8, 8, EB_STB_GLOBAL, EB_STT_OBJECT);
         obj->symbols.at[map].visibility = EB_STV_HIDDEN;
+        uint32_t room =
+            add_symbol(obj, "the room", EB_SHN_COMMON, 8, 16, EB_STB_WEAK, EB_STT_OBJECT);
+        obj->symbols.at[room].visibility = EB_STV_HIDDEN;
+        add_symbol(obj, "w2", EB_SHN_COMMON, 4, 4, EB_STB_GLOBAL, EB_STT_OBJECT);
         add_reloc(obj, xdp, 0, EB_R_BPF_64_64, map, 0);
         add_reloc(obj, maps, 0, EB_R_BPF_64_ABS64, global, 0);
         add_reloc(obj, maps, 8, EB_R_BPF_64_ABS64, weak, 0);
