@@ -169,8 +169,8 @@ eb_dis_names eb_dis_name_symbols(const ebpf_object *obj) {
                                eb_section_is_code(&obj->sections.at[symbol->section]) &&
                                (symbol->type == EB_STT_FUNC || symbol->bind != EB_STB_LOCAL);
         uint32_t *first = eb_map_enter(&taken, symbol->name, &is_new);
-        names.renamed[i] =
-            !is_new || !eb_dis_is_quotable(symbol->name) || eb_str_starts(symbol->name, ".L");
+        bool other = eb_str_is(symbol->name, ".") || eb_str_starts(symbol->name, ".L");
+        names.renamed[i] = !is_new || other || !eb_dis_is_quotable(symbol->name);
         if (is_new)
             *first = i;
     }

@@ -109,7 +109,7 @@ static void names(void **state) {
         uint32_t xdp = add_code(obj, "xdp", 64);
         static const char *const odd[] = {
             "LBB0_2",    "LBB0_2", "LBB0_2", "a b", "say \"hi\"", "back\\", "new\nline", "\xff\x01",
-            ".Lprivate", "r1",     "w10",    "1",   "",           "exit",   "bpf_loop"};
+            ".Lprivate", "r1",     "w10",    "1",   "",           "exit",   "bpf_loop",  "."};
         for (uint32_t i = 0; i < COUNT(odd); i++)
             add_symbol(obj, odd[i], xdp, 16 + i % 6 * 8, 0, EB_STB_LOCAL, EB_STT_NOTYPE);
         uint32_t global = add_symbol(obj, "the \"one\"", xdp, 0, 64, EB_STB_GLOBAL, EB_STT_FUNC);
@@ -124,6 +124,8 @@ static void names(void **state) {
         add_reloc(obj, xdp, 0, EB_R_BPF_64_64, map, 0);
         add_reloc(obj, maps, 0, EB_R_BPF_64_ABS64, global, 0);
         add_reloc(obj, maps, 8, EB_R_BPF_64_ABS64, weak, 0);
+        uint32_t dot = add_symbol(obj, ".", maps, 8, 0, EB_STB_GLOBAL, EB_STT_OBJECT);
+        add_reloc(obj, add_section(obj, "words", data, 8, 16), 8, EB_R_BPF_64_ABS64, dot, 0);
         expect_back(obj);
         unit_close(ctx);
     }
