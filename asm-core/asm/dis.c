@@ -322,6 +322,12 @@ static bool is_taken_for_helper(const dis *d, uint32_t number) {
     return d->names_helper && symbol->section == EB_SHN_UNDEF && eb_helper_find(symbol->name);
 }
 
+/* A call of what only this section has needs no relocation: the assembler would make none. */
+static bool is_near(const dis *d, uint32_t number) {
+    const eb_symbol *symbol = &d->obj->symbols.at[number];
+    return symbol->section == d->number && symbol->bind == EB_STB_LOCAL;
+}
+
 /* What a relocated instruction names; false when its text cannot say it. */
 static bool reloc_names(dis *d, const eb_reloc *reloc, const ebpf_insn *insn, eb_op op,
                         eb_style *style) {
@@ -333,7 +339,7 @@ static bool reloc_names(dis *d, const eb_reloc *reloc, const ebpf_insn *insn, eb
         return true;
     }
     if (reloc->type == EB_R_BPF_64_32 && op == EB_OP_CALL_LOCAL_ONLY &&
-        !is_taken_for_helper(d, reloc->symbol)) {
+        !is_near(d, reloc->symbol) && !is_taken_for_helper(d, reloc->symbol)) {
         style->target = symbol_text(d, reloc->symbol, (insn->imm + 1) * EBPF_SLOT);
         return true;
     }

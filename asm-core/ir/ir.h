@@ -148,7 +148,8 @@ typedef struct eb_ir_symbol {
     uint8_t bind;         /* EB_STB_...: 0 local, 1 global, 2 weak */
     bool hidden, is_defined, is_const, retained; /* retained: __attribute__((used)) */
     bool is_string;                              /* a literal: equal ones are one */
-    bool written; /* its contents may change, or its address is taken */
+    bool written;    /* its contents may change, or its address is taken */
+    bool is_private; /* symbol.c: static, and only named loads and stores of this unit reach it */
     uint64_t size;
     uint32_t align;
     eb_buf data; /* `size` bytes in the target's order, or none when all are 0 */

@@ -8,6 +8,7 @@
  * a function's address is a call of that helper or function. */
 #include "address.h"
 #include "fold.h"
+#include "mem.h"
 #include "object.h"
 #include "pass.h"
 
@@ -67,35 +68,67 @@ static bool only_reads(const eb_ir *ir) {
     return ir->op == EB_IR_LOAD && !(ir->flags & EB_IR_VOLATILE);
 }
 
-/* Marks the variables that are written, or whose address goes elsewhere. */
+/* A use of a variable's address to which only reading and writing there is known. */
+static bool only_accesses(eb_ir *ir, const eb_value *operand) {
+    switch (ir->op) {
+    case EB_IR_LOAD:
+    case EB_IR_COPYMEM:
+    case EB_IR_MOVEMEM:
+        return true;
+    case EB_IR_STORE:
+    case EB_IR_ATOMIC:
+    case EB_IR_SETMEM:
+        return operand == &ir->a;
+    default:
+        return false;
+    }
+}
+
+/* Marks the variables that are written, and those whose address goes elsewhere. */
 static void note_writes(eb_fn *fn) {
     for (eb_value v = 1; v < fn->values.len; v++) {
         const eb_ir *ir = eb_ir_at(fn, v);
         if (!ir->block || only_reads(ir))
             continue;
-        bool sum = ir->op == EB_IR_COPY || ir->op == EB_IR_ADD;
         for (eb_uses uses = eb_uses_of(fn, v); eb_uses_next(&uses);) {
+            const eb_ir *root = eb_mem_root_of(fn, *uses.at);
             bool source = ir->op == EB_IR_COPYMEM && uses.at == &eb_ir_at(fn, v)->b;
-            const eb_ir *base = eb_ir_at(fn, eb_address_of(fn, *uses.at).base);
-            if (base->op == EB_IR_SYMBOL && !source && !(sum && eb_address_of(fn, v).base != v))
-                fn->unit->symbols.at[base->extra].written = true;
+            if (root->op != EB_IR_SYMBOL || eb_mem_root_of(fn, v) == root)
+                continue; /* elsewhere, or a sum whose uses are looked at */
+            eb_ir_symbol *symbol = &fn->unit->symbols.at[root->extra];
+            symbol->written |= !source;
+            symbol->is_private &= only_accesses(eb_ir_at(fn, v), uses.at);
         }
     }
+}
+
+static void expose(eb_ir_symbol *symbol) {
+    symbol->written = true;
+    symbol->is_private = false;
 }
 
 static void note_operands(eb_ir_unit *unit, const eb_ir_operand *at, uint32_t count) {
     for (uint32_t n = 0; n < count; n++)
         if (at[n].symbol)
-            unit->symbols.at[at[n].symbol].written = true;
+            expose(&unit->symbols.at[at[n].symbol]);
+}
+
+/* A static variable that only this unit knows. */
+static bool is_ours(const eb_ir_unit *unit, const eb_ir_symbol *symbol) {
+    return symbol->kind == EB_IR_VARIABLE && symbol->bind == EB_STB_LOCAL && symbol->is_defined &&
+           !symbol->retained && !symbol->section.len && !unit->texts.len;
 }
 
 static void find_constants(eb_ir_unit *unit) {
-    for (uint32_t n = 1; n < unit->symbols.len; n++)
-        unit->symbols.at[n].written = false;
+    for (uint32_t n = 1; n < unit->symbols.len; n++) {
+        eb_ir_symbol *symbol = &unit->symbols.at[n];
+        symbol->written = false;
+        symbol->is_private = is_ours(unit, symbol);
+    }
     for (uint32_t n = 1; n < unit->symbols.len; n++) {
         const eb_ir_symbol *symbol = &unit->symbols.at[n];
         for (uint32_t w = 0; w < symbol->words.len; w++)
-            unit->symbols.at[symbol->words.at[w].symbol].written = true;
+            expose(&unit->symbols.at[symbol->words.at[w].symbol]);
         if (symbol->fn)
             note_writes(symbol->fn);
     }
@@ -105,9 +138,7 @@ static void find_constants(eb_ir_unit *unit) {
     }
     for (uint32_t n = 1; n < unit->symbols.len; n++) {
         eb_ir_symbol *symbol = &unit->symbols.at[n];
-        symbol->is_const |= symbol->kind == EB_IR_VARIABLE && symbol->bind == EB_STB_LOCAL &&
-                            symbol->is_defined && !symbol->retained && !symbol->section.len &&
-                            !symbol->written && !unit->texts.len;
+        symbol->is_const |= !symbol->written && is_ours(unit, symbol);
     }
 }
 

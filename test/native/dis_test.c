@@ -170,6 +170,9 @@ static void relocations(void **state) {
     add_reloc(obj, xdp, 16, EB_R_BPF_64_32, start, 0); /* two at a place, and not of a call */
     add_reloc(obj, xdp, 29, EB_R_BPF_64_ABS32, start, 0);
     add_reloc(obj, xdp, 40, 0, 0, 0);
+    uint8_t *near = obj->sections.at[text].bytes.at; /* which the assembler would not need */
+    near[0] = 0x85, near[1] = 0x10;
+    add_reloc(obj, text, 0, EB_R_BPF_64_32, start, 0);
     uint32_t words = add_section(obj, ".data", data, 4, 16);
     add_reloc(obj, words, 2, EB_R_BPF_64_64, local, 0);
     add_reloc(obj, words, 14, EB_R_BPF_64_ABS64, start, 0); /* reaches past the end */
