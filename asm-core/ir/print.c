@@ -230,12 +230,12 @@ static void put_symbol_line(const eb_ir_unit *unit, uint32_t n, eb_buf *out) {
 }
 
 const char *const eb_ir_symbol_flags[EB_IR_SYMBOL_FLAG_COUNT] = {
-    "hidden", "defined", "const", "retained", "string", "written", "live"};
+    "hidden", "defined", "const", "retained", "string", "written", "private", "live"};
 
 bool *eb_ir_symbol_flag(eb_ir_symbol *symbol, unsigned flag) {
     bool *const flags[EB_IR_SYMBOL_FLAG_COUNT] = {
-        &symbol->hidden,    &symbol->is_defined, &symbol->is_const, &symbol->retained,
-        &symbol->is_string, &symbol->written,    &symbol->live};
+        &symbol->hidden,    &symbol->is_defined, &symbol->is_const,   &symbol->retained,
+        &symbol->is_string, &symbol->written,    &symbol->is_private, &symbol->live};
     return flags[flag];
 }
 
