@@ -100,7 +100,6 @@ export * from './core';
 export {
   backend,
   kernelAvailable,
-  KernelMap,
   KernelObject,
   KernelProgram,
   Link,
@@ -109,8 +108,8 @@ export {
   type AttachTarget,
   type Availability,
   type Backend,
-  type KernelMapInfo,
   type LinkInfo,
   type LoadOptions,
   type ProgramInfo,
 } from './kernel';
+export { KernelMap, type KernelMapInfo } from './kernel_map';
