@@ -155,6 +155,12 @@ static eb_str other_name(eb_arena *arena, eb_map *taken, eb_str name, uint32_t s
     return text;
 }
 
+/* The name of a symbol that is in no section stands for the section that is called so. */
+static bool is_a_section(const ebpf_object *obj, const eb_symbol *symbol) {
+    bool outside = symbol->section == EB_SHN_UNDEF || symbol->section >= obj->sections.len;
+    return outside && eb_object_find_section(obj, symbol->name);
+}
+
 eb_dis_names eb_dis_name_symbols(const ebpf_object *obj) {
     eb_arena *arena = &obj->ctx->arena;
     eb_map taken = {.arena = arena};
@@ -169,7 +175,8 @@ eb_dis_names eb_dis_name_symbols(const ebpf_object *obj) {
                                eb_section_is_code(&obj->sections.at[symbol->section]) &&
                                (symbol->type == EB_STT_FUNC || symbol->bind != EB_STB_LOCAL);
         uint32_t *first = eb_map_enter(&taken, symbol->name, &is_new);
-        bool other = eb_str_is(symbol->name, ".") || eb_str_starts(symbol->name, ".L");
+        bool other = eb_str_is(symbol->name, ".") || eb_str_starts(symbol->name, ".L") ||
+                     is_a_section(obj, symbol);
         names.renamed[i] = !is_new || other || !eb_dis_is_quotable(symbol->name);
         if (is_new)
             *first = i;

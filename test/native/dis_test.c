@@ -124,6 +124,8 @@ static void names(void **state) {
         add_reloc(obj, xdp, 0, EB_R_BPF_64_64, map, 0);
         add_reloc(obj, maps, 0, EB_R_BPF_64_ABS64, global, 0);
         add_reloc(obj, maps, 8, EB_R_BPF_64_ABS64, weak, 0);
+        uint32_t namesake = add_symbol(obj, "xdp", 0, 0, 0, EB_STB_GLOBAL, EB_STT_NOTYPE);
+        add_reloc(obj, xdp, 40, 77, namesake, 0);
         uint32_t dot = add_symbol(obj, ".", maps, 8, 0, EB_STB_GLOBAL, EB_STT_OBJECT);
         add_reloc(obj, add_section(obj, "words", data, 8, 16), 8, EB_R_BPF_64_ABS64, dot, 0);
         expect_back(obj);
