@@ -19,6 +19,7 @@ typedef struct cell {
     eb_mem mem;
     uint8_t type; /* eb_ir_type of its values: of 8 bytes i64 or ptr, otherwise i32 */
     bool read;    /* a load of it is to be replaced */
+    eb_value now; /* what it has, from an instruction of the block at work, or 0 */
     eb_value def; /* one of the copies that define it */
     uint32_t next;
 } cell;
@@ -212,6 +213,39 @@ static void find_known(cells *c) {
     }
 }
 
+/* What the cell has now; whether it had that before. */
+static bool keep(cells *c, eb_value v) {
+    const eb_ir *ir = eb_ir_at(c->fn, v);
+    cell *x = &c->at.at[c->of[v] - 1];
+    eb_value value = ir->op == EB_IR_LOAD ? v : ir->b, before = x->now;
+    x->now = value;
+    return ir->op == EB_IR_STORE && value == before;
+}
+
+/* Stores of what is there anyway. */
+static void drop_repeated(cells *c) {
+    eb_fn *fn = c->fn;
+    for (uint32_t n = 0; n < fn->rpo.len; n++) {
+        for (uint32_t k = 0; k < c->at.len; k++)
+            c->at.at[k].now = 0;
+        for (eb_value v = fn->blocks.at[fn->rpo.at[n]].first, next; v; v = next) {
+            next = eb_ir_at(fn, v)->next;
+            eb_mem m;
+            if (c->of[v] && keep(c, v)) {
+                eb_ir_remove(fn, v);
+                c->changed = true;
+                continue;
+            }
+            if (!eb_mem_written(fn, eb_ir_at(fn, v), &m))
+                continue;
+            const uint64_t *gone = touched_by(c, &m, c->of[v]);
+            for (uint32_t k = 0; k < c->at.len; k++)
+                if (has(gone, k))
+                    c->at.at[k].now = 0;
+        }
+    }
+}
+
 /* Which loads find something, in `found`; marks their cells. */
 static bool find_loads(cells *c, bool *found) {
     const eb_fn *fn = c->fn;
@@ -347,6 +381,7 @@ bool eb_pass_cells(eb_fn *fn) {
         if (!start(&c, fn)) /* values have other numbers of cells now */
             return true;
     }
+    drop_repeated(&c);
     find_dead(&c);
     drop_stores(&c);
     return changed || c.changed;

@@ -547,12 +547,28 @@ static bool fold_address(eb_folder *f, eb_value v) {
     return true;
 }
 
+/* Whether the load's bytes at offset `at` of the symbol are there and never change. */
+static bool is_fixed(const eb_ir_symbol *s, int64_t at, const eb_ir *load) {
+    return s->kind == EB_IR_VARIABLE && s->is_const && s->is_defined && s->bind != 2 &&
+           !(load->flags & EB_IR_VOLATILE) && at >= 0 && (uint64_t)at <= s->size &&
+           load->size <= s->size - (uint64_t)at;
+}
+
+const eb_ir_word *eb_fold_word(const eb_ir_unit *unit, uint32_t symbol, int64_t offset,
+                               const eb_ir *load) {
+    const eb_ir_symbol *s = &unit->symbols.at[symbol];
+    if (load->size != 8 || !is_fixed(s, offset, load))
+        return NULL;
+    for (uint32_t n = 0; n < s->words.len; n++)
+        if (s->words.at[n].offset == (uint64_t)offset && s->words.at[n].size == 8)
+            return &s->words.at[n];
+    return NULL;
+}
+
 bool eb_fold_data(const eb_ir_unit *unit, uint32_t symbol, int64_t offset, const eb_ir *load,
                   int64_t *result) {
     const eb_ir_symbol *s = &unit->symbols.at[symbol];
-    bool fixed = s->kind == EB_IR_VARIABLE && s->is_const && s->is_defined && s->bind != 2;
-    if (!fixed || (load->flags & EB_IR_VOLATILE) || offset < 0 || (uint64_t)offset > s->size ||
-        load->size > s->size - (uint64_t)offset)
+    if (!is_fixed(s, offset, load))
         return false;
     for (uint32_t n = 0; n < s->words.len; n++)
         if (s->words.at[n].offset < (uint64_t)offset + load->size &&
@@ -578,11 +594,20 @@ bool eb_fold_data(const eb_ir_unit *unit, uint32_t symbol, int64_t offset, const
 static bool fold_load(eb_folder *f, eb_value v) {
     const eb_ir *ir = at(f, v), *base = at(f, ir->a);
     int64_t value, offset;
-    if (base->op == EB_IR_SYMBOL && !ir->extra && ir->type != EB_IR_PTR &&
-        !__builtin_add_overflow(base->imm, ir->imm, &offset) &&
-        eb_fold_data(f->fn->unit, base->extra, offset, ir, &value))
+    if (base->op != EB_IR_SYMBOL || ir->extra ||
+        __builtin_add_overflow(base->imm, ir->imm, &offset))
+        return fold_address(f, v);
+    if (eb_fold_data(f->fn->unit, base->extra, offset, ir, &value))
         return become_const(f, v, value);
-    return fold_address(f, v);
+    const eb_ir_word *word = eb_fold_word(f->fn->unit, base->extra, offset, ir);
+    if (!word)
+        return fold_address(f, v);
+    eb_value address = eb_fold_make(f, v, EB_IR_SYMBOL, EB_IR_PTR, 0, 0);
+    at(f, address)->extra = word->symbol;
+    at(f, address)->imm = word->addend;
+    if (at(f, v)->type != EB_IR_PTR)
+        address = eb_fold_make(f, v, EB_IR_COPY, (eb_ir_type)at(f, v)->type, address, 0);
+    return become(f, v, address);
 }
 
 static bool fold_store(eb_folder *f, eb_value v) {

@@ -44,5 +44,8 @@ bool eb_fold_compare(eb_folder *f, eb_value value);
 /* What `unit` keeps at offset `at` of a symbol that never changes. */
 bool eb_fold_data(const eb_ir_unit *unit, uint32_t symbol, int64_t at, const eb_ir *load,
                   int64_t *result);
+/* The address that it keeps there, or NULL. */
+const eb_ir_word *eb_fold_word(const eb_ir_unit *unit, uint32_t symbol, int64_t at,
+                               const eb_ir *load);
 
 #endif

@@ -32,18 +32,11 @@ static bool find_word(const eb_fn *fn, eb_value value, uint32_t *symbol, int64_t
     *symbol = 0;
     if (eb_fold_data(fn->unit, base->extra, at.offset, load, number))
         return true;
-    const eb_ir_symbol *variable = &fn->unit->symbols.at[base->extra];
-    if (variable->kind != EB_IR_VARIABLE || !variable->is_const || !variable->is_defined ||
-        variable->bind == EB_STB_WEAK || (load->flags & EB_IR_VOLATILE))
+    const eb_ir_word *word = eb_fold_word(fn->unit, base->extra, at.offset, load);
+    if (!word || word->addend)
         return false;
-    for (uint32_t n = 0; n < variable->words.len; n++) {
-        const eb_ir_word *word = &variable->words.at[n];
-        if ((int64_t)word->offset != at.offset || word->size != 8 || word->addend)
-            continue;
-        *symbol = word->symbol;
-        return fn->unit->symbols.at[word->symbol].kind == EB_IR_FUNCTION;
-    }
-    return false;
+    *symbol = word->symbol;
+    return fn->unit->symbols.at[word->symbol].kind == EB_IR_FUNCTION;
 }
 
 static bool direct_call(eb_fn *fn, eb_value call) {
