@@ -195,6 +195,14 @@ const more = [
     run: native('asan', clang19, 'build/asan-clang-19'),
   },
   { name: 'fuzz', what: 'fuzzers', run: runFuzzers },
+  {
+    name: 'flood',
+    what: 'ten million records',
+    run(log) {
+      process.env.BPF_RECORDS = '10000000';
+      return jest('test/kernel', '--testNamePattern', 'at full speed')(log);
+    },
+  },
   { name: 'e2e', what: 'in Chromium', run: jest('test/e2e') },
 ];
 

@@ -16,8 +16,8 @@
 
 namespace addon {
 
-enum class Kind { object, program, link, map };
-constexpr size_t kind_count = 4;
+enum class Kind { object, program, link, map, stream, sender, poller };
+constexpr size_t kind_count = 7;
 
 struct Handle;
 
@@ -28,6 +28,9 @@ struct Data {
     Handle *handles = nullptr; // live wrapped handles, any kind
     Handle *pending = nullptr; // the handle that the constructor being called is for
     size_t references = 1;
+    napi_async_cleanup_hook_handle ending = nullptr; // the hook; waits once `ended`
+    size_t closing = 0;                              // libuv's handles that are not closed yet
+    bool ended = false;
 };
 
 // What a JavaScript object of ours holds: one of kb's handles, null once closed.
@@ -87,6 +90,9 @@ napi_value throw_closed(const Call &call, const char *operation);
 
 bool is_absent(napi_env env, napi_value value); // undefined or null
 bool read_bytes(const Call &call, size_t index, const char *name, Bytes *out);
+// Elements of a typed array of that type, which `wanted` names.
+bool read_array(const Call &call, size_t index, const char *name, napi_typedarray_type type,
+                const char *wanted, void **data, size_t *count);
 bool read_u32(const Call &call, size_t index, const char *name, uint32_t *out);
 bool read_index(const Call &call, size_t index, size_t *out);
 bool read_bool(const Call &call, size_t index, const char *name, bool *out);
@@ -119,6 +125,8 @@ napi_value wrap(const Call &call, Kind kind, void *native, const char *name);
 void close_handle(Handle *handle);
 void close_all(Data *data);
 void release(Data *data);
+// Lets a waiting environment end once libuv has closed our handles (init.cc).
+void finish_ending(Data *data);
 bool define_class(napi_env env, Data *data, Kind kind, const char *name,
                   const napi_property_descriptor *methods, size_t count);
 // Fills `call`; false after throwing. With a kind, `this` must be a handle of it.
@@ -169,11 +177,18 @@ constexpr napi_property_descriptor function_row(const char *name) {
     return {name, nullptr, function<body>, nullptr, nullptr, nullptr, napi_default_method, nullptr};
 }
 
-// object.cc, map.cc -------------------------------------------------------------------------------
+// object.cc, map.cc, stream.cc,
+// poll.cc--------------------------------------------------------------
 
 bool define_object_classes(napi_env env, Data *data); // NativeObject, NativeProgram, NativeLink
 bool define_map_class(napi_env env, Data *data);
+bool define_stream_classes(napi_env env, Data *data); // NativeStream, NativeSender
+bool define_poller_class(napi_env env, Data *data);
 napi_value open_object(Call &call);
+napi_value open_stream(Call &call); // methods of NativeMap
+napi_value open_sender(Call &call);
+napi_value open_poller(Call &call);
+void close_poller(void *native);
 napi_value describe_map(napi_env env, const kb_map_info &info);
 
 } // namespace addon

@@ -187,6 +187,55 @@ export interface NativeMap {
   ): BatchResult;
   /** No more writes from user space (Linux 5.2). */
   freeze(): void;
+  /** Of a ring buffer or a perf event array. */
+  openStream(options?: PerfOptions): NativeStream;
+  /** Of a user ring buffer. */
+  openSender(): NativeSender;
+  close(): void;
+}
+
+/** For perf event arrays; a ring buffer needs none. */
+export interface PerfOptions {
+  /** Of each CPU's buffer, a power of two; 64. */
+  pages?: number;
+  /** Wake once in so many records; 1. */
+  wakeupEvents?: number;
+  /** Instead: wake once so many bytes are there. */
+  wakeupBytes?: number;
+}
+
+export interface NativeStream {
+  readonly closed: boolean;
+  /** Readable while there are records. */
+  readonly fd: number;
+  /** Bytes that can wait to be read. */
+  readonly size: number;
+  /** Records of perf buffers that found no room since it was opened. */
+  readonly lost: number;
+  /**
+   * Moves records into `data`, from offsets[2 * i] to offsets[2 * i + 1]; their
+   * number, or -1 when the next one needs more of `data`. Writes `told`:
+   * CPU, records lost, bytes needed.
+   */
+  drain(data: Uint8Array, offsets: Uint32Array, told: Float64Array): number;
+  close(): void;
+}
+
+export interface NativeSender {
+  readonly closed: boolean;
+  readonly fd: number;
+  /** False: no room now. */
+  send(data: Uint8Array): boolean;
+  close(): void;
+}
+
+export interface NativePoller {
+  readonly closed: boolean;
+  /** Calls back once, when the descriptor is readable or writable. */
+  arm(writable: boolean): void;
+  disarm(): void;
+  /** Whether it keeps the process running while it is armed. */
+  keepAlive(alive: boolean): void;
   close(): void;
 }
 
@@ -223,6 +272,8 @@ export interface Addon {
   nextProgId(after: number): number | undefined;
   nextMapId(after: number): number | undefined;
   nextLinkId(after: number): number | undefined;
+  /** Throws ENOSYS where the process has no libuv. The descriptor is duplicated. */
+  openPoller(fd: number, callback: () => void): NativePoller;
   /** Mounts tracefs on /sys/kernel/tracing unless it is there already. Never done unasked. */
   mountTracefs(): void;
 }

@@ -7,10 +7,10 @@ namespace addon {
 
 // What makes an object ours: methods are called on anything by Function.prototype.call.
 static const napi_type_tag tags[kind_count] = {
-    {0x62a1f5a3c0d94e11u, 0x9c3b7d20e5f84a61u},
-    {0x62a1f5a3c0d94e12u, 0x9c3b7d20e5f84a62u},
-    {0x62a1f5a3c0d94e13u, 0x9c3b7d20e5f84a63u},
-    {0x62a1f5a3c0d94e14u, 0x9c3b7d20e5f84a64u},
+    {0x62a1f5a3c0d94e11u, 0x9c3b7d20e5f84a61u}, {0x62a1f5a3c0d94e12u, 0x9c3b7d20e5f84a62u},
+    {0x62a1f5a3c0d94e13u, 0x9c3b7d20e5f84a63u}, {0x62a1f5a3c0d94e14u, 0x9c3b7d20e5f84a64u},
+    {0x62a1f5a3c0d94e15u, 0x9c3b7d20e5f84a65u}, {0x62a1f5a3c0d94e16u, 0x9c3b7d20e5f84a66u},
+    {0x62a1f5a3c0d94e17u, 0x9c3b7d20e5f84a67u},
 };
 
 static size_t index_of(Kind kind) {
@@ -39,6 +39,19 @@ static void close_native(Kind kind, void *native) {
         kb_map_close(&map);
         break;
     }
+    case Kind::stream: {
+        auto *stream = static_cast<kb_stream *>(native);
+        kb_stream_close(&stream);
+        break;
+    }
+    case Kind::sender: {
+        auto *sender = static_cast<kb_sender *>(native);
+        kb_sender_close(&sender);
+        break;
+    }
+    case Kind::poller:
+        close_poller(native);
+        break;
     }
 }
 

@@ -89,9 +89,22 @@ static napi_value mount_tracefs(Call &call) {
 }
 
 // The environment ends (process or worker thread): nothing may stay in the kernel for its sake.
-// Runs before the finalizers of handles and instance data.
-static void on_cleanup(void *data) {
-    close_all(static_cast<Data *>(data));
+// Runs before the finalizers of handles and instance data, and the environment waits until libuv
+// has let go of its handles, too: their memory and their callbacks are this module's.
+static void on_cleanup(napi_async_cleanup_hook_handle, void *pointer) {
+    auto *data = static_cast<Data *>(pointer);
+
+    close_all(data);
+    data->ended = true;
+    finish_ending(data);
+}
+
+void finish_ending(Data *data) {
+    if (!data->ended || data->closing)
+        return;
+    data->ended = false;
+    napi_remove_async_cleanup_hook(data->ending);
+    release(data);
 }
 
 static void on_finalize(napi_env, void *data, void *) {
@@ -109,7 +122,8 @@ static Data *new_data(napi_env env) {
         return nullptr;
     }
     // Without the hook finalizers still close everything, only later.
-    napi_add_env_cleanup_hook(env, on_cleanup, data);
+    if (napi_add_async_cleanup_hook(env, on_cleanup, data, &data->ending) == napi_ok)
+        data->references++;
     return data;
 }
 
@@ -124,10 +138,12 @@ static napi_value define_exports(napi_env env, napi_value exports) {
         function_row<ready<next_id<KB_ID_MAP>>>("nextMapId"),
         function_row<ready<next_id<KB_ID_LINK>>>("nextLinkId"),
         function_row<ready<mount_tracefs>>("mountTracefs"),
+        function_row<ready<open_poller>>("openPoller"),
     };
     Data *data = new_data(env);
 
     if (!data || !define_object_classes(env, data) || !define_map_class(env, data) ||
+        !define_stream_classes(env, data) || !define_poller_class(env, data) ||
         napi_define_properties(env, exports, sizeof(rows) / sizeof(rows[0]), rows) != napi_ok) {
         napi_throw_error(env, nullptr, "cannot initialise the kernel addon");
         return nullptr;

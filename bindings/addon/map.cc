@@ -169,6 +169,8 @@ bool define_map_class(napi_env env, Data *data) {
         method_row<Kind::map, next_key>("nextKey"),
         method_row<Kind::map, lookup_batch>("lookupBatch"),
         method_row<Kind::map, freeze>("freeze"),
+        method_row<Kind::map, open_stream>("openStream"),
+        method_row<Kind::map, open_sender>("openSender"),
         method_row<Kind::map, close_method<Kind::map>>("close"),
     };
 

@@ -39,16 +39,23 @@ static napi_value argument(const Call &call, size_t index) {
     return index < call.argc ? call.argv[index] : nullptr;
 }
 
-bool read_bytes(const Call &call, size_t index, const char *name, Bytes *out) {
+bool read_array(const Call &call, size_t index, const char *name, napi_typedarray_type type,
+                const char *wanted, void **data, size_t *count) {
     napi_value value = argument(call, index);
-    napi_typedarray_type type;
-    void *data;
+    napi_typedarray_type is;
 
     if (!value ||
-        napi_get_typedarray_info(call.env, value, &type, &out->size, &data, nullptr, nullptr) !=
-            napi_ok ||
-        type != napi_uint8_array)
-        return wrong_type(call.env, name, "a Uint8Array");
+        napi_get_typedarray_info(call.env, value, &is, count, data, nullptr, nullptr) != napi_ok ||
+        is != type)
+        return wrong_type(call.env, name, wanted);
+    return true;
+}
+
+bool read_bytes(const Call &call, size_t index, const char *name, Bytes *out) {
+    void *data;
+
+    if (!read_array(call, index, name, napi_uint8_array, "a Uint8Array", &data, &out->size))
+        return false;
     out->data = static_cast<uint8_t *>(data);
     return true;
 }

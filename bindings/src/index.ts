@@ -113,3 +113,15 @@ export {
   type ProgramInfo,
 } from './kernel';
 export { KernelMap, type KernelMapInfo } from './kernel_map';
+export {
+  Batch,
+  RecordSender,
+  RecordStream,
+  type StreamOptions,
+} from './stream';
+export {
+  parseTraceLine,
+  tracePipe,
+  TracePipe,
+  type TraceLine,
+} from './trace_pipe';

@@ -5,8 +5,15 @@ import { endianness } from 'node:os';
 import type { NativeMap } from '../addon/addon';
 import { bytes } from './codec';
 import { KernelError } from './errors';
-import { Handle } from './handle';
-import { BpfMap, updateFlags, type MapBackend, type UpdateMode } from './map';
+import { closeAll, Handle } from './handle';
+import {
+  BpfMap,
+  updateFlags,
+  type MapBackend,
+  type MapEvent,
+  type UpdateMode,
+} from './map';
+import { RecordSender, RecordStream, type StreamOptions } from './stream';
 
 const littleEndian = endianness() === 'LE';
 
@@ -48,7 +55,22 @@ export class KernelMap extends BpfMap<Uint8Array, Uint8Array> {
     return { name, type, keySize, valueSize, maxEntries, flags, id };
   }
 
-  /** No more writes from user space. */
+  /**
+   * The records that programs write to this ring buffer (Linux 5.8) or perf event array (4.4, needs
+   * CAP_PERFMON).
+   */
+  stream(options: StreamOptions = {}): RecordStream {
+    const { native, name } = this.#backend;
+    return new RecordStream(name, (perf) => native.openStream(perf), options);
+  }
+
+  /** For samples to the program that drains this user ring buffer (Linux 6.1). */
+  sender(): RecordSender {
+    const { native, name } = this.#backend;
+    return new RecordSender(name, native.openSender());
+  }
+
+  /** No more writes from user space (Linux 5.2). */
   freeze(): void {
     this.#backend.native.freeze();
   }
@@ -71,6 +93,11 @@ const LEAST_CURSOR = 4;
 
 class NativeMapBackend extends Handle implements MapBackend {
   readonly #native: NativeMap;
+  /** For record() and send(), opened at their first call. */
+  #stream: RecordStream | undefined;
+  #sender: RecordSender | undefined;
+  /** Drained and not asked for yet, newest first. */
+  readonly #events: MapEvent[] = [];
   readonly name: string;
   readonly type: number;
   readonly keySize: number;
@@ -178,8 +205,41 @@ class NativeMapBackend extends Handle implements MapBackend {
     return native.nextKey(key, next) ? next : undefined;
   }
 
+  /** The oldest record that nobody has read; events() of BpfMap. */
+  record(): MapEvent | undefined {
+    this.#stream ??= new RecordStream(this.name, (perf) =>
+      this.native.openStream(perf),
+    );
+    if (this.#events.length === 0) {
+      const batch = this.#stream.drain();
+      const { cpu } = batch;
+      for (const data of batch) this.#events.push({ cpu, data: data.slice() });
+      this.#events.reverse();
+    }
+    return this.#events.pop();
+  }
+
+  send(data: Uint8Array): void {
+    this.#sender ??= new RecordSender(this.name, this.native.openSender());
+    if (this.#sender.trySend(data)) return;
+    throw new KernelError(`map send of ${this.name}: it is full (ENOSPC)`, {
+      operation: 'map send',
+      errno: 28,
+      code: 'ENOSPC',
+      subject: this.name,
+    });
+  }
+
+  lost(): number {
+    return this.#stream?.lost ?? 0;
+  }
+
   protected override release(): void {
-    this.#native.close();
+    closeAll([
+      this.#native,
+      ...(this.#stream ? [this.#stream] : []),
+      ...(this.#sender ? [this.#sender] : []),
+    ]);
   }
 }
 

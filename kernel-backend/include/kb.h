@@ -235,6 +235,64 @@ int kb_map_lookup_batch(const struct kb_map *map, struct kb_batch *batch, struct
 /* No more changes from user space (Linux 5.2). Programs still write. */
 int kb_map_freeze(const struct kb_map *map, struct kb_error *err);
 
+/* Streams --------------------------------------------------------------------------------------*/
+
+/*
+ * Records that programs write for user space: a ring buffer (BPF_MAP_TYPE_RINGBUF, Linux 5.8) or
+ * one perf buffer per CPU behind a perf event array (Linux 4.4). The map's handle may be closed
+ * before the stream. One thread at a time uses a stream.
+ */
+struct kb_stream;
+
+int kb_stream_open_ring(const struct kb_map *map, struct kb_stream **stream, struct kb_error *err);
+
+struct kb_perf_opts {
+    uint32_t pages;         /* of each CPU's buffer, a power of two; 0: 64 */
+    uint32_t wakeup_events; /* wake the reader once in so many records; 0: each, which is slow */
+    uint32_t wakeup_bytes;  /* instead: once so many bytes are there (fewer wake nobody) */
+};
+
+/* Opens a perf event per online CPU and stores it in the map; needs CAP_PERFMON. */
+int kb_stream_open_perf(const struct kb_map *map, const struct kb_perf_opts *opts,
+                        struct kb_stream **stream, struct kb_error *err);
+
+void kb_stream_close(struct kb_stream **stream);
+/* Readable (poll, epoll; level-triggered) while there are records. */
+int kb_stream_fd(const struct kb_stream *stream);
+/* Bytes of its buffers, the most that can wait to be read. */
+size_t kb_stream_size(const struct kb_stream *stream);
+/* Records that found no room since the stream was opened: perf buffers. Exact from Linux 6.0;
+ * before that, losses are known once a later record found room. Of a ring buffer only the program
+ * knows (bpf_ringbuf_output() and bpf_ringbuf_reserve() fail): 0. */
+uint64_t kb_stream_lost(const struct kb_stream *stream);
+
+struct kb_drain {
+    uint8_t *data; /* records go here, each at a multiple of 8 */
+    size_t data_size;
+    uint32_t *offsets; /* room for 2 * count: where record i starts, and where it ends */
+    uint32_t count;    /* in: the most records, out: records */
+    uint32_t cpu;      /* out: perf buffers, whose records these are; ring buffers, 0 */
+    uint64_t lost;     /* out: losses that were reported among these records */
+    size_t needed;     /* out, with -ENOSPC: the data_size that the next record takes */
+};
+
+/*
+ * Moves records into the caller's memory, oldest first, and gives their room back to the program in
+ * one step. Returns 0 (count may be 0: there is none) or -ENOSPC when not even one record has room.
+ * Never blocks. Of perf buffers, one call drains one CPU's, in turn.
+ */
+int kb_stream_drain(struct kb_stream *stream, struct kb_drain *drain, struct kb_error *err);
+
+/* User ring buffers: from user space to programs that call bpf_user_ringbuf_drain(); Linux 6.1. */
+struct kb_sender;
+
+int kb_sender_open(const struct kb_map *map, struct kb_sender **sender, struct kb_error *err);
+void kb_sender_close(struct kb_sender **sender);
+/* Writable (poll, epoll) while there is room. */
+int kb_sender_fd(const struct kb_sender *sender);
+/* -ENOSPC, leaving the record alone: it has no room now. -E2BIG: it never has. */
+int kb_sender_send(struct kb_sender *sender, const void *data, size_t size, struct kb_error *err);
+
 /* The machine ----------------------------------------------------------------------------------*/
 
 /*
