@@ -58,23 +58,49 @@ static void learn(mem *m, const eb_mem *p, eb_value value) {
     m->now[m->count++] = (known){*p, value};
 }
 
-static bool is_same(const eb_mem *p, const eb_mem *q) {
-    return p->root == q->root && p->number == q->number && p->base == q->base && p->at == q->at &&
-           p->size == q->size;
+/* How many bits above the lowest of what is known the bytes of `p` are, or -1: elsewhere. */
+static int bits_above(const mem *m, const eb_mem *whole, const eb_mem *p) {
+    int64_t from = p->at - whole->at, to = from + p->size;
+    if (whole->number != p->number || whole->base != p->base || from < 0 || to > whole->size)
+        return -1;
+    return (int)(8 * (m->fn->unit->big ? whole->size - to : from));
+}
+
+/* What the load at `place` gives of the value; 0 if that would cost more than the load. */
+static eb_value part_of(mem *m, eb_value place, eb_value value, int above) {
+    const eb_ir *ir = eb_ir_at(m->fn, value);
+    if (ir->type == EB_IR_PTR && eb_ir_at(m->fn, place)->size < 8)
+        return 0;
+    if (!above)
+        return value;
+    if (ir->op != EB_IR_CONST)
+        return 0;
+    eb_value part = eb_ir_new(m->fn, EB_IR_CONST, EB_IR_I64, 0, 0, eb_ir_at(m->fn, place)->loc);
+    eb_ir_at(m->fn, part)->imm = (int64_t)((uint64_t)eb_ir_at(m->fn, value)->imm >> above);
+    eb_ir_before(m->fn, place, part);
+    return part;
+}
+
+static bool find(mem *m, eb_value load) {
+    const eb_ir *ir = eb_ir_at(m->fn, load);
+    eb_mem p = eb_mem_at(m->fn, ir->a, ir->imm, ir->size);
+    for (uint32_t n = 0; n < m->count && p.root == EB_MEM_SLOT; n++) {
+        int above = bits_above(m, &m->now[n].place, &p);
+        eb_value part = above < 0 ? 0 : part_of(m, load, m->now[n].value, above);
+        if (!part)
+            continue;
+        eb_load_become(m->fn, load, part);
+        return m->changed = true;
+    }
+    return false;
 }
 
 static void forward(mem *m, eb_value v) {
     const eb_ir *ir = eb_ir_at(m->fn, v);
     eb_mem p;
-    if (ir->op == EB_IR_LOAD && !(ir->flags & EB_IR_VOLATILE) && !ir->extra) {
-        p = eb_mem_at(m->fn, ir->a, ir->imm, ir->size);
-        for (uint32_t n = 0; n < m->count; n++)
-            if (is_same(&m->now[n].place, &p)) {
-                eb_load_become(m->fn, v, m->now[n].value);
-                m->changed = true;
-                return;
-            }
-    }
+    if (ir->op == EB_IR_LOAD && !(ir->flags & EB_IR_VOLATILE) && !ir->extra && find(m, v))
+        return;
+    ir = eb_ir_at(m->fn, v);
     if (!eb_mem_written(m->fn, ir, &p))
         return;
     forget(m, &p);
