@@ -547,17 +547,16 @@ static bool fold_address(eb_folder *f, eb_value v) {
     return true;
 }
 
-/* Whether the load's bytes at offset `at` of the symbol are there and never change. */
-static bool is_fixed(const eb_ir_symbol *s, int64_t at, const eb_ir *load) {
-    return s->kind == EB_IR_VARIABLE && s->is_const && s->is_defined && s->bind != 2 &&
-           !(load->flags & EB_IR_VOLATILE) && at >= 0 && (uint64_t)at <= s->size &&
-           load->size <= s->size - (uint64_t)at;
+/* Whether the load's bytes at offset `at` of the symbol are there. */
+static bool is_there(const eb_ir_symbol *s, int64_t at, const eb_ir *load) {
+    return s->kind == EB_IR_VARIABLE && s->is_defined && s->bind != 2 && at >= 0 &&
+           (uint64_t)at <= s->size && load->size <= s->size - (uint64_t)at;
 }
 
-const eb_ir_word *eb_fold_word(const eb_ir_unit *unit, uint32_t symbol, int64_t offset,
-                               const eb_ir *load) {
+const eb_ir_word *eb_initial_word(const eb_ir_unit *unit, uint32_t symbol, int64_t offset,
+                                  const eb_ir *load) {
     const eb_ir_symbol *s = &unit->symbols.at[symbol];
-    if (load->size != 8 || !is_fixed(s, offset, load))
+    if (load->size != 8 || !is_there(s, offset, load))
         return NULL;
     for (uint32_t n = 0; n < s->words.len; n++)
         if (s->words.at[n].offset == (uint64_t)offset && s->words.at[n].size == 8)
@@ -565,10 +564,10 @@ const eb_ir_word *eb_fold_word(const eb_ir_unit *unit, uint32_t symbol, int64_t 
     return NULL;
 }
 
-bool eb_fold_data(const eb_ir_unit *unit, uint32_t symbol, int64_t offset, const eb_ir *load,
-                  int64_t *result) {
+bool eb_initial_number(const eb_ir_unit *unit, uint32_t symbol, int64_t offset, const eb_ir *load,
+                       int64_t *result) {
     const eb_ir_symbol *s = &unit->symbols.at[symbol];
-    if (!is_fixed(s, offset, load))
+    if (!is_there(s, offset, load))
         return false;
     for (uint32_t n = 0; n < s->words.len; n++)
         if (s->words.at[n].offset < (uint64_t)offset + load->size &&
@@ -589,6 +588,20 @@ bool eb_fold_data(const eb_ir_unit *unit, uint32_t symbol, int64_t offset, const
         value = (uint64_t)((int64_t)(value << unused) >> unused);
     *result = eb_ir_wrap((eb_ir_type)load->type, (int64_t)value);
     return true;
+}
+
+static bool is_fixed(const eb_ir_unit *unit, uint32_t symbol, const eb_ir *load) {
+    return unit->symbols.at[symbol].is_const && !(load->flags & EB_IR_VOLATILE);
+}
+
+const eb_ir_word *eb_fold_word(const eb_ir_unit *unit, uint32_t symbol, int64_t at,
+                               const eb_ir *load) {
+    return is_fixed(unit, symbol, load) ? eb_initial_word(unit, symbol, at, load) : NULL;
+}
+
+bool eb_fold_data(const eb_ir_unit *unit, uint32_t symbol, int64_t at, const eb_ir *load,
+                  int64_t *result) {
+    return is_fixed(unit, symbol, load) && eb_initial_number(unit, symbol, at, load, result);
 }
 
 static bool fold_load(eb_folder *f, eb_value v) {

@@ -41,10 +41,15 @@ bool eb_fold_is_single(const eb_folder *f, eb_value value); /* it has one use */
 int eb_fold_outcome(const eb_fn *fn, eb_value value);
 /* Says a CMP or BRANCH more simply; whether it has. fold_compare.c */
 bool eb_fold_compare(eb_folder *f, eb_value value);
-/* What `unit` keeps at offset `at` of a symbol that never changes. */
+/* What a load from offset `at` of a symbol gives at the start: a number, or (otherwise NULL) the
+ * address that the symbol keeps there. */
+bool eb_initial_number(const eb_ir_unit *unit, uint32_t symbol, int64_t at, const eb_ir *load,
+                       int64_t *result);
+const eb_ir_word *eb_initial_word(const eb_ir_unit *unit, uint32_t symbol, int64_t at,
+                                  const eb_ir *load);
+/* The same of a symbol that never changes. */
 bool eb_fold_data(const eb_ir_unit *unit, uint32_t symbol, int64_t at, const eb_ir *load,
                   int64_t *result);
-/* The address that it keeps there, or NULL. */
 const eb_ir_word *eb_fold_word(const eb_ir_unit *unit, uint32_t symbol, int64_t at,
                                const eb_ir *load);
 

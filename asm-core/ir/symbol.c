@@ -3,9 +3,10 @@
  * assembly and words in their data. Functions that are not (static ones that were inlined
  * everywhere) lose their bodies.
  *
- * And what is known of their contents: a static variable that is only ever read is constant, as in
- * clang (fold.c puts its contents into the loads); a call through a constant that holds a number or
- * a function's address is a call of that helper or function. */
+ * And what is known of their contents: a static variable that is only ever read, or stored to what
+ * it has from the start, is constant, as in clang (fold.c puts its contents into the loads); a call
+ * through a constant that holds a number or a function's address is a call of that helper or
+ * function. */
 #include "address.h"
 #include "fold.h"
 #include "mem.h"
@@ -56,6 +57,12 @@ static bool direct_call(eb_fn *fn, eb_value call) {
     return true;
 }
 
+/* A static variable that only this unit knows. */
+static bool is_ours(const eb_ir_unit *unit, const eb_ir_symbol *symbol) {
+    return symbol->kind == EB_IR_VARIABLE && symbol->bind == EB_STB_LOCAL && symbol->is_defined &&
+           !symbol->retained && !symbol->section.len && !unit->texts.len;
+}
+
 /* A use of a variable's address that only reads. */
 static bool only_reads(const eb_ir *ir) {
     return ir->op == EB_IR_LOAD && !(ir->flags & EB_IR_VOLATILE);
@@ -77,6 +84,36 @@ static bool only_accesses(eb_ir *ir, const eb_value *operand) {
     }
 }
 
+/* The static variable into which a store puts what it has from the start; or 0. */
+static uint32_t rewritten(const eb_fn *fn, const eb_ir *ir) {
+    if (ir->op != EB_IR_STORE || (ir->flags & EB_IR_VOLATILE) || ir->extra)
+        return 0;
+    eb_mem m = eb_mem_at(fn, ir->a, ir->imm, ir->size);
+    if (m.root != EB_MEM_SYMBOL || m.base || !is_ours(fn->unit, &fn->unit->symbols.at[m.number]))
+        return 0;
+    const eb_ir *value = eb_ir_at(fn, eb_ir_origin(fn, ir->b));
+    eb_ir load = {.op = EB_IR_LOAD, .type = value->type, .size = ir->size};
+    int64_t number;
+    if (value->op == EB_IR_CONST && eb_initial_number(fn->unit, m.number, m.at, &load, &number)) {
+        uint64_t unused = 64 - 8u * ir->size;
+        return (uint64_t)(number ^ value->imm) << unused ? 0 : m.number;
+    }
+    const eb_ir_word *word = eb_initial_word(fn->unit, m.number, m.at, &load);
+    bool same = word && value->op == EB_IR_SYMBOL && value->extra == word->symbol &&
+                value->imm == word->addend;
+    return same ? m.number : 0;
+}
+
+/* Stores of what is there from the start, where nothing else is ever stored. */
+static void drop_rewrites(eb_fn *fn) {
+    for (eb_value v = 1; v < fn->values.len; v++) {
+        const eb_ir *ir = eb_ir_at(fn, v);
+        uint32_t symbol = ir->block ? rewritten(fn, ir) : 0;
+        if (symbol && fn->unit->symbols.at[symbol].is_const)
+            eb_ir_remove(fn, v);
+    }
+}
+
 /* Marks the variables that are written, and those whose address goes elsewhere. */
 static void note_writes(eb_fn *fn) {
     for (eb_value v = 1; v < fn->values.len; v++) {
@@ -89,7 +126,8 @@ static void note_writes(eb_fn *fn) {
             if (root->op != EB_IR_SYMBOL || eb_mem_root_of(fn, v) == root)
                 continue; /* elsewhere, or a sum whose uses are looked at */
             eb_ir_symbol *symbol = &fn->unit->symbols.at[root->extra];
-            symbol->written |= !source;
+            bool same = uses.at == &eb_ir_at(fn, v)->a && rewritten(fn, ir) == root->extra;
+            symbol->written |= !source && !same;
             symbol->is_private &= only_accesses(eb_ir_at(fn, v), uses.at);
         }
     }
@@ -104,12 +142,6 @@ static void note_operands(eb_ir_unit *unit, const eb_ir_operand *at, uint32_t co
     for (uint32_t n = 0; n < count; n++)
         if (at[n].symbol)
             expose(&unit->symbols.at[at[n].symbol]);
-}
-
-/* A static variable that only this unit knows. */
-static bool is_ours(const eb_ir_unit *unit, const eb_ir_symbol *symbol) {
-    return symbol->kind == EB_IR_VARIABLE && symbol->bind == EB_STB_LOCAL && symbol->is_defined &&
-           !symbol->retained && !symbol->section.len && !unit->texts.len;
 }
 
 static void find_constants(eb_ir_unit *unit) {
@@ -133,6 +165,9 @@ static void find_constants(eb_ir_unit *unit) {
         eb_ir_symbol *symbol = &unit->symbols.at[n];
         symbol->is_const |= !symbol->written && is_ours(unit, symbol);
     }
+    for (uint32_t n = 1; n < unit->symbols.len; n++)
+        if (unit->symbols.at[n].fn)
+            drop_rewrites(unit->symbols.at[n].fn);
 }
 
 /* ---- what is kept ---- */
