@@ -8,15 +8,38 @@
 #include "fold.h"
 #include "pass.h"
 
-/* Whether both ways of a branch are the same. */
+enum { HOPS_MOST = 8 };
+
+/* Where an edge leads, through blocks of nothing but a jump: a block, and the edge's number there.
+ */
+typedef struct way {
+    uint32_t to, edge;
+} way;
+
+static way way_of(const eb_fn *fn, uint32_t from, uint32_t succ) {
+    way w = {fn->blocks.at[from].succs.at[succ], eb_edge_of(fn, from, succ)};
+    for (unsigned n = 0; n < HOPS_MOST; n++) {
+        const eb_block *block = &fn->blocks.at[w.to];
+        if (block->first != block->last || eb_ir_at(fn, block->last)->op != EB_IR_JUMP)
+            break;
+        w = (way){block->succs.at[0], eb_edge_of(fn, w.to, 0)};
+    }
+    return w;
+}
+
+/* Whether both ways of a branch are the same: they meet with the same values, or return the same.
+ */
 static bool is_idle(const eb_fn *fn, uint32_t block) {
-    const eb_block *from = &fn->blocks.at[block];
-    if (from->succs.at[0] != from->succs.at[1])
-        return false;
-    uint32_t to = from->succs.at[0], x = eb_edge_of(fn, block, 0), y = eb_edge_of(fn, block, 1);
-    for (eb_value v = fn->blocks.at[to].first; eb_ir_at(fn, v)->op == EB_IR_PHI;
+    way x = way_of(fn, block, 0), y = way_of(fn, block, 1);
+    if (x.to != y.to) {
+        const eb_block *a = &fn->blocks.at[x.to], *b = &fn->blocks.at[y.to];
+        const eb_ir *end = eb_ir_at(fn, a->last), *other = eb_ir_at(fn, b->last);
+        return a->first == a->last && b->first == b->last && end->op == EB_IR_RETURN &&
+               other->op == EB_IR_RETURN && end->a == other->a;
+    }
+    for (eb_value v = fn->blocks.at[x.to].first; eb_ir_at(fn, v)->op == EB_IR_PHI;
          v = eb_ir_at(fn, v)->next)
-        if (*eb_phi_at(fn, v, x) != *eb_phi_at(fn, v, y))
+        if (*eb_phi_at(fn, v, x.edge) != *eb_phi_at(fn, v, y.edge))
             return false;
     return true;
 }
