@@ -340,16 +340,21 @@ static void copy_body(copier *c, const eb_list *arguments) {
     }
 }
 
-/* Returns jump to the rest. */
-static void copy_returns(copier *c) {
+/* Returns jump to the rest. What they give gets the call's type: an address may be returned as a
+ * number. */
+static void copy_returns(copier *c, eb_ir_type type) {
     for (uint32_t b = 1; b < c->from->blocks.len; b++) {
         uint32_t block = c->blocks + b;
         if (!c->from->blocks.at[b].first || eb_block_end(c->to, block)->op != EB_IR_RETURN)
             continue;
-        eb_ir *end = eb_block_end(c->to, block);
-        *EB_PUSH(arena_of(c), &c->results) = end->a;
-        end->op = EB_IR_JUMP;
-        end->a = 0;
+        eb_value end = c->to->blocks.at[block].last, result = eb_ir_at(c->to, end)->a;
+        eb_ir_unlink(c->to, end);
+        if (result && type != EB_IR_VOID)
+            result = convert(c->to, block, result, type);
+        *EB_PUSH(arena_of(c), &c->results) = result;
+        eb_ir_at(c->to, end)->op = EB_IR_JUMP;
+        eb_ir_at(c->to, end)->a = 0;
+        eb_ir_append(c->to, block, end);
         eb_edge_add(c->to, block, c->rest);
     }
 }
@@ -360,7 +365,7 @@ static eb_value result_of(copier *c, eb_ir_type type, eb_loc loc) {
     eb_value first = fn->blocks.at[c->rest].first, undefined = 0;
     for (uint32_t n = 0; n < c->results.len; n++) {
         eb_value *each = &c->results.at[n];
-        if (*each && eb_ir_at(fn, *each)->type == type)
+        if (*each)
             continue;
         if (!undefined) {
             undefined = eb_ir_new(fn, EB_IR_UNDEF, type, 0, 0, loc);
@@ -388,7 +393,7 @@ static void inline_call(inliner *in, eb_fn *caller, eb_value call) {
     c.rest = split_behind(caller, call);
     copy_slots(&c);
     copy_body(&c, &arguments);
-    copy_returns(&c);
+    copy_returns(&c, (eb_ir_type)was.type);
     eb_value jump = eb_ir_new(caller, EB_IR_JUMP, EB_IR_VOID, 0, 0, was.loc);
     eb_ir_append(caller, block, jump);
     eb_edge_add(caller, block, c.blocks + 1);
