@@ -387,19 +387,13 @@ static eb_expr *dereference(eb_unit *u, eb_expr *a, eb_loc lo) {
 }
 
 eb_expr *eb_member_access(eb_unit *u, eb_expr *a, const uint32_t *path, uint32_t length) {
-    const eb_type *record = eb_type_plain(a->type);
-    const eb_member *member = NULL;
-    unsigned quals = eb_type_quals(a->type);
+    eb_type *type = a->type;
     uint32_t *copy = eb_alloc_array(&u->ctx->arena, length, sizeof *copy);
     for (uint32_t n = 0; n < length; n++) {
         copy[n] = path[n];
-        member = &record->of.record->members.at[path[n]];
-        quals |= n + 1 < length ? eb_type_quals(member->type) : 0;
-        record = eb_type_plain(member->type);
+        const eb_member *member = &eb_type_plain(type)->of.record->members.at[path[n]];
+        type = eb_type_part(&u->types, member->type, type);
     }
-    eb_type *type = member->type;
-    if (quals && !eb_type_is(type, EB_TYPE_ARRAY))
-        type = eb_type_qualified(&u->types, type, quals);
     eb_expr *e = eb_expr_new(u, EB_EXPR_MEMBER, type, a->lo, eb_behind(u));
     e->a = a;
     e->is_lvalue = a->is_lvalue;

@@ -154,7 +154,7 @@ uint32_t eb_symbol_of(eb_lower *l, eb_decl *decl) {
     symbol->is_const = !function && (eb_type_quals(decl->type) & EB_CONST) != 0;
     if (function)
         return number;
-    unsigned space = eb_space_of(decl->type);
+    unsigned space = eb_type_space(decl->type);
     if (space && !symbol->section.len)
         symbol->section = eb_str_fmt(&l->ctx->arena, ".addr_space.%u", space);
     symbol->size = eb_type_is_complete(decl->type) ? eb_type_size(decl->type) : 0;

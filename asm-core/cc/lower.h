@@ -100,8 +100,6 @@ eb_value eb_place_load(eb_lower *l, const eb_lvalue *p, eb_loc loc);
 /* Stores a scalar of the place's type. */
 void eb_place_store(eb_lower *l, const eb_lvalue *p, eb_value value, eb_loc loc);
 void eb_place_copy(eb_lower *l, const eb_lvalue *to, const eb_lvalue *from, eb_loc loc);
-/* The address space of what has the type: 0 is the general one. */
-unsigned eb_space_of(eb_type *type);
 /* A pointer of one address space as one of another (NULL: the general one). */
 eb_value eb_emit_space(eb_lower *l, eb_value v, eb_type *from, eb_type *to, eb_loc loc);
 /* The record of CO-RE `kind` about the chain of a place. */

@@ -230,22 +230,8 @@ static eb_lvalue compound(eb_lower *l, const eb_expr *e) {
 
 /* Pointers into another address space than the general one (arenas) are cast before they are
  * followed. */
-unsigned eb_space_of(eb_type *type) {
-    for (; type->kind == EB_TYPE_TYPEDEF || type->kind == EB_TYPE_QUALIFIED ||
-           type->kind == EB_TYPE_TAGGED;
-         type = type->base) {
-        if (type->kind == EB_TYPE_TAGGED && eb_str_starts(type->of.tag, "address_space(")) {
-            unsigned space = 0;
-            for (const char *c = type->of.tag.at + sizeof "address_space(" - 1; *c != ')'; c++)
-                space = space * 10 + (unsigned)(*c - '0');
-            return space;
-        }
-    }
-    return type->kind == EB_TYPE_ARRAY ? eb_space_of(type->base) : 0;
-}
-
 eb_value eb_emit_space(eb_lower *l, eb_value v, eb_type *from, eb_type *to, eb_loc loc) {
-    unsigned a = eb_space_of(from), b = to ? eb_space_of(to) : 0;
+    unsigned a = eb_type_space(from), b = to ? eb_type_space(to) : 0;
     if (a == b)
         return v;
     v = eb_emit(l, EB_IR_SPACE, EB_IR_PTR, v, 0, loc);
@@ -273,6 +259,7 @@ eb_lvalue eb_lower_place(eb_lower *l, const eb_expr *e) {
         p = e->a->is_lvalue ? eb_lower_place(l, e->a) : eb_lower_record(l, e->a);
         for (uint32_t n = 0; n < e->of.path.length; n++)
             step_into(l, &p, e->of.path.at[n], e->lo);
+        p.type = e->type;
         p.is_volatile |= (eb_type_quals(e->type) & EB_VOLATILE) != 0;
         return p;
     case EB_EXPR_INDEX:
@@ -442,7 +429,7 @@ static void store_field(eb_lower *l, eb_lvalue *p, eb_value value, eb_loc loc) {
 
 /* The general address space's pointer, where the place is in another one. */
 static void follow_space(eb_lower *l, eb_lvalue *p, eb_loc loc) {
-    if (eb_space_of(p->type))
+    if (eb_type_space(p->type))
         p->base = eb_emit_space(l, p->base, p->type, NULL, loc);
 }
 

@@ -150,6 +150,40 @@ eb_type *eb_type_unqualified(eb_types *types, eb_type *type) {
     return type;
 }
 
+/* The tag that says so, or NULL. */
+static const eb_type *space_tag(const eb_type *type) {
+    for (; is_sugar(type) || type->kind == EB_TYPE_ARRAY; type = type->base)
+        if (type->kind == EB_TYPE_TAGGED && eb_str_starts(type->of.tag, "address_space("))
+            return type;
+    return NULL;
+}
+
+unsigned eb_type_space(const eb_type *type) {
+    const eb_type *tag = space_tag(type);
+    unsigned space = 0;
+    if (tag)
+        for (const char *c = tag->of.tag.at + sizeof "address_space(" - 1; *c != ')'; c++)
+            space = space * 10 + (unsigned)(*c - '0');
+    return space;
+}
+
+static eb_type *in_space(eb_types *types, eb_type *type, const eb_type *tag) {
+    eb_type *made = make(types, EB_TYPE_TAGGED, type);
+    made->of.tag = tag->of.tag;
+    return made;
+}
+
+eb_type *eb_type_part(eb_types *types, eb_type *type, const eb_type *whole) {
+    unsigned quals = eb_type_quals(whole);
+    const eb_type *tag = space_tag(type) ? NULL : space_tag(whole);
+    if (!quals && !tag)
+        return type;
+    eb_type *plain = eb_type_plain(type);
+    if (plain->kind == EB_TYPE_ARRAY)
+        return eb_type_array(types, eb_type_part(types, plain->base, whole), plain->count);
+    return eb_type_qualified(types, tag ? in_space(types, type, tag) : type, quals);
+}
+
 bool eb_type_is(eb_type *type, eb_type_kind kind) {
     return eb_type_plain(type)->kind == kind;
 }

@@ -157,6 +157,10 @@ eb_enum *eb_enum_new(eb_types *types, uint32_t name, eb_loc loc);
 eb_type *eb_type_plain(eb_type *type);
 /* The qualifiers on it; those of an array are its elements'. */
 unsigned eb_type_quals(const eb_type *type);
+/* The address space that it is in, 0 for the general one. */
+unsigned eb_type_space(const eb_type *type);
+/* A member's type as part of `whole`: with the qualifiers and the address space of that. */
+eb_type *eb_type_part(eb_types *types, eb_type *type, const eb_type *whole);
 /* The type of a value read from an lvalue of this type: no qualifiers on top. */
 eb_type *eb_type_unqualified(eb_types *types, eb_type *type);
 

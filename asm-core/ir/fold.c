@@ -547,6 +547,18 @@ static bool fold_address(eb_folder *f, eb_value v) {
     return true;
 }
 
+/* An arena's pointer plus a constant: cast first, it can be the offset of an access. */
+static bool fold_space(eb_folder *f, eb_value v) {
+    eb_ir ir = *at(f, v), sum = *at(f, ir.a);
+    bool to_kernel = ir.imm >> 16 == 0;
+    if (!to_kernel || sum.op != EB_IR_ADD || !is_const(f, sum.b))
+        return false;
+    eb_value start = eb_fold_make(f, v, EB_IR_SPACE, EB_IR_PTR, sum.a, 0);
+    at(f, start)->imm = ir.imm;
+    at(f, v)->imm = 0;
+    return turn(f, v, EB_IR_ADD, start, sum.b);
+}
+
 /* Whether the load's bytes at offset `at` of the symbol are there. */
 static bool is_there(const eb_ir_symbol *s, int64_t at, const eb_ir *load) {
     return s->kind == EB_IR_VARIABLE && s->is_defined && s->bind != 2 && at >= 0 &&
@@ -729,6 +741,8 @@ static bool fold_one(eb_folder *f, eb_value v) {
         return fold_store(f, v);
     case EB_IR_ATOMIC:
         return fold_address(f, v);
+    case EB_IR_SPACE:
+        return fold_space(f, v);
     case EB_IR_ASM:
     case EB_IR_GOTO:
         return fold_asm(f, v);

@@ -4,7 +4,8 @@
  * a comment. Parts:
  *   -- input.s    assembly                  -- args    --dialect ubpf|llvm, --endian big|little,
  *                                             C: -W…
- *   -- input.c    or C                      -- file NAME  what an #include finds, one part each
+ *   -- input.c    or C                      -- file NAME  what an #include finds, one part each;
+ *                                             with parts about code it is compiled
  *   -- btf NAME   types as raw_btf.h reads them; the first stands for vmlinux.h, the others on it
  *   -- tokens     expected: the C preprocessed; without it, the C is checked
  *   -- btf        expected: the BTF of all functions and variables of the C, as bpftool lists it
@@ -434,6 +435,20 @@ static int check(test_case *c, eb_str input) {
     return status;
 }
 
+/* Whether a part is about the code that a compiler makes of C. */
+static bool is_about_code(test_case *c) {
+    return find_part(c, "raw") || find_part(c, "dis") || find_part(c, "info") ||
+           find_part(c, "core") || find_part(c, "run");
+}
+
+static int compile(test_case *c, eb_str input, ebpf_object **obj) {
+    ebpf_cc *unit = unit_of(c, "input.c", input);
+    int status;
+    while ((status = ebpf_cc_compile(unit, obj)) == EBPF_NEED_FILE)
+        assert_int_equal(answer(c, unit), EBPF_OK);
+    return status;
+}
+
 /* Where a variable is: a section each says, or one for all. */
 static eb_str section_of(const eb_decl *decl) {
     if (decl->attrs.section.len || decl->storage == EB_STORAGE_EXTERN)
@@ -503,8 +518,11 @@ static void check_c(test_case *c, eb_str input) {
     int status;
     bool tokens = find_part(c, "tokens");
     ebpf_bytes text = {0};
+    ebpf_object *obj = NULL;
     if (tokens)
         text = preprocess(c, "input.c", input, &status);
+    else if (is_about_code(c))
+        status = compile(c, input, &obj);
     else
         status = check(c, input);
     ebpf_bytes said = diagnostics(c);
@@ -515,6 +533,10 @@ static void check_c(test_case *c, eb_str input) {
         fail_msg("%s: %.*s", c->path, (int)said.size, (const char *)said.data);
     if (find_part(c, "btf") && eb_guard(c->ctx, gen_btf, c))
         fail_msg("%s: it has no BTF", c->path);
+    if (obj && status == EBPF_OK) {
+        check_object(c, obj);
+        check_core(c, obj);
+    }
     if (status != EBPF_OK || !tokens)
         return;
     /* Macros are gone: what came out is read to the same again. */
