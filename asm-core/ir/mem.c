@@ -134,7 +134,6 @@ bool *eb_mem_escapes(eb_fn *fn) {
 /* Start + constant + scale * (index + number), the index of 32 bits and extended. */
 typedef struct element {
     eb_value index;
-    uint8_t extend; /* SEXT or ZEXT */
     uint32_t number;
     int64_t offset, scale; /* scale 0: it is not so */
 } element;
@@ -162,7 +161,6 @@ static element element_of(const eb_fn *fn, eb_value base) {
     const eb_ir *narrow = eb_ir_at(fn, wide->a);
     bool moved = narrow->op == EB_IR_ADD && eb_ir_is_const(fn, narrow->b);
     e.offset = start.offset;
-    e.extend = wide->op;
     e.index = moved ? narrow->a : wide->a;
     e.number = moved ? (uint32_t)eb_ir_at(fn, narrow->b)->imm : 0;
     return e;
@@ -172,15 +170,14 @@ static bool is_inside(const eb_mem *p, int64_t scale) {
     return p->at >= 0 && p->at + p->size <= scale;
 }
 
-/* Other elements of one array: indices that differ by less than 2^32 before they are extended
- * differ behind it. */
+/* Other elements of one array: indices that differ in 32 bits differ when they are extended, too,
+ * even if one is known to be positive and the other is not. */
 static bool is_other_element(const eb_fn *fn, const eb_mem *p, const eb_mem *q) {
     if (!p->base || !q->base)
         return false;
     element x = element_of(fn, p->base), y = element_of(fn, q->base);
-    return x.scale && x.scale == y.scale && x.index == y.index && x.extend == y.extend &&
-           x.offset == y.offset && x.number != y.number && is_inside(p, x.scale) &&
-           is_inside(q, x.scale);
+    return x.scale && x.scale == y.scale && x.index == y.index && x.offset == y.offset &&
+           x.number != y.number && is_inside(p, x.scale) && is_inside(q, x.scale);
 }
 
 bool eb_mem_touches(const eb_fn *fn, const bool *escapes, const eb_mem *p, const eb_mem *q) {

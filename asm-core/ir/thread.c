@@ -1,9 +1,12 @@
-/* thread.c - branches that were decided before they are reached.
+/* thread.c - branches that were decided before they are reached, or that the next one decides.
  *
- * Two ways: a branch on a condition that a dominating branch has settled becomes a jump. And where
- * only the way in decides (a phi of constants: what an inlined function returned, `a && b` kept in
- * a bool), those that come that way jump to where they go: the block between is copied for them,
- * and values defined there become variables with several definitions, which ssa.c repairs.
+ * A branch on a condition that a dominating branch has settled becomes a jump; what is signed is
+ * not any more where a branch above has found its operand not to be negative; and of two questions
+ * in a row with one way out, the first is dropped where the second asks for as much (0 <= n && n <
+ * 4 asks for n < 4 of the unsigned). Where only the way in decides (a phi of constants: what an
+ * inlined function returned, `a && b` kept in a bool), those that come that way jump to where they
+ * go: the block between is copied for them, and values defined there become variables with several
+ * definitions, which ssa.c repairs.
  *
  * Blocks that are passed by hold pure operations only, a handful, and start no loop. */
 #include "cfg.h"
@@ -56,50 +59,55 @@ typedef struct range {
     uint64_t lo, hi;
 } range;
 
-/* The values of which `cond` with the constant c is true; unsigned, or if `flip` is the sign bit,
- * ordered as signed ones. NE has no range but all. */
-static bool range_of(eb_cond cond, uint64_t c, uint64_t flip, uint64_t all, range *r) {
+/* The values of which `cond` with the constant c is true, as unsigned ones; false if they are none
+ * or no range: those of NE are not, nor are signed ones on both sides of 0. */
+static bool range_of(eb_cond cond, uint64_t c, unsigned type, range *r) {
+    uint64_t all = eb_bits_of(type), sign = all ^ all >> 1, flip = is_signed(cond) ? sign : 0;
     *r = (range){0, all};
     c = (c & all) ^ flip;
+    bool some = true;
     switch (outcomes(cond)) {
     case 1:
         r->hi = c - 1;
-        return c > 0;
+        some = c > 0;
+        break;
     case 2:
         r->lo = r->hi = c;
-        return true;
+        break;
     case 3:
         r->hi = c;
-        return true;
+        break;
     case 4:
         r->lo = c + 1;
-        return c < all;
+        some = c < all;
+        break;
     case 6:
         r->lo = c;
-        return true;
+        break;
     default:
         return false;
     }
+    r->lo ^= flip;
+    r->hi ^= flip;
+    return some && r->lo <= r->hi;
 }
 
-/* About one value and two constants. */
+/* About one value and two constants: the answer, if those of which the fact is true are all among
+ * those asked for, or all among the others. */
 static int by_range(const fact *known, uint64_t c, eb_cond asked, uint64_t d, unsigned type) {
-    uint64_t all = eb_bits_of(type), sign = all ^ all >> 1;
-    if (known->cond >= EB_COND_SET || asked >= EB_COND_SET || known->cond == EB_COND_NE)
-        return -1;
-    bool sign_known = is_signed(known->cond), sign_asked = is_signed(asked);
-    if (sign_known != sign_asked && known->cond != EB_COND_EQ && !is_equality(asked))
-        return -1;
-    uint64_t flip = sign_known || (known->cond == EB_COND_EQ && sign_asked) ? sign : 0;
     range have, want;
-    if (!range_of(known->cond, c, flip, all, &have))
+    if (known->cond >= EB_COND_SET || asked >= EB_COND_SET ||
+        !range_of(known->cond, c, type, &have))
         return -1;
-    bool negated = asked == EB_COND_NE;
-    if (!range_of(negated ? EB_COND_EQ : asked, d, flip, all, &want))
-        return -1;
-    if (want.lo <= have.lo && have.hi <= want.hi)
-        return !negated;
-    return want.hi < have.lo || have.hi < want.lo ? negated : -1;
+    for (unsigned negated = 0; negated < 2; negated++) {
+        if (!range_of((eb_cond)(asked ^ negated), d, type, &want))
+            continue;
+        if (want.lo <= have.lo && have.hi <= want.hi)
+            return !negated;
+        if (want.hi < have.lo || have.hi < want.lo)
+            return (int)negated;
+    }
+    return -1;
 }
 
 /* 0 or 1 if the fact decides `asked` of a and b, else -1. */
@@ -168,21 +176,97 @@ static bool settle_branches(eb_fn *fn) {
     return changed;
 }
 
-/* Signed division, which BPF has from v4 on only, of what a branch above has found not to be
- * negative. */
-static bool settle_divisions(eb_fn *fn) {
+/* What stands for a signed operation of something that is not negative, with a constant that is
+ * not: of divisions, which BPF has for signed numbers from v4 on only, of extensions, and of
+ * orders. */
+static bool unsigned_like(const eb_fn *fn, eb_ir *ir) {
+    bool by_const = ir->b && eb_ir_is_const(fn, ir->b);
+    int64_t c = by_const ? eb_ir_at(fn, ir->b)->imm : -1;
+    switch (ir->op) {
+    case EB_IR_SDIV:
+    case EB_IR_SMOD:
+        ir->op = ir->op == EB_IR_SDIV ? EB_IR_DIV : EB_IR_MOD;
+        return c > 0;
+    case EB_IR_SEXT:
+        ir->op = EB_IR_ZEXT;
+        return ir->size == 4 && ir->type == EB_IR_I64;
+    case EB_IR_BRANCH:
+        if (!is_signed((eb_cond)ir->cond))
+            return false;
+        ir->cond = (uint8_t)(ir->cond - EB_COND_SLT + EB_COND_LT);
+        return c >= 0;
+    default:
+        return false;
+    }
+}
+
+static bool settle_signs(eb_fn *fn) {
+    const eb_ir_type types[] = {EB_IR_I32, EB_IR_I64, EB_IR_PTR};
+    eb_value zeros[EB_IR_PTR + 1] = {0};
     bool changed = false;
+    for (unsigned n = 0; n < 3; n++)
+        zeros[types[n]] = eb_ir_const(fn, types[n], 0, 0);
     for (eb_value v = 1; v < fn->values.len; v++) {
         eb_ir ir = *eb_ir_at(fn, v);
-        if (!ir.block || (ir.op != EB_IR_SDIV && ir.op != EB_IR_SMOD) ||
-            !eb_ir_is_const(fn, ir.b) || eb_ir_at(fn, ir.b)->imm <= 0)
+        if (!ir.block || !unsigned_like(fn, &ir) ||
+            decided_above(fn, ir.block, EB_COND_SGE, ir.a, zeros[eb_ir_at(fn, ir.a)->type]) != 1)
             continue;
-        eb_value zero = eb_ir_const(fn, (eb_ir_type)ir.type, 0, ir.loc);
-        if (decided_above(fn, ir.block, EB_COND_SGE, ir.a, zero) == 1) {
-            eb_ir_at(fn, v)->op = ir.op == EB_IR_SDIV ? EB_IR_DIV : EB_IR_MOD;
-            changed = true;
-        }
-        *eb_ir_at(fn, zero) = (eb_ir){.op = EB_IR_NONE};
+        ir.size = ir.op == EB_IR_ZEXT ? 0 : ir.size;
+        *eb_ir_at(fn, v) = ir;
+        changed = true;
+    }
+    for (unsigned n = 0; n < 3; n++)
+        *eb_ir_at(fn, zeros[types[n]]) = (eb_ir){.op = EB_IR_NONE};
+    return changed;
+}
+
+/* ---- decided by the next one ---- */
+
+/* Whether a block does nothing but ask, having come from one other. */
+static bool only_asks(const eb_fn *fn, uint32_t block) {
+    const eb_block *b = &fn->blocks.at[block];
+    if (b->preds.len != 1 || eb_block_end(fn, block)->op != EB_IR_BRANCH)
+        return false;
+    for (eb_value v = b->first; v != b->last; v = eb_ir_at(fn, v)->next)
+        if (eb_ir_at(fn, v)->op != EB_IR_CONST && eb_ir_at(fn, v)->op != EB_IR_COPY)
+            return false;
+    return true;
+}
+
+static bool same_phis(const eb_fn *fn, uint32_t to, uint32_t x, uint32_t y) {
+    for (eb_value v = fn->blocks.at[to].first; eb_ir_at(fn, v)->op == EB_IR_PHI;
+         v = eb_ir_at(fn, v)->next)
+        if (*eb_phi_at(fn, v, x) != *eb_phi_at(fn, v, y))
+            return false;
+    return true;
+}
+
+/* Whether who leaves by way `n` leaves by the next block's branch to the same place, too. Not with
+ * pointers: the verifier wants them asked as they are. */
+static bool is_asked_again(const eb_fn *fn, uint32_t block, uint32_t n) {
+    const eb_block *b = &fn->blocks.at[block];
+    uint32_t to = b->succs.at[n], next = b->succs.at[1 - n];
+    fact known;
+    if (next == to || next == block || !fact_of(fn, block, n, &known) || !only_asks(fn, next) ||
+        eb_ir_at(fn, known.a)->type == EB_IR_PTR || eb_ir_at(fn, known.b)->type == EB_IR_PTR)
+        return false;
+    const eb_ir *end = eb_block_end(fn, next);
+    int outcome = implied(fn, &known, (eb_cond)end->cond, end->a, end->b);
+    uint32_t way = outcome ? 0 : 1;
+    return outcome >= 0 && fn->blocks.at[next].succs.at[way] == to &&
+           fn->blocks.at[next].succs.at[1 - way] != to &&
+           same_phis(fn, to, eb_edge_of(fn, block, n), eb_edge_of(fn, next, way));
+}
+
+static bool ask_once(eb_fn *fn) {
+    bool changed = false;
+    for (uint32_t i = fn->rpo.len; i--;) {
+        uint32_t block = fn->rpo.at[i];
+        for (uint32_t n = 0; n < 2 && eb_block_end(fn, block)->op == EB_IR_BRANCH; n++)
+            if (is_asked_again(fn, block, n)) {
+                eb_block_jump(fn, block, 1 - n);
+                changed = true;
+            }
     }
     return changed;
 }
@@ -343,8 +427,8 @@ static bool thread_block(threader *t, uint32_t block) {
 
 bool eb_pass_thread(eb_fn *fn) {
     eb_cfg_build(fn);
-    bool changed = settle_divisions(fn);
-    if (settle_branches(fn)) {
+    bool changed = settle_signs(fn), asked = ask_once(fn);
+    if (settle_branches(fn) || asked) {
         eb_cfg_build(fn);
         changed = true;
     }
