@@ -27,6 +27,7 @@ import {
   compileByClang,
   compileByUs,
   compileWithBtf,
+  usesTypeIds,
 } from './corpus/compile.mjs';
 import { judge, logOf, noLoader } from './corpus/load.mjs';
 import { judgePrograms, noPrograms } from './corpus/programs.mjs';
@@ -194,6 +195,8 @@ function sizeRow(corpus, strict) {
   };
 }
 
+const withoutMaps = (record) => ({ ...record, maps: {} });
+
 /** Programs that differ are run again, so that what is only unsteady is not held against us. */
 async function confirm(files, verdicts, rows) {
   const names = new Set(
@@ -213,10 +216,15 @@ async function confirm(files, verdicts, rows) {
     const file = again.find(({ name }) => name === row.file);
     const named = (map, object) =>
       map.get(object)?.find(({ program }) => program === row.program);
-    const runs = verdicts.clang.map((map) => named(map, file.clang.object));
+    const runs = verdicts.clang
+      .map((map) => named(map, file.clang.object))
+      .filter(Boolean);
     const second = named(ours, file.ours.object);
-    const still = differences(runs.filter(Boolean), row.ours);
-    const also = second ? differences(runs.filter(Boolean), second) : still;
+    const compare = (await usesTypeIds(file.ours.object))
+      ? (record) => differences(runs.map(withoutMaps), withoutMaps(record))
+      : (record) => differences(runs, record);
+    const still = compare(row.ours);
+    const also = second ? compare(second) : still;
     row.differs = still.filter((text) => also.includes(text));
   }
 }

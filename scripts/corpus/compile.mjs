@@ -136,13 +136,21 @@ function sizeOf(object) {
   return size;
 }
 
-/** Instructions and what is relocated in them, as lines; types by name, since their ids may differ. */
-async function codeOf(object) {
-  const elf = readElf(fs.readFileSync(object));
+async function coreRelocations(object) {
   const core = await run(BPFC, ['core', object, '--json'], OUTPUT).catch(
     (error) => error,
   );
-  const relocations = JSON.parse(core.stdout || '{}').relocations ?? [];
+  return JSON.parse(core.stdout || '{}').relocations ?? [];
+}
+
+/** Whether programs handle ids of the object's own types, which compilers number as they like. */
+export const usesTypeIds = async (object) =>
+  (await coreRelocations(object)).some(({ kind }) => kind === 'local_type_id');
+
+/** Instructions and what is relocated in them, as lines; types by name, since their ids may differ. */
+async function codeOf(object) {
+  const elf = readElf(fs.readFileSync(object));
+  const relocations = await coreRelocations(object);
   const lines = relocations.map((one) => JSON.stringify(one, sameFor));
   const code = elf.sections.filter(
     ({ flags, size }) => (flags & SHF.exec) !== 0 && size > 0,

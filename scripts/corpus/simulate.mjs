@@ -46,6 +46,13 @@ function outcome(api, machine, program, options) {
   }
 }
 
+/** Whether a program returns nothing, so that r0 is what it happens to be. */
+function returnsNothing(btf, program) {
+  const func = btf?.find(program, 'func');
+  const proto = func && btf.type(func.type);
+  return proto?.kind === 'func_proto' && proto.returns === 0;
+}
+
 /** Runs without any input, then with arguments, or a context, of small numbers. */
 function runsOf(api, machine, program) {
   const runs = [outcome(api, machine, program, {})];
@@ -104,16 +111,20 @@ function mapsOf(machine, elf) {
 /** { program: { runs, maps } } of the named programs, each in a machine of its own. */
 function simulate(api, btf, object, programs) {
   const bytes = fs.readFileSync(object);
-  const key = hash(bytes, fs.readFileSync(WASM), programs.join(), 'vm 1');
+  const key = hash(bytes, fs.readFileSync(WASM), programs.join(), 'vm 2');
   const known = kept(key);
   if (known) return known;
   const elf = readElf(bytes);
+  const hasTypes = elf.sections.some(({ name }) => name === '.BTF');
+  const types = hasTypes ? api.Btf.from(bytes) : undefined;
   const results = {};
   for (const program of programs) {
     let machine;
     try {
       machine = new api.Machine(bytes, { btf, onHelper: () => 0n });
       const runs = runsOf(api, machine, program);
+      if (returnsNothing(types, program))
+        for (const one of runs) delete one.retval;
       const whole = runs.every(({ fault }) => !fault);
       results[program] = { runs, maps: whole ? mapsOf(machine, elf) : {} };
     } catch (error) {

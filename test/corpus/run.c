@@ -16,7 +16,13 @@
 #include <unistd.h>
 
 enum { PACKETS = 6, CONTEXTS = 4, PACKET_MOST = 512, OUT_MOST = 8192, ENTRIES_MOST = 4096 };
-enum { ENTRIES_SHOWN = 32, RECORDS_MOST = 64, CONTEXT_SIZE = 256, DEPTH_MOST = 16 };
+enum {
+    ENTRIES_SHOWN = 32,
+    RECORDS_MOST = 64,
+    CONTEXT_SIZE = 256,
+    DEPTH_MOST = 16,
+    DESCRIPTORS = 99
+};
 
 /* ---- inputs ---- */
 
@@ -362,6 +368,14 @@ static void tell_any_map(const struct btf *btf, struct bpf_map *map) {
     free(bytes);
 }
 
+/* What a program opens has the same numbers whatever else is open: libbpf opens a map per section.
+ */
+static void reserve_descriptors(int fd) {
+    int got = 0;
+    while (got >= 0 && got < DESCRIPTORS)
+        got = dup(fd);
+}
+
 void run_program(struct bpf_object *object, struct bpf_program *program, enum bpf_prog_type type) {
     int kind = input_kind(type), fd = bpf_program__fd(program);
     size_t count = kind == BY_PACKET || kind == BY_SKB ? PACKETS : CONTEXTS;
@@ -372,6 +386,7 @@ void run_program(struct bpf_object *object, struct bpf_program *program, enum bp
     CPU_ZERO(&first);
     CPU_SET(0, &first);
     sched_setaffinity(0, sizeof first, &first);
+    reserve_descriptors(fd);
     tell_open("runs", '[');
     for (size_t n = 0; n < count; n++)
         run_once(fd, kind, n);
