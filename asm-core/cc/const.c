@@ -66,6 +66,12 @@ static bool is_somewhere(eb_constant c) {
            !(c.base->kind == EB_EXPR_DECL && c.base->of.decl->attrs.weak);
 }
 
+/* Of 128 bits only what 64 extend to is known, by sign or with zeroes as the type has it. */
+static eb_constant to_wide(eb_constant c, eb_type *from, eb_type *to) {
+    bool same = eb_type_is_unsigned(from) == eb_type_is_unsigned(to);
+    return same || (int64_t)c.value >= 0 ? c : none;
+}
+
 static eb_constant unary(const eb_expr *e) {
     eb_constant a = eb_constant_of(e->a);
     if (e->op == EB_TOK_NOT) {
@@ -73,7 +79,7 @@ static eb_constant unary(const eb_expr *e) {
             return is_somewhere(a) ? number(0, e->type) : none;
         return a.kind ? number(a.value == 0, e->type) : none;
     }
-    if (a.kind != EB_CONSTANT_NUMBER)
+    if (a.kind != EB_CONSTANT_NUMBER || eb_type_is_wide(e->type))
         return none;
     return number(e->op == EB_TOK_MINUS ? 0 - a.value : ~a.value, e->type);
 }
@@ -163,7 +169,7 @@ static eb_constant binary(const eb_expr *e) {
     if (e->op == EB_TOK_ANDAND || e->op == EB_TOK_OROR)
         return logical(e);
     eb_constant a = eb_constant_of(e->a), b = eb_constant_of(e->b);
-    if (!a.kind || !b.kind)
+    if (!a.kind || !b.kind || eb_type_is_wide(e->type))
         return none;
     if (a.kind == EB_CONSTANT_ADDRESS || b.kind == EB_CONSTANT_ADDRESS)
         return of_addresses(e, a, b);
@@ -208,7 +214,7 @@ static eb_constant cast(const eb_expr *e) {
         return eb_type_size(e->type) == 8 ? a : none;
     if (!a.kind || !eb_type_is_scalar(e->type) || eb_type_is_floating(e->type))
         return none;
-    return number(a.value, e->type);
+    return eb_type_is_wide(e->type) ? to_wide(a, e->a->type, e->type) : number(a.value, e->type);
 }
 
 static uint64_t swapped(uint64_t value, unsigned bytes) {

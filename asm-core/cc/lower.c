@@ -18,10 +18,10 @@ eb_ir_type eb_lower_type(eb_type *type) {
 
 bool eb_refuse_type(eb_lower *l, eb_type *type, eb_loc lo, eb_loc hi) {
     eb_type *plain = eb_type_plain(type);
-    bool wide = plain->kind == EB_TYPE_INT128 || plain->kind == EB_TYPE_UINT128;
-    if (!wide && !eb_type_is_floating(plain))
+    if (!eb_type_is_wide(plain) && !eb_type_is_floating(plain))
         return false;
-    eb_diag_add(l->ctx, EB_DIAG_NO_ARITHMETIC, lo, hi, eb_type_string(l->u, type));
+    eb_diag_add(l->ctx, eb_type_is_wide(plain) ? EB_DIAG_NO_WIDE : EB_DIAG_NO_ARITHMETIC, lo, hi,
+                eb_type_string(l->u, type));
     return true;
 }
 
@@ -189,16 +189,16 @@ uint32_t eb_symbol_of_string(eb_lower *l, const eb_expr *e) {
 /* ---- functions ---- */
 
 static bool is_direct(eb_type *type) {
-    return !eb_type_is_record(type) || eb_type_size(type) == 0;
+    return !(eb_type_is_record(type) || eb_type_is_wide(type)) || eb_type_size(type) == 0;
 }
 
-/* A parameter in its slot: a record of up to 16 bytes comes in words, a larger one by its address,
- * as in LLVM's calling convention. */
+/* A parameter in its slot: a record or number of up to 16 bytes comes in words, a larger one by its
+ * address, as in LLVM's calling convention. */
 static uint32_t take_param(eb_lower *l, eb_decl *param, uint32_t number) {
     eb_loc loc = param->lo;
     eb_type *type = param->type;
     uint64_t size = eb_type_size(type);
-    if (eb_refuse_type(l, type, param->lo, param->hi) || size == 0)
+    if (size == 0 || (is_direct(type) && eb_refuse_type(l, type, param->lo, param->hi)))
         return number;
     eb_str name = decl_name(l, param);
     if (!is_direct(type) && size > 2 * WORD) {

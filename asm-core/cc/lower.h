@@ -5,8 +5,9 @@
  * with zeroes; records are known by the place where they are.
  *
  * Files: lower.c the unit, functions and symbols, lower_data.c initial values of globals,
- * lower_place.c lvalues, bit-fields and CO-RE, lower_expr.c values and conditions, lower_builtin.c
- * builtin functions, lower_stmt.c statements, lower_asm.c inline assembly. */
+ * lower_place.c lvalues, bit-fields and CO-RE, lower_expr.c values and conditions, lower_wide.c
+ * values of 128 bits, lower_builtin.c builtin functions, lower_stmt.c statements, lower_asm.c
+ * inline assembly. */
 #ifndef EB_LOWER_H
 #define EB_LOWER_H
 
@@ -63,7 +64,7 @@ uint32_t eb_symbol_of(eb_lower *l, eb_decl *decl);           /* of a global, mad
 uint32_t eb_symbol_of_string(eb_lower *l, const eb_expr *e); /* of a literal */
 /* i32, i64 or ptr for a scalar, void for what is none. */
 eb_ir_type eb_lower_type(eb_type *type);
-/* What BPF cannot compute with: floating point, 128 bits. A diagnostic, once per function. */
+/* What is no value of one register: floating point, 128 bits. A diagnostic, then. */
 bool eb_refuse_type(eb_lower *l, eb_type *type, eb_loc lo, eb_loc hi);
 const eb_member *eb_path_member(const eb_expr *e, uint32_t n);
 
@@ -120,6 +121,22 @@ eb_value eb_lower_cast(eb_lower *l, eb_value value, eb_type *from, eb_type *to, 
 eb_constant eb_lower_constant(const eb_expr *e);
 /* A call of `decl` with one argument, for cleanups. */
 void eb_lower_cleanup(eb_lower *l, eb_decl *variable);
+
+/* ---- lower_wide.c ---- */
+
+/* A value of 128 bits: two i64. */
+typedef struct eb_wide {
+    eb_value low, high;
+} eb_wide;
+
+/* The value of an expression of such a type. */
+eb_wide eb_lower_wide(eb_lower *l, const eb_expr *e);
+eb_wide eb_wide_load(eb_lower *l, const eb_lvalue *place, eb_loc loc);
+void eb_wide_store(eb_lower *l, const eb_lvalue *place, eb_wide value, eb_loc loc);
+/* As a scalar of up to 64 bits. */
+eb_value eb_wide_narrowed(eb_lower *l, eb_wide value, eb_type *to, eb_loc loc);
+/* Goes on where a comparison of two such values leads. */
+void eb_wide_compare(eb_lower *l, const eb_expr *e, uint32_t yes, uint32_t no);
 
 /* ---- lower_builtin.c ---- */
 

@@ -563,7 +563,8 @@ static eb_value no_return(const call *c, bool trap) {
 }
 
 static eb_value constant_p(const call *c) {
-    if (eb_type_is_record(c->args[0]->type) || !c->l->ir->optimize)
+    eb_type *type = c->args[0]->type;
+    if (eb_type_is_record(type) || eb_type_is_wide(type) || !c->l->ir->optimize)
         return number(c, EB_IR_I32, 0);
     return eb_emit(c->l, EB_IR_CONST_P, EB_IR_I32, arg(c, 0), 0, c->loc);
 }

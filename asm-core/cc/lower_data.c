@@ -16,6 +16,13 @@ static void put_number(const data *d, uint64_t offset, uint64_t size, uint64_t v
         d->bytes[offset + n] = (uint8_t)(value >> (d->l->ir->big ? size - 1 - n : n) * BYTE);
 }
 
+static void put_wide(const data *d, const eb_init *init, uint64_t value) {
+    bool negative = !eb_type_is_unsigned(init->type) && (int64_t)value < 0;
+    uint64_t low = d->l->ir->big ? WORD : 0;
+    put_number(d, init->offset + low, WORD, value);
+    put_number(d, init->offset + WORD - low, WORD, negative ? UINT64_MAX : 0);
+}
+
 static void put_field(const data *d, const eb_init *init, uint64_t value) {
     for (uint32_t n = 0; n < init->bits; n++) {
         uint32_t bit = init->bit + n;
@@ -62,6 +69,8 @@ static void put(const data *d, const eb_init *init) {
         put_field(d, init, c.value);
     else if (c.kind == EB_CONSTANT_NUMBER && size <= WORD)
         put_number(d, init->offset, size, c.value);
+    else if (c.kind == EB_CONSTANT_NUMBER && eb_type_is_wide(init->type))
+        put_wide(d, init, c.value);
     else if (c.kind == EB_CONSTANT_ADDRESS && size == WORD)
         put_address(d, init, c);
     else

@@ -91,6 +91,8 @@ static eb_value cast(eb_lower *l, const eb_expr *e) {
         eb_lower_effects(l, e->a);
         return 0;
     }
+    if (eb_type_is_wide(e->a->type) && !eb_type_is_floating(e->type))
+        return eb_wide_narrowed(l, eb_lower_wide(l, e->a), e->type, e->lo);
     if (eb_refuse_type(l, e->type, e->lo, e->hi))
         return any(l, e->type, e->lo);
     eb_value v = eb_lower_value(l, e->a);
@@ -191,6 +193,14 @@ static eb_value distance(eb_lower *l, const eb_expr *e, eb_value a, eb_value b) 
                    e->lo);
 }
 
+/* The right side of an operator; a shift's count may have 128 bits where the left has not. */
+static eb_value right_of(eb_lower *l, const eb_expr *e) {
+    if (!eb_type_is_wide(e->type))
+        return eb_lower_value(l, e);
+    eb_type *word = eb_type_basic(&l->u->types, EB_TYPE_ULONG);
+    return eb_wide_narrowed(l, eb_lower_wide(l, e), word, e->lo);
+}
+
 /* A shift's count in the type of what is shifted. */
 static eb_value count_as(eb_lower *l, eb_value count, eb_ir_type type, eb_loc loc) {
     eb_ir_type own = type_of(l, count);
@@ -226,11 +236,12 @@ static eb_value truth(eb_lower *l, const eb_expr *e) {
 }
 
 static eb_value binary(eb_lower *l, const eb_expr *e) {
-    if (e->op == EB_TOK_ANDAND || e->op == EB_TOK_OROR)
+    bool wide = is_comparison(e->op) && eb_type_is_wide(e->a->type);
+    if (e->op == EB_TOK_ANDAND || e->op == EB_TOK_OROR || wide)
         return truth(l, e);
     if (eb_refuse_type(l, e->a->type, e->lo, e->hi))
         return any(l, e->type, e->lo);
-    eb_value a = eb_lower_value(l, e->a), b = eb_lower_value(l, e->b);
+    eb_value a = eb_lower_value(l, e->a), b = right_of(l, e->b);
     bool pointer = eb_type_is(e->a->type, EB_TYPE_POINTER);
     if (is_comparison(e->op))
         return eb_emit_cmp(l, condition_of(e->op, is_unsigned(e->a->type)), a, b, e->lo);
@@ -248,7 +259,7 @@ static eb_value unary(eb_lower *l, const eb_expr *e) {
             return eb_emit_const(l, EB_IR_I32, c.value == 0, e->lo);
         bool logical =
             e->a->kind == EB_EXPR_BINARY && (e->a->op == EB_TOK_ANDAND || e->a->op == EB_TOK_OROR);
-        if (logical)
+        if (logical || eb_type_is_wide(e->a->type))
             return truth(l, e);
         eb_value v = eb_lower_value(l, e->a);
         return eb_emit_cmp(l, EB_COND_EQ, v, eb_emit_const(l, type_of(l, v), 0, e->lo), e->lo);
@@ -293,7 +304,7 @@ static eb_value assign(eb_lower *l, const eb_expr *e) {
 static eb_value update(eb_lower *l, const eb_expr *e) {
     if (eb_refuse_type(l, e->of.common, e->lo, e->hi))
         return any(l, e->type, e->lo);
-    eb_value by = eb_lower_value(l, e->b);
+    eb_value by = right_of(l, e->b);
     eb_lvalue p = eb_lower_place(l, e->a);
     eb_value v = eb_place_load(l, &p, e->lo);
     if (eb_type_is(e->a->type, EB_TYPE_POINTER)) {
@@ -376,6 +387,16 @@ void eb_lower_condition(eb_lower *l, const eb_expr *e, uint32_t yes, uint32_t no
         eb_lower_condition(l, e->b, yes, no);
         return;
     }
+    if (e->kind == EB_EXPR_BINARY && is_comparison(e->op) && eb_type_is_wide(e->a->type)) {
+        eb_wide_compare(l, e, yes, no);
+        return;
+    }
+    if (eb_type_is_wide(e->type)) {
+        eb_type *truth = eb_type_basic(&l->u->types, EB_TYPE_BOOL);
+        eb_value v = eb_wide_narrowed(l, eb_lower_wide(l, e), truth, e->lo);
+        eb_emit_branch(l, EB_COND_NE, v, eb_emit_const(l, type_of(l, v), 0, e->lo), yes, no, e->lo);
+        return;
+    }
     if (e->kind == EB_EXPR_BINARY && is_comparison(e->op) &&
         !eb_refuse_type(l, e->a->type, e->lo, e->hi)) {
         eb_value a = eb_lower_value(l, e->a), b = eb_lower_value(l, e->b);
@@ -396,7 +417,7 @@ void eb_lower_condition(eb_lower *l, const eb_expr *e, uint32_t yes, uint32_t no
 
 /* a ? b : c, whose values a phi joins; records in a slot of their own. */
 static eb_value conditional(eb_lower *l, const eb_expr *e, eb_lvalue *record) {
-    bool is_void = eb_lower_type(e->type) == EB_IR_VOID;
+    bool is_void = record || eb_lower_type(e->type) == EB_IR_VOID;
     eb_constant known = eb_lower_constant(e->a);
     if (known.kind && e->b && !record) {
         const eb_expr *chosen = known.value ? e->b : e->c;
@@ -488,7 +509,7 @@ static eb_value call(eb_lower *l, const eb_expr *e, const eb_lvalue *record) {
         push(l, &args, eb_place_address(l, record, e->lo));
     for (uint32_t n = 0; n < e->of.args.count; n++) {
         const eb_expr *arg = e->of.args.at[n];
-        if (eb_type_is_record(arg->type))
+        if (eb_type_is_record(arg->type) || eb_type_is_wide(arg->type))
             push_record(l, &args, arg);
         else if (!eb_refuse_type(l, arg->type, arg->lo, arg->hi))
             push(l, &args, eb_lower_value(l, arg));
@@ -572,8 +593,22 @@ static eb_lvalue temporary(eb_lower *l, const eb_expr *e) {
     return p;
 }
 
+/* What leaves a value of 128 bits in memory, as it does with a record. */
+static bool is_joined(const eb_expr *e) {
+    return e->kind == EB_EXPR_COND || e->kind == EB_EXPR_STATEMENTS || e->kind == EB_EXPR_CALL;
+}
+
+static eb_lvalue wide_place(eb_lower *l, const eb_expr *e) {
+    eb_wide v = eb_lower_wide(l, e);
+    eb_lvalue p = temporary(l, e);
+    eb_wide_store(l, &p, v, e->lo);
+    return p;
+}
+
 eb_lvalue eb_lower_record(eb_lower *l, const eb_expr *e) {
     eb_lvalue p, from;
+    if (eb_type_is_wide(e->type) && !is_joined(e))
+        return wide_place(l, e);
     switch (e->kind) { /* one case per kind */
     case EB_EXPR_LOAD:
     case EB_EXPR_DECAY:
@@ -640,6 +675,10 @@ static eb_value address(eb_lower *l, const eb_expr *e) {
 eb_value eb_lower_value(eb_lower *l, const eb_expr *e) {
     if (eb_type_is_record(e->type)) {
         eb_lower_record(l, e);
+        return 0;
+    }
+    if (eb_type_is_wide(e->type)) {
+        eb_lower_wide(l, e);
         return 0;
     }
     eb_ir_type type = eb_lower_type(e->type);

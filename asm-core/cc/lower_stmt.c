@@ -134,6 +134,10 @@ static void store_init(eb_lower *l, const eb_init *init, const eb_lvalue *at) {
         eb_place_copy(l, &p, &from, loc);
         return;
     }
+    if (eb_type_is_wide(init->type) && !init->bits) {
+        eb_wide_store(l, &p, eb_lower_wide(l, init->expr), loc);
+        return;
+    }
     if (eb_refuse_type(l, init->type, init->expr->lo, init->expr->hi))
         return;
     eb_member field = {.bits = init->bits, .is_field = true};
@@ -194,7 +198,7 @@ static void declare(eb_lower *l, eb_decl *decl) {
         eb_symbol_of(l, decl);
         return;
     }
-    if (eb_type_is_scalar(decl->type) && eb_refuse_type(l, decl->type, decl->lo, decl->hi))
+    if (eb_type_is_floating(decl->type) && eb_refuse_type(l, decl->type, decl->lo, decl->hi))
         return;
     if (!decl->number) {
         uint32_t slot = eb_new_slot(l, decl->type, eb_name_text(l->u, decl->name), decl->lo);

@@ -198,6 +198,11 @@ bool eb_type_is_floating(eb_type *type) {
     return kind >= EB_TYPE_FLOAT && kind <= EB_TYPE_LDOUBLE;
 }
 
+bool eb_type_is_wide(eb_type *type) {
+    unsigned kind = eb_type_plain(type)->kind;
+    return kind == EB_TYPE_INT128 || kind == EB_TYPE_UINT128;
+}
+
 bool eb_type_is_arithmetic(eb_type *type) {
     return eb_type_is_integer(type) || eb_type_is_floating(type);
 }

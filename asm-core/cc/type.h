@@ -25,9 +25,9 @@ typedef enum eb_type_kind {
     EB_TYPE_ULONG,
     EB_TYPE_LLONG,
     EB_TYPE_ULLONG,
-    EB_TYPE_INT128, /* may be declared, not used, as the floating types */
+    EB_TYPE_INT128,
     EB_TYPE_UINT128,
-    EB_TYPE_FLOAT,
+    EB_TYPE_FLOAT, /* may be declared, not used */
     EB_TYPE_DOUBLE,
     EB_TYPE_LDOUBLE,
     EB_TYPE_BASIC_COUNT,
@@ -167,6 +167,7 @@ eb_type *eb_type_unqualified(eb_types *types, eb_type *type);
 bool eb_type_is(eb_type *type, eb_type_kind kind); /* through sugar */
 bool eb_type_is_integer(eb_type *type);            /* with _Bool and enums */
 bool eb_type_is_floating(eb_type *type);
+bool eb_type_is_wide(eb_type *type); /* of 128 bits */
 bool eb_type_is_arithmetic(eb_type *type);
 bool eb_type_is_scalar(eb_type *type); /* arithmetic or a pointer */
 bool eb_type_is_record(eb_type *type);

@@ -166,6 +166,90 @@ describe('objects', () => {
     expect(bare.info.btf).toBeNull();
   });
 
+  describe('values of 128 bits', () => {
+    const wide = `
+      typedef unsigned __int128 u128;
+      typedef __int128 s128;
+      struct io { union { u128 a; int first; }; u128 b, out[16]; };
+      static u128 kept = 7; static s128 below = -7; static u128 nothing;
+      static __attribute__((noinline)) u128 mixed(u128 a, int n) { return (a ^ kept) - n; }
+      int all(struct io *io) {
+        u128 a = io->a, b = io->b, *out = io->out;
+        s128 sa = a, sb = b;
+        out[0] = a + b; out[1] = a - b; out[2] = (a & b) | 1; out[3] = ~a ^ -b;
+        out[4] = a << 70; out[5] = a >> 3; out[6] = sa >> 100; out[7] = b << 5;
+        out[8] = a ? b : below; out[9] = ({ u128 t = a; t++; t += 3; t; });
+        out[10] = mixed(b, -1); out[11] = (int)a; out[12] = (u128)(int)b >> 64 << 64;
+        out[13] = (u128)(unsigned long)b; out[14] = nothing--; out[15] = nothing;
+        out[15] >>= 127;
+        return (a == b) | (a != b) << 1 | (a < b) << 2 | (sa < sb) << 3 | (a >= b) << 4 |
+               (sa <= sb) << 5 | !a << 6 | (a && b) << 7 | (_Bool)b << 8 | (sb < -1) << 9 |
+               (1 << (b & 3)) << 10;
+      }`;
+    const mask = (1n << 128n) - 1n;
+    const signed = (v: bigint): bigint => BigInt.asIntN(128, v);
+
+    /** What `all` makes of a and b, as C has it. */
+    function expected(a: bigint, b: bigint): [bigint[], bigint] {
+      const int = (v: bigint): bigint => BigInt.asIntN(32, v);
+      const out = [
+        ...[a + b, a - b, (a & b) | 1n, ~a ^ -b],
+        ...[a << 70n, a >> 3n, signed(a) >> 100n, b << 5n],
+        ...[a ? b : -7n, a + 4n, (b ^ 7n) + 1n, int(a)],
+        ...[int(b) < 0n ? mask << 64n : 0n, BigInt.asUintN(64, b), 0n, 1n],
+      ].map((v) => v & mask);
+      const [sa, sb] = [signed(a), signed(b)];
+      const flags = [a === b, a !== b, a < b, sa < sb, a >= b, sa <= sb]
+        .concat([!a, !!a && !!b, !!b, sb < -1n])
+        .reduce((sum, on, n) => sum | (on ? 1 << n : 0), 0);
+      return [out, BigInt(flags | ((1 << Number(b & 3n)) << 10))];
+    }
+
+    const values = [0n, 1n, mask, 1n << 127n, 1n << 64n, (1n << 64n) - 1n];
+    values.push(0x80000000n, 0x0123456789abcdeffedcba9876543210n);
+    const options = [0, 2] as const;
+
+    test.each(options)('are what C says they are, at -O%d', (optimize) => {
+      const made = compile(wide, { optimize });
+      for (const a of values)
+        for (const b of values) {
+          const memory = new Uint8Array(18 * 16);
+          const view = new DataView(memory.buffer);
+          [a, b].forEach((value, n) => {
+            view.setBigUint64(16 * n, BigInt.asUintN(64, value), true);
+            view.setBigUint64(16 * n + 8, value >> 64n, true);
+          });
+          const { r0, mem: after } = new Machine(made).run('all', {
+            mem: memory,
+          });
+          const [out, flags] = expected(a, b);
+          out.forEach((value, n) => {
+            const at = new DataView(after.buffer, after.byteOffset);
+            const got =
+              at.getBigUint64(32 + 16 * n, true) |
+              (at.getBigUint64(40 + 16 * n, true) << 64n);
+            expect([a, b, n, got]).toEqual([a, b, n, value]);
+          });
+          expect([a, b, r0]).toEqual([a, b, flags]);
+        }
+    });
+
+    test.each([
+      ['a * b'],
+      ['a / b'],
+      ['a % 3'],
+      ['a << (int)b'],
+      ['a << 128'],
+      ['a ?: b'],
+    ])('%s is refused', (expression) => {
+      const source = `typedef unsigned __int128 u128; u128 a, b, c;
+        int f(void) { c = ${expression}; return 0; }`;
+      expect(errorOf(() => compile(source)).message).toMatch(
+        /'u128' has no code here/,
+      );
+    });
+  });
+
   test('wrong C throws, and warnings become errors', () => {
     expect(errorOf(() => compile('int f(void) { return x; }')).name).toBe(
       'CompileError',
