@@ -194,7 +194,9 @@ static void write_record(const writer *w, const eb_node *node) {
         const eb_member *member = &record->members.at[n];
         if (!eb_btf_has_member(member))
             continue;
-        uint32_t type = id_of(w, w->g->refs.at[node->first + number++]);
+        uint32_t type = id_of(w, w->g->refs.at[node->first + number]);
+        if (!eb_node_writes(node, number++))
+            continue;
         uint32_t offset = (uint32_t)member->offset;
         if (member->is_field)
             eb_btf_add_bitfield(w->btf, text_of(w, member->name), type, offset, member->bits);
@@ -310,13 +312,15 @@ static void write_tags(const writer *w, const eb_tags *tags, uint32_t id, int32_
     }
 }
 
-static void write_record_tags(const writer *w, const eb_record *record, uint32_t id) {
-    int32_t number = 0;
-    write_tags(w, &record->tags, id, -1);
+static void write_record_tags(const writer *w, const eb_node *node) {
+    const eb_record *record = node->of.type->of.record;
+    uint32_t number = 0;
+    int32_t component = 0;
+    write_tags(w, &record->tags, node->id, -1);
     for (uint32_t n = 0; n < record->members.len; n++) {
         const eb_member *member = &record->members.at[n];
-        if (eb_btf_has_member(member))
-            write_tags(w, &member->tags, id, number++);
+        if (eb_btf_has_member(member) && eb_node_writes(node, number++))
+            write_tags(w, &member->tags, node->id, component++);
     }
 }
 
@@ -326,7 +330,7 @@ static void write_node_tags(const writer *w, const eb_node *node) {
     case EB_BTF_STRUCT:
     case EB_BTF_UNION:
         if (has_room(node->of.type->of.record))
-            write_record_tags(w, node->of.type->of.record, node->id);
+            write_record_tags(w, node);
         break;
     case EB_BTF_TYPEDEF:
         if (node->of.type->of.tags)

@@ -9,13 +9,14 @@
 #include "map.h"
 
 typedef struct eb_node {
-    uint8_t kind;    /* eb_btf_kind */
-    uint8_t linkage; /* func, var */
-    bool settled;    /* a link that leads to nothing that has not been reached */
-    uint32_t id;     /* 0: not reached yet */
-    uint32_t base;   /* the node that it refers to; 0 is void */
-    uint32_t first;  /* record: its members' types, prototype: its parameters', in `refs` */
-    uint32_t count;  /* of these */
+    uint8_t kind;           /* eb_btf_kind */
+    uint8_t linkage;        /* func, var */
+    bool settled;           /* a link that leads to nothing that has not been reached */
+    uint32_t id;            /* 0: not reached yet */
+    uint32_t base;          /* the node that it refers to; 0 is void */
+    uint32_t first;         /* record: its members' types, prototype: its parameters', in `refs` */
+    uint32_t count;         /* of these */
+    const uint8_t *members; /* record: 1 for those that are written; NULL is all */
     union {
         eb_type *type;       /* int, float, record, enum, typedef, prototype */
         const eb_decl *decl; /* func, var; prototype of a function that is defined */
@@ -54,6 +55,7 @@ struct eb_btf_gen {
     EB_VEC(eb_type *) chain; /* of eb_node_of */
     EB_VEC(eb_datasec) datasecs;
     eb_map datasec_names;
+    bool lean; /* clang's BTF has more: what a map's value points to */
 };
 
 /* ---- btf_types.c ---- */
@@ -70,7 +72,19 @@ uint32_t eb_node_of(eb_btf_gen *g, eb_type *type);
 uint32_t eb_node_number(eb_btf_gen *g, uint32_t node);
 /* Reach it and what it needs. */
 void eb_node_reach(eb_btf_gen *g, uint32_t node);
+/* The same for the type of a member, where a pointer to a record leads no further. */
+void eb_node_reach_member(eb_btf_gen *g, uint32_t node);
 /* The same for the type of a variable of .maps. */
 void eb_node_reach_map(eb_btf_gen *g, eb_type *type);
+/* Whether member `n` of a record's node, as BTF counts them, is written. */
+bool eb_node_writes(const eb_node *node, uint32_t n);
+
+/* ---- btf_access.c ---- */
+
+/* Whether a record is about a field, and not about a type as a whole. */
+bool eb_core_is_field(const eb_ir_core *core);
+/* Reaches what the accesses of these records need, when all else has been reached, and fills in
+ * their types and accesses. */
+void eb_btf_gen_accesses(eb_btf_gen *g, eb_ir_core *const *cores, uint32_t count);
 
 #endif

@@ -205,6 +205,10 @@ bool eb_btf_has_member(const eb_member *member) {
     return member->name || !member->is_field;
 }
 
+bool eb_node_writes(const eb_node *node, uint32_t n) {
+    return !node->members || node->members[n];
+}
+
 /* Reads a body that was skipped. The members' nodes stand in `refs`. */
 static void open_record(eb_btf_gen *g, uint32_t node) {
     eb_type *type = g->nodes.at[node].of.type;
@@ -220,8 +224,11 @@ static void open_record(eb_btf_gen *g, uint32_t node) {
     for (uint32_t n = 0; n < record->members.len; n++) {
         if (!eb_btf_has_member(&record->members.at[n]))
             continue;
-        uint32_t of = eb_node_of(g, record->members.at[n].type);
-        g->refs.at[first + count++] = of;
+        if (eb_node_writes(&g->nodes.at[node], count)) {
+            uint32_t of = eb_node_of(g, record->members.at[n].type);
+            g->refs.at[first + count] = of;
+        }
+        count++;
     }
     g->nodes.at[node].first = first;
     g->nodes.at[node].count = count;
@@ -302,6 +309,20 @@ void eb_node_reach(eb_btf_gen *g, uint32_t node) {
     reach(g, node, 0);
 }
 
+void eb_node_reach_member(eb_btf_gen *g, uint32_t node) {
+    reach(g, node, IN_MEMBER);
+}
+
+/* What a member of a map's definition points to; clang goes on from there as from a variable. */
+static void reach_pointed(eb_btf_gen *g, uint32_t node) {
+    if (!g->lean || g->nodes.at[node].kind != EB_BTF_PTR) {
+        reach(g, node, 0);
+        return;
+    }
+    reach(g, g->nodes.at[node].base, IN_MEMBER);
+    reach(g, node, IN_MEMBER);
+}
+
 /* The members of a map's definition, as if each were a variable: libbpf needs to know what the
  * pointers point to. Gives what `values` holds, the definition of inner maps, or NULL. */
 static eb_type *reach_members(eb_btf_gen *g, eb_type *type) {
@@ -311,7 +332,7 @@ static eb_type *reach_members(eb_btf_gen *g, eb_type *type) {
     const eb_record *record = eb_type_plain(type)->of.record;
     for (uint32_t n = 0; n < record->members.len; n++) {
         eb_type *member = record->members.at[n].type, *plain = eb_type_plain(member);
-        reach(g, eb_node_of(g, member), 0);
+        reach_pointed(g, eb_node_of(g, member));
         if (plain->kind == EB_TYPE_ARRAY && eb_type_is(plain->base, EB_TYPE_POINTER))
             inner = eb_type_plain(plain->base)->base;
     }

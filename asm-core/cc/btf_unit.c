@@ -29,25 +29,38 @@ static void gen_variables(eb_btf_gen *g, const eb_ir_unit *ir, bool maps) {
     }
 }
 
-static void gen_core(eb_btf_gen *g, eb_ir_core *core) {
-    if (core->type)
-        return; /* two instructions that came from one */
+typedef struct cores {
+    EB_VEC(eb_ir_core *) fields;
+    bool *seen; /* two instructions may come from one */
+} cores;
+
+/* What is about a type needs it whole, now. */
+static void gen_core(eb_btf_gen *g, cores *all, eb_ir_core *core) {
+    if (eb_core_is_field(core)) {
+        *EB_PUSH(g->arena, &all->fields) = core;
+        return;
+    }
     core->type = eb_btf_gen_type(g, core->of);
     if (core->kind == EB_CORE_TYPE_ID_LOCAL || core->kind == EB_CORE_TYPE_ID_TARGET)
         core->value = core->type;
 }
 
 /* The records of the instructions that are left; ir.def says which have one. */
-static void gen_cores(eb_btf_gen *g, eb_ir_unit *ir, const eb_fn *fn) {
+static void gen_cores(eb_btf_gen *g, eb_ir_unit *ir, const eb_fn *fn, cores *all) {
     for (uint32_t n = 1; n < fn->values.len; n++) {
         const eb_ir *value = &fn->values.at[n];
         const char *operands = eb_ir_rows[value->op].operands;
-        if (value->extra && (strchr(operands, 'r') || strchr(operands, 'm')))
-            gen_core(g, &ir->cores.at[value->extra]);
+        bool has_core = strchr(operands, 'r') || strchr(operands, 'm');
+        if (!value->extra || !has_core || all->seen[value->extra])
+            continue;
+        all->seen[value->extra] = true;
+        gen_core(g, all, &ir->cores.at[value->extra]);
     }
 }
 
 void eb_btf_gen_unit(eb_btf_gen *g, eb_ir_unit *ir) {
+    cores all = {.seen = eb_alloc(g->arena, ir->cores.len)};
+    g->lean = true;
     gen_variables(g, ir, true);
     for (uint32_t n = 1; n < ir->symbols.len; n++) {
         eb_ir_symbol *symbol = &ir->symbols.at[n];
@@ -55,7 +68,8 @@ void eb_btf_gen_unit(eb_btf_gen *g, eb_ir_unit *ir) {
         if (decl)
             symbol->btf = eb_btf_gen_func(g, decl);
         if (symbol->live && symbol->fn)
-            gen_cores(g, ir, symbol->fn);
+            gen_cores(g, ir, symbol->fn, &all);
     }
     gen_variables(g, ir, false);
+    eb_btf_gen_accesses(g, all.fields.at, all.fields.len);
 }

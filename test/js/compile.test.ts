@@ -10,6 +10,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import {
   AssembleError,
   BpfSyntaxError,
+  Btf,
   check,
   compile,
   CompileError,
@@ -17,6 +18,7 @@ import {
   load,
   Machine,
   preprocess,
+  relocate,
   type CompileOptions,
 } from 'bpf';
 import { absent, describeUnless, node, root, testUnless } from '../support';
@@ -248,6 +250,41 @@ describe('objects', () => {
         /'u128' has no code here/,
       );
     });
+  });
+
+  test('records only CO-RE accesses are about have what is accessed', () => {
+    const made = compile(`
+      #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+      struct list { struct list *next; };
+      struct inner { int unused; union { long a; struct { short b, c; }; }; };
+      struct task { char comm[8]; struct list list; const struct inner in[2]; int : 4, flag : 3;
+                    struct gone *gone; int pid; struct task *parent; };
+      struct kept { int a, b; };
+      struct typed { int a, b; };
+      #pragma clang attribute pop
+      struct kept global;
+      int f(void *ctx) {
+        struct task *t = ctx;
+        struct list list = t->list;
+        return t->pid + t->in[1].c + t->flag + t->parent->pid + global.b +
+               ((struct kept *)ctx)->b + __builtin_preserve_field_info(t->in[0].a, 0) +
+               __builtin_preserve_type_info(*(struct typed *)0, 1) + ((struct typed *)ctx)->b +
+               (list.next != 0);
+      }`);
+    const btf = Btf.ofObject(made);
+    const members = (name: string): string[] | undefined =>
+      btf.find(name, 'struct')?.members.map((one) => one.name);
+    expect(members('task')).toEqual(['list', 'in', 'flag', 'pid', 'parent']);
+    expect(members('inner')).toEqual(['']);
+    expect(members('list')).toEqual(['next']);
+    expect(members('kept')).toEqual(['a', 'b']);
+    expect(members('typed')).toEqual(['a', 'b']);
+    expect(btf.find('task', 'struct')?.size).toBe(80);
+    const { relocations } = relocate(made, made);
+    expect(relocations.filter(({ from, to }) => from !== to)).toEqual([]);
+    expect(relocations.map(({ path }) => path.split(' ')[1])).toEqual(
+      expect.arrayContaining(['task.pid', 'task.in[1].c', 'task.flag']),
+    );
   });
 
   test('wrong C throws, and warnings become errors', () => {
