@@ -267,11 +267,10 @@ eb_wide eb_lower_wide(eb_lower *l, const eb_expr *e) {
         eb_lower_effects(l, e->a);
         return eb_lower_wide(l, e->b);
     case EB_EXPR_COND:
-        if (!e->b)
-            return refused(l, e);
-        /* fall through */
     case EB_EXPR_STATEMENTS:
     case EB_EXPR_CALL:
+        if (e->kind == EB_EXPR_COND && !e->b) /* a ?: c */
+            return refused(l, e);
         p = eb_lower_record(l, e);
         return eb_wide_load(l, &p, e->lo);
     default:
