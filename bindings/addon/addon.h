@@ -48,6 +48,7 @@ struct Call {
     napi_env env;
     Data *data;
     Handle *handle; // null in plain functions
+    napi_value self;
     size_t argc;
     napi_value argv[7];
 };
@@ -102,10 +103,13 @@ bool read_flags(const Call &call, size_t index, uint64_t *out);
 // Options: an object or absent (then *out is null).
 bool read_options(const Call &call, size_t index, napi_value *out);
 bool read_property(napi_env env, napi_value object, const char *key, napi_value *out);
+// A number that fits 32 bits; 0 if absent.
+bool read_u32_option(napi_env env, napi_value object, const char *key, uint32_t *out);
 bool read_text(napi_env env, napi_value object, const char *key, bool required, Text *out);
 
 napi_value number(napi_env env, double value);
 napi_value boolean(napi_env env, bool value);
+napi_value bigint(napi_env env, uint64_t value);
 napi_value undefined(napi_env env);
 // Builds a plain object; null-safe after a failed step.
 struct Fields {
@@ -187,6 +191,12 @@ bool define_poller_class(napi_env env, Data *data);
 napi_value open_object(Call &call);
 napi_value open_stream(Call &call); // methods of NativeMap
 napi_value open_sender(Call &call);
+napi_value bind(Call &call);       // of NativeMap: bind.cc
+napi_value map_memory(Call &call); // of NativeMap: map_open.cc
+napi_value create_map(Call &call);
+napi_value open_map_fd(Call &call);
+napi_value open_map_id(Call &call);
+napi_value open_map_pinned(Call &call);
 napi_value open_poller(Call &call);
 void close_poller(void *native);
 napi_value describe_map(napi_env env, const kb_map_info &info);

@@ -95,9 +95,36 @@ export interface MapInfo {
   /** BTF type ids of key and value: in the object's .BTF (NativeObject.maps()) or in the kernel's btfId (NativeMap.info()); 0 = none. */
   btfKeyTypeId: number;
   btfValueTypeId: number;
-  /** Kernel id of the BTF object, 0 = none; only in NativeMap.info(). */
+  /** Kernel id of the BTF object, 0 = none; only in NativeMap.info(), as all below. */
   btfId: number;
+  /** Type-specific, such as the number of hashes of a Bloom filter. */
+  extra: number;
+  /** Bytes of kernel memory. */
+  memlock: number;
+  frozen: boolean;
+  /** Of the device that it was offloaded to, with the device's network namespace. */
+  ifindex?: number;
+  netnsDev?: bigint;
+  netnsIno?: bigint;
 }
+
+/** What createMap() makes; absent numbers are 0. */
+export interface NativeMapDef {
+  name?: string;
+  type: number;
+  keySize: number;
+  valueSize: number;
+  maxEntries: number;
+  flags?: number;
+  numaNode?: number;
+  /** Maps of maps: descriptor of a map like those that it will hold. */
+  innerFd?: number;
+  ifindex?: number;
+  extra?: number;
+}
+
+/** enum kb_map_operation: lookup, update, delete, next key, take */
+export type MapOperation = 0 | 1 | 2 | 3 | 4;
 
 /** Where to attach. Without a target the section name decides. */
 export type AttachTarget =
@@ -185,6 +212,35 @@ export interface NativeMap {
     count: number,
     flags?: Flags,
   ): BatchResult;
+  /** Looks up and deletes: hash maps (Linux 5.14), queues, stacks. False: no such key. */
+  take(key: Uint8Array, value: Uint8Array, flags?: Flags): boolean;
+  /** lookupBatch, and deletes what it gives. */
+  takeBatch: NativeMap['lookupBatch'];
+  /** Throws with `count`: entries before the one that failed. */
+  updateBatch(
+    keys: Uint8Array,
+    values: Uint8Array,
+    count: number,
+    flags?: Flags,
+  ): void;
+  deleteBatch(keys: Uint8Array, count: number, flags?: Flags): void;
+  /**
+   * The operation on these places, which must be in SharedArrayBuffers: a
+   * function without arguments that costs little more than its system call.
+   * True: done; false: no such key. `value` is the next key for nextKey, and
+   * empty for delete.
+   */
+  bind(
+    operation: MapOperation,
+    key: Uint8Array,
+    value: Uint8Array,
+    flags?: Flags,
+  ): () => boolean;
+  /**
+   * The memory of an array or arena with BPF_F_MMAPABLE; undefined where
+   * JavaScript cannot have it (frozen maps, engines without external buffers).
+   */
+  memory(): ArrayBuffer | undefined;
   /** No more writes from user space (Linux 5.2). */
   freeze(): void;
   /** Of a ring buffer or a perf event array. */
@@ -272,6 +328,13 @@ export interface Addon {
   nextProgId(after: number): number | undefined;
   nextMapId(after: number): number | undefined;
   nextLinkId(after: number): number | undefined;
+  createMap(def: NativeMapDef): NativeMap;
+  /** The descriptor is duplicated. */
+  openMapFd(fd: number): NativeMap;
+  openMapId(id: number): NativeMap;
+  openMapPinned(options: { path: string; flags?: number }): NativeMap;
+  /** Takes the memory away from all views of a buffer of NativeMap.memory(). */
+  detach(buffer: ArrayBuffer): void;
   /** Throws ENOSYS where the process has no libuv. The descriptor is duplicated. */
   openPoller(fd: number, callback: () => void): NativePoller;
   /** Mounts tracefs on /sys/kernel/tracing unless it is there already. Never done unasked. */

@@ -163,6 +163,7 @@ static bool read_call(napi_env env, napi_callback_info info, Call *call, napi_va
         napi_get_instance_data(env, &data) != napi_ok || !data)
         return false;
     call->data = static_cast<Data *>(data);
+    call->self = *self;
     return true;
 }
 

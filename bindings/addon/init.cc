@@ -80,6 +80,12 @@ template <kb_id_kind kind> static napi_value next_id(Call &call) {
     return rc == 0 ? number(call.env, next) : throw_kernel(call, err);
 }
 
+static napi_value detach(Call &call) {
+    if (call.argc > 0)
+        napi_detach_arraybuffer(call.env, call.argv[0]);
+    return undefined(call.env);
+}
+
 static napi_value mount_tracefs(Call &call) {
     Error err;
 
@@ -139,6 +145,11 @@ static napi_value define_exports(napi_env env, napi_value exports) {
         function_row<ready<next_id<KB_ID_LINK>>>("nextLinkId"),
         function_row<ready<mount_tracefs>>("mountTracefs"),
         function_row<ready<open_poller>>("openPoller"),
+        function_row<detach>("detach"),
+        function_row<ready<create_map>>("createMap"),
+        function_row<ready<open_map_fd>>("openMapFd"),
+        function_row<ready<open_map_id>>("openMapId"),
+        function_row<ready<open_map_pinned>>("openMapPinned"),
     };
     Data *data = new_data(env);
 

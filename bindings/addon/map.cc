@@ -20,6 +20,14 @@ napi_value describe_map(napi_env env, const kb_map_info &info) {
     fields.set("btfKeyTypeId", info.btf_key_type_id);
     fields.set("btfValueTypeId", info.btf_value_type_id);
     fields.set("btfId", info.btf_id);
+    fields.set("extra", static_cast<double>(info.extra));
+    fields.set("memlock", static_cast<double>(info.memlock));
+    fields.set("frozen", boolean(env, info.frozen));
+    if (info.ifindex) {
+        fields.set("ifindex", info.ifindex);
+        fields.set("netnsDev", bigint(env, info.netns_dev));
+        fields.set("netnsIno", bigint(env, info.netns_ino));
+    }
     return fields.object;
 }
 
@@ -120,7 +128,23 @@ static napi_value next_key(Call &call) {
     return failed(call, err);
 }
 
-static napi_value lookup_batch(Call &call) {
+static napi_value take(Call &call) {
+    Entry e;
+    Error err;
+
+    if (!read_entry(call, &e))
+        return nullptr;
+    auto *map = open_native<kb_map>(call, "map lookup and delete");
+    if (!map)
+        return nullptr;
+    int rc = kb_map_take(map, e.key.data, e.key.size, e.value.data, e.value.size, e.flags, &err);
+    if (rc == 0 || rc == -ENOENT)
+        return boolean(call.env, rc == 0);
+    return failed(call, err);
+}
+
+template <int (*body)(const kb_map *, kb_batch *, kb_error *)>
+static napi_value read_batch(Call &call) {
     Bytes cursor, keys, values;
     kb_batch batch = {};
     Error err;
@@ -138,13 +162,52 @@ static napi_value lookup_batch(Call &call) {
     batch.keys_size = keys.size;
     batch.values = values.data;
     batch.values_size = values.size;
-    int rc = kb_map_lookup_batch(map, &batch, &err);
+    int rc = body(map, &batch, &err);
     if (rc != 0 && rc != -ENOENT)
         return failed(call, err, batch.count);
     Fields fields(call.env);
     fields.set("count", batch.count);
     fields.set("done", boolean(call.env, rc == -ENOENT));
     return fields.object;
+}
+
+// (keys, values, count, flags): the values of a deletion are not there.
+static napi_value update_batch(Call &call) {
+    Bytes keys, values;
+    kb_batch batch = {};
+    Error err;
+
+    if (!read_bytes(call, 0, "keys", &keys) || !read_bytes(call, 1, "values", &values) ||
+        !read_u32(call, 2, "count", &batch.count) || !read_flags(call, 3, &batch.flags))
+        return nullptr;
+    auto *map = open_native<kb_map>(call, "map update batch");
+    if (!map)
+        return nullptr;
+    batch.keys = keys.data;
+    batch.keys_size = keys.size;
+    batch.values = values.data;
+    batch.values_size = values.size;
+    if (kb_map_update_batch(map, &batch, &err) != 0)
+        return failed(call, err, batch.count);
+    return undefined(call.env);
+}
+
+static napi_value delete_batch(Call &call) {
+    Bytes keys;
+    kb_batch batch = {};
+    Error err;
+
+    if (!read_bytes(call, 0, "keys", &keys) || !read_u32(call, 1, "count", &batch.count) ||
+        !read_flags(call, 2, &batch.flags))
+        return nullptr;
+    auto *map = open_native<kb_map>(call, "map delete batch");
+    if (!map)
+        return nullptr;
+    batch.keys = keys.data;
+    batch.keys_size = keys.size;
+    if (kb_map_delete_batch(map, &batch, &err) != 0)
+        return failed(call, err, batch.count);
+    return undefined(call.env);
 }
 
 static napi_value freeze(Call &call) {
@@ -167,7 +230,13 @@ bool define_map_class(napi_env env, Data *data) {
         method_row<Kind::map, update>("update"),
         method_row<Kind::map, remove>("delete"),
         method_row<Kind::map, next_key>("nextKey"),
-        method_row<Kind::map, lookup_batch>("lookupBatch"),
+        method_row<Kind::map, take>("take"),
+        method_row<Kind::map, read_batch<kb_map_lookup_batch>>("lookupBatch"),
+        method_row<Kind::map, read_batch<kb_map_take_batch>>("takeBatch"),
+        method_row<Kind::map, update_batch>("updateBatch"),
+        method_row<Kind::map, delete_batch>("deleteBatch"),
+        method_row<Kind::map, bind>("bind"),
+        method_row<Kind::map, map_memory>("memory"),
         method_row<Kind::map, freeze>("freeze"),
         method_row<Kind::map, open_stream>("openStream"),
         method_row<Kind::map, open_sender>("openSender"),

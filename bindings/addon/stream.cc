@@ -5,20 +5,6 @@
 
 namespace addon {
 
-static bool read_option(napi_env env, napi_value options, const char *key, uint32_t *out) {
-    napi_value value;
-    uint64_t number;
-
-    if (!read_property(env, options, key, &value) || !read_u64(env, value, key, &number))
-        return false;
-    if (number > UINT32_MAX) {
-        throw_range(env, "pages, wakeupEvents and wakeupBytes have 32 bits");
-        return false;
-    }
-    *out = static_cast<uint32_t>(number);
-    return true;
-}
-
 napi_value open_stream(Call &call) {
     napi_value options;
     kb_perf_opts opts = {};
@@ -26,9 +12,10 @@ napi_value open_stream(Call &call) {
     kb_stream *stream;
     Error err;
 
-    if (!read_options(call, 0, &options) || !read_option(call.env, options, "pages", &opts.pages) ||
-        !read_option(call.env, options, "wakeupEvents", &opts.wakeup_events) ||
-        !read_option(call.env, options, "wakeupBytes", &opts.wakeup_bytes))
+    if (!read_options(call, 0, &options) ||
+        !read_u32_option(call.env, options, "pages", &opts.pages) ||
+        !read_u32_option(call.env, options, "wakeupEvents", &opts.wakeup_events) ||
+        !read_u32_option(call.env, options, "wakeupBytes", &opts.wakeup_bytes))
         return nullptr;
     auto *map = open_native<kb_map>(call, "open stream");
     if (!map)

@@ -137,6 +137,16 @@ bool read_property(napi_env env, napi_value object, const char *key, napi_value 
     return !object || napi_get_named_property(env, object, key, out) == napi_ok;
 }
 
+bool read_u32_option(napi_env env, napi_value object, const char *key, uint32_t *out) {
+    napi_value value;
+    uint64_t number;
+
+    if (!read_property(env, object, key, &value) || !read_u64(env, value, key, &number))
+        return false;
+    *out = static_cast<uint32_t>(number);
+    return number <= UINT32_MAX || wrong_range(env, key, "a number of 32 bits");
+}
+
 bool read_text(napi_env env, napi_value object, const char *key, bool required, Text *out) {
     napi_value value;
     size_t size;
@@ -172,6 +182,13 @@ napi_value boolean(napi_env env, bool value) {
     napi_value out = nullptr;
 
     napi_get_boolean(env, value, &out);
+    return out;
+}
+
+napi_value bigint(napi_env env, uint64_t value) {
+    napi_value out = nullptr;
+
+    napi_create_bigint_uint64(env, value, &out);
     return out;
 }
 

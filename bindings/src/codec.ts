@@ -176,6 +176,30 @@ export function array<T>(element: Codec<T>, count: number): Codec<T[]> {
   };
 }
 
+/** The values of a per-CPU map: one for each of `cpus` CPUs (possibleCpus()), 8 bytes apart at least. */
+export function perCpu<T>(element: Codec<T>, cpus: number): Codec<T[]> {
+  const stride = roundUp(element.size, 8);
+  return {
+    size: stride * cpus,
+    align: 8,
+    parse: (view, at, little) =>
+      Array.from({ length: cpus }, (_, cpu) =>
+        element.parse(view, at + cpu * stride, little),
+      ),
+    format(view, at, value, little) {
+      if (value.length !== cpus) {
+        throw new RangeError(
+          `values of ${cpus} CPUs are needed, not ${value.length}`,
+        );
+      }
+      new Uint8Array(view.buffer, view.byteOffset + at, stride * cpus).fill(0);
+      value.forEach((v, cpu) =>
+        element.format(view, at + cpu * stride, v, little),
+      );
+    },
+  };
+}
+
 function roundUp(size: number, to: number): number {
   return Math.ceil(size / to) * to;
 }

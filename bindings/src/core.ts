@@ -43,6 +43,7 @@ export {
   i32,
   i64,
   i8,
+  perCpu,
   struct,
   u16,
   u32,

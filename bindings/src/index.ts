@@ -112,7 +112,14 @@ export {
   type LoadOptions,
   type ProgramInfo,
 } from './kernel';
-export { KernelMap, type KernelMapInfo } from './kernel_map';
+export {
+  KernelMap,
+  possibleCpus,
+  type BoundMap,
+  type KernelMapDef,
+  type KernelMapInfo,
+  type Snapshot,
+} from './kernel_map';
 export {
   Batch,
   RecordSender,

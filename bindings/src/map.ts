@@ -35,12 +35,25 @@ export interface MapEvent {
   data: Uint8Array;
 }
 
+/**
+ * Places where a backend keeps one key and one value, and operations on them: for backends where the
+ * memory for both would cost more than the operation. Codecs neither keep the views nor use the map.
+ */
+export interface MapSlots {
+  readonly key: DataView;
+  readonly value: DataView;
+  lookup(): boolean;
+  update(mode: UpdateMode): void;
+  remove(): boolean;
+}
+
 /** The operations of a backend; keys of queues and the like have 0 bytes. Buffers have exactly keySize and valueSize bytes. */
 export interface MapBackend extends MapShape {
   readonly littleEndian: boolean;
   lookup(key: Uint8Array): Uint8Array | undefined;
   update(key: Uint8Array, value: Uint8Array, mode: UpdateMode): void;
   remove(key: Uint8Array): boolean;
+  readonly slots?: MapSlots;
   /** Entries in it now, where that is known without reading them. */
   count?(): number;
   /** Look up and delete; of queues and stacks, pop. */
@@ -93,6 +106,12 @@ export class BpfMap<K, V> implements MapShape, Iterable<[K, V]> {
   }
 
   get(key: K): V | undefined {
+    const { slots, littleEndian } = this.#backend;
+    if (slots) {
+      this.#key.format(slots.key, 0, key, littleEndian);
+      if (!slots.lookup()) return undefined;
+      return this.#value.parse(slots.value, 0, littleEndian);
+    }
     const bytes = this.#backend.lookup(this.#encode(this.#key, key));
     return bytes && this.#decode(this.#value, bytes);
   }
@@ -108,6 +127,13 @@ export class BpfMap<K, V> implements MapShape, Iterable<[K, V]> {
         `an update's mode is 'any', 'noexist' or 'exist', not '${mode}'`,
       );
     }
+    const { slots, littleEndian } = this.#backend;
+    if (slots) {
+      this.#key.format(slots.key, 0, key, littleEndian);
+      this.#value.format(slots.value, 0, value, littleEndian);
+      slots.update(mode);
+      return this;
+    }
     this.#backend.update(
       this.#encode(this.#key, key),
       this.#encode(this.#value, value),
@@ -118,6 +144,11 @@ export class BpfMap<K, V> implements MapShape, Iterable<[K, V]> {
 
   /** False when there is no such key. */
   delete(key: K): boolean {
+    const { slots, littleEndian } = this.#backend;
+    if (slots) {
+      this.#key.format(slots.key, 0, key, littleEndian);
+      return slots.remove();
+    }
     return this.#backend.remove(this.#encode(this.#key, key));
   }
 

@@ -113,6 +113,13 @@ struct kb_map_info {
     uint32_t btf_key_type_id;
     uint32_t btf_value_type_id;
     uint32_t btf_id; /* 0 from kb_object_map_info */
+    /* Only from kb_map_get_info: */
+    uint64_t extra;   /* type-specific, e.g. the hashes of a Bloom filter; Linux 5.16 */
+    uint32_t ifindex; /* of the device that it was offloaded to, with its namespace */
+    uint64_t netns_dev;
+    uint64_t netns_ino;
+    uint64_t memlock; /* bytes of kernel memory, as far as the kernel says (Linux 6.4: all of it) */
+    bool frozen;      /* Linux 5.2 */
 };
 
 size_t kb_object_program_count(const struct kb_object *object);
@@ -188,6 +195,31 @@ void kb_link_close(struct kb_link **link);
 
 /* Maps -----------------------------------------------------------------------------------------*/
 
+struct kb_map_def {
+    const char *name; /* 15 characters of it at most are given to the kernel; NULL: none */
+    uint32_t type;    /* enum bpf_map_type */
+    uint32_t key_size;
+    uint32_t value_size;
+    uint32_t max_entries;
+    uint32_t flags;     /* BPF_F_* */
+    uint32_t numa_node; /* with BPF_F_NUMA_NODE */
+    int inner_fd;       /* maps of maps: a map like those that it will hold; else 0 */
+    uint32_t ifindex;   /* device to offload to, else 0 */
+    uint64_t extra;     /* e.g. the number of hashes of a Bloom filter */
+};
+
+/*
+ * Creates a map. Local storages (of tasks, sockets, inodes, cgroups) need BTF: they get one that
+ * says "bytes". The kernel wants some sizes to be 0 or rounded, see docs/kernel.md.
+ */
+int kb_map_create(const struct kb_map_def *def, struct kb_map **map, struct kb_error *err);
+/* A handle with a duplicate of the descriptor. -EINVAL if it is no map's. */
+int kb_map_open_fd(int fd, struct kb_map **map, struct kb_error *err);
+/* By the kernel's id; needs CAP_SYS_ADMIN. Linux 4.13. */
+int kb_map_open_id(uint32_t id, struct kb_map **map, struct kb_error *err);
+/* By its path in a BPF file system; `flags` BPF_F_RDONLY, BPF_F_WRONLY. */
+int kb_map_open_pinned(const char *path, uint32_t flags, struct kb_map **map, struct kb_error *err);
+
 void kb_map_close(struct kb_map **map);
 int kb_map_fd(const struct kb_map *map);
 int kb_map_get_info(const struct kb_map *map, struct kb_map_info *info, struct kb_error *err);
@@ -208,6 +240,9 @@ int kb_map_lookup(const struct kb_map *map, const void *key, size_t key_size, vo
 int kb_map_update(const struct kb_map *map, const void *key, size_t key_size, const void *value,
                   size_t value_size, uint64_t flags, struct kb_error *err);
 int kb_map_delete(const struct kb_map *map, const void *key, size_t key_size, struct kb_error *err);
+/* Look up and delete in one step: hash maps from Linux 5.14, queues and stacks from 4.20. */
+int kb_map_take(const struct kb_map *map, const void *key, size_t key_size, void *value,
+                size_t value_size, uint64_t flags, struct kb_error *err);
 /* The key after `key` (NULL: the first) in the map's own order. A key that is no longer there makes
  * hash maps start again: bound the loop. */
 int kb_map_next_key(const struct kb_map *map, const void *key, size_t key_size, void *next,
@@ -231,6 +266,50 @@ struct kb_batch {
  * bucket holds more than count entries, nothing was written, ask again with more room.
  */
 int kb_map_lookup_batch(const struct kb_map *map, struct kb_batch *batch, struct kb_error *err);
+
+/* The same, and deletes them: hash maps. */
+int kb_map_take_batch(const struct kb_map *map, struct kb_batch *batch, struct kb_error *err);
+/* Without a cursor; on failure batch->count tells how many entries came before the one that failed.
+ */
+int kb_map_update_batch(const struct kb_map *map, struct kb_batch *batch, struct kb_error *err);
+/* -ENOENT, an error here: there is no such key. Values are not used. */
+int kb_map_delete_batch(const struct kb_map *map, struct kb_batch *batch, struct kb_error *err);
+
+/*
+ * A single operation that is prepared once and then done again and again, on the same memory: what
+ * remains is the system call. The map must stay open as long. Sizes are checked here.
+ */
+enum kb_map_operation { KB_MAP_LOOKUP, KB_MAP_UPDATE, KB_MAP_DELETE, KB_MAP_NEXT_KEY, KB_MAP_TAKE };
+
+struct kb_map_call {
+    uint32_t command;
+    struct {
+        uint32_t fd;
+        uint32_t reserved;
+        uint64_t key;
+        uint64_t value; /* or the next key */
+        uint64_t flags;
+    } attr;
+};
+
+int kb_map_prepare(const struct kb_map *map, enum kb_map_operation operation, const void *key,
+                   size_t key_size, const void *value, size_t value_size, uint64_t flags,
+                   struct kb_map_call *call, struct kb_error *err);
+/* 0, or -errno as of the operation itself; no record, see kb_map_run_error(). */
+int kb_map_run(const struct kb_map_call *call);
+/* Fills the record for what kb_map_run() returned; -ENOENT of a lookup is no error there, either.
+ */
+int kb_map_run_error(const struct kb_map *map, const struct kb_map_call *call, int rc,
+                     struct kb_error *err);
+
+/*
+ * Maps the memory of an array with BPF_F_MMAPABLE (Linux 5.5; globals are such arrays) or of an
+ * arena (6.9). Elements are a multiple of 8 bytes apart. Frozen maps are mapped for reading only:
+ * writing to them is a fault. Unmap with kb_map_unmap(); the map may be closed before.
+ */
+int kb_map_mmap(const struct kb_map *map, void **memory, size_t *size, bool *writable,
+                struct kb_error *err);
+void kb_map_unmap(void *memory, size_t size);
 
 /* No more changes from user space (Linux 5.2). Programs still write. */
 int kb_map_freeze(const struct kb_map *map, struct kb_error *err);

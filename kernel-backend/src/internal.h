@@ -102,14 +102,19 @@ struct kb_map {
 struct kb_object *kb_object_ref(struct kb_object *object);
 void kb_object_unref(struct kb_object *object);
 
-/* map.c */
+/* map_open.c */
 int kb_map_adopt(int fd, const char *name, struct kb_map **out, struct kb_error *err);
 size_t kb_value_size_user(uint32_t type, uint32_t value_size);
+struct bpf_map_info;
+int kb_map_fd_info(int fd, struct bpf_map_info *info); /* 0 or errno */
 
 /* sys.c: bpf(2) itself; libbpf's wrappers hide fields that are newer than they are. */
 int kb_sys_raw_tracepoint_open(int program_fd, const char *name, uint64_t cookie);
 int kb_sys_minimal_program(uint32_t program_type);
 int kb_sys_minimal_map(void);
+
+/* machine.c: whether this kernel is older than "5.16"; false if its version is unreadable. */
+bool kb_kernel_older(const char *version);
 
 /* tracefs.c */
 bool kb_tracefs_mounted(void);

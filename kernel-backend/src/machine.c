@@ -41,6 +41,15 @@ int kb_probe(uint32_t program_type, struct kb_error *err) {
     return 0;
 }
 
+bool kb_kernel_older(const char *version) {
+    struct utsname name;
+    unsigned major, minor, want_major, want_minor;
+
+    return uname(&name) == 0 && sscanf(name.release, "%u.%u", &major, &minor) == 2 &&
+           sscanf(version, "%u.%u", &want_major, &want_minor) == 2 &&
+           (major < want_major || (major == want_major && minor < want_minor));
+}
+
 void kb_get_versions(struct kb_versions *versions) {
     struct utsname name;
 
