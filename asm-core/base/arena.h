@@ -1,8 +1,10 @@
 /* arena.h - the memory of one context.
  *
- * Chunks from malloc, handed out upwards, freed together. Asking for more than the limit, or more
- * than there is, does not return: it leaves through the guard that the entry point set (api/), the
- * only non-local exit of asm-core. In wasm it is a trap, and the host throws the instance away. */
+ * Chunks from malloc, handed out upwards, freed together; what is large has a chunk to itself, so
+ * that a large vector which grows can give back what it leaves. Asking for more than the limit, or
+ * more than there is, does not return: it leaves through the guard that the entry point set (api/),
+ * the only non-local exit of asm-core. In wasm it is a trap, and the host throws the instance
+ * away. */
 #ifndef EB_ARENA_H
 #define EB_ARENA_H
 
@@ -18,7 +20,8 @@ typedef struct eb_chunk eb_chunk;
 
 typedef struct eb_arena {
     eb_chunk *chunk; /* newest first */
-    size_t used;     /* bytes in the newest chunk */
+    eb_chunk *large; /* chunks of one allocation each, newest first */
+    size_t used;     /* bytes in the newest of `chunk` */
     size_t total;    /* bytes of all chunks */
     size_t limit;
     int failure; /* the status that the guard reports */
@@ -54,7 +57,7 @@ _Noreturn void eb_fail(eb_arena *arena, int status);
          : (void)((vec)->at = eb_vec_room((arena), (vec)->at, sizeof *(vec)->at, &(vec)->cap)),    \
      &(vec)->at[(vec)->len++])
 
-/* A full vector in more room. */
+/* A full vector in more room; where it was is not to be looked at any more. */
 void *eb_vec_room(eb_arena *arena, void *at, size_t size, uint32_t *cap);
 
 #endif

@@ -137,12 +137,33 @@ static void test_limit(void **state) {
     eb_arena_free(&small);
 }
 
+/* What a large vector leaves when it grows is given back; its elements stay, new ones are zero. */
+static void test_growing(void **state) {
+    enum { COUNT = 1 << 20 };
+    eb_arena own = {.limit = 64 << 20};
+    EB_VEC(uint32_t) vec = {0};
+    (void)state;
+    for (uint32_t n = 0; n < COUNT; n++) {
+        uint32_t *at = EB_PUSH(&own, &vec);
+        assert_int_equal(*at, 0);
+        *at = n;
+        (void)eb_alloc(&own, 1);
+    }
+    for (uint32_t n = 0; n < COUNT; n++)
+        assert_int_equal(vec.at[n], n);
+    size_t small = (size_t)COUNT * 16; /* the allocations between */
+    assert_true(own.total < small + 2 * sizeof(uint32_t) * COUNT);
+    eb_arena_reset(&own);
+    assert_true(own.total <= 1 << 20);
+    eb_arena_free(&own);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_format), cmocka_unit_test(test_distance),
         cmocka_unit_test(test_utf8),   cmocka_unit_test(test_byte_order),
         cmocka_unit_test(test_map),    cmocka_unit_test(test_json),
-        cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_limit),  cmocka_unit_test(test_growing),
     };
     return cmocka_run_group_tests(tests, NULL, teardown);
 }
