@@ -440,7 +440,9 @@ bool eb_pass_thread(eb_fn *fn) {
         return changed;
     eb_cfg_build(fn);
     uint32_t *var = eb_value_map(fn);
-    memcpy(var, t.var, (t.var_count < fn->values.len ? t.var_count : fn->values.len) * sizeof *var);
+    uint32_t known = t.var_count < fn->values.len ? t.var_count : fn->values.len;
+    if (known)
+        memcpy(var, t.var, known * sizeof *var);
     eb_ssa_repair(fn, var, t.vars);
     (void)eb_ir_settle(fn);
     return true;
