@@ -199,17 +199,22 @@ static unsigned skip_space(eb_lexer *lexer) {
 
 void eb_lexer_skip_line(eb_lexer *lexer) {
     bool directive = lexer->directive;
+    const char *open[2] = {lexer->at, lexer->at};
     lexer->directive = true;
     while (lexer->at < lexer->end && *lexer->at != '\n') {
-        /* Strings hide comment signs; one without an end does not matter in a skipped line. */
+        /* Strings hide comment signs; one without an end does not matter in a skipped line, and
+         * where one has none, no other does (see scan_quoted). */
         char c = *lexer->at;
         if (c == '/' && (lexer->at[1] == '/' || lexer->at[1] == '*')) {
             skip_space(lexer);
-        } else if (class_of(c) == QUOTE) {
+        } else if (class_of(c) == QUOTE && lexer->at >= open[c == '"']) {
             const char *end = lexer->at + 1;
             while (end < lexer->end && *end != c && *end != '\n')
                 end += *end == '\\' && end + 1 < lexer->end ? 2 : 1;
-            lexer->at = end < lexer->end && *end == c ? end + 1 : lexer->at + 1;
+            bool closed = end < lexer->end && *end == c;
+            lexer->at = closed ? end + 1 : lexer->at + 1;
+            if (!closed)
+                open[c == '"'] = end;
         } else {
             size_t splice = splice_at(lexer, lexer->at);
             lexer->at += splice ? splice : 1;
@@ -244,9 +249,12 @@ static const char *scan_number(const eb_lexer *lexer, const char *at) {
     return at;
 }
 
-/* A literal at its opening quote; NULL if the line ends first, or goes on in the next one. */
+/* A literal at its opening quote; NULL if the line ends first, or goes on in the next one. A quote
+ * that is not closed leaves none that is: what closed a later one would have closed it. */
 static const char *scan_quoted(const eb_lexer *lexer, const char *at) {
     char quote = *at++;
+    if ((size_t)(at - lexer->begin) <= lexer->open[quote == '"'])
+        return NULL;
     while (at < lexer->end && *at != quote && *at != '\n') {
         if (splice_at(lexer, at))
             return NULL;
@@ -345,29 +353,51 @@ static eb_tok scan_token(eb_lexer *lexer, eb_tok tok) {
     return tok;
 }
 
-/* A token that a joined line cuts: scanned in a copy of the logical line, then its length is
- * counted off in the text itself. */
-static eb_tok scan_joined(eb_lexer *lexer, eb_tok tok, const char *start) {
-    eb_buf line = {.arena = &lexer->words->ctx->arena};
-    for (const char *at = start; at < lexer->end && *at != '\n';) {
+/* At most `most` bytes of the logical line from `start` on; gives what is behind them. */
+static const char *join(const eb_lexer *lexer, const char *start, size_t most, eb_buf *line) {
+    const char *at = start;
+    while (at < lexer->end && *at != '\n') {
         size_t splice = splice_at(lexer, at);
+        if (!splice && line->len == most)
+            break;
         if (!splice)
-            eb_buf_byte(&line, (uint8_t)*at++);
+            eb_buf_byte(line, (uint8_t)*at++);
         at += splice;
     }
-    size_t length = line.len;
-    eb_buf_byte(&line, 0);
-    eb_lexer copy = *lexer;
-    copy.begin = copy.at = (const char *)line.at;
-    copy.end = copy.begin + length;
-    tok = scan_token(&copy, tok);
+    eb_buf_byte(line, 0);
+    return at;
+}
+
+/* A token that a joined line cuts, or a quote that its own line does not close: scanned in a copy
+ * of the logical line, then its length is counted off in the text itself. A macro may be a thousand
+ * joined lines, so the copy is of the next few bytes, and of more if these do not show where the
+ * token ends. */
+static eb_tok scan_joined(eb_lexer *lexer, eb_tok tok, const char *start) {
+    enum { FIRST = 128, LOOKED_AT = 8 }; /* no token is told by more bytes behind its end */
+    uint32_t spellings = lexer->words->spellings.len;
+    eb_lexer copy;
+    eb_tok scanned;
+    bool whole, open;
+    size_t most = FIRST;
+    do {
+        eb_buf line = {.arena = &lexer->words->ctx->arena};
+        const char *end = join(lexer, start, most, &line);
+        whole = end >= lexer->end || *end == '\n';
+        lexer->words->spellings.len = spellings;
+        copy = eb_lexer_of(lexer->words, (eb_str){(const char *)line.at, line.len - 1}, 0);
+        scanned = scan_token(&copy, tok);
+        open = scanned.kind == EB_TOK_OTHER && class_of(*copy.begin) != 0;
+        if (whole && open)
+            lexer->open[copy.at[-1] == '"'] = (size_t)(end - lexer->begin);
+        most *= 4;
+    } while (!whole && (open || copy.end - copy.at < LOOKED_AT));
     lexer->at = start;
     for (size_t left = (size_t)(copy.at - copy.begin); left; left--) {
         for (size_t splice; (splice = splice_at(lexer, lexer->at));)
             lexer->at += splice;
         lexer->at++;
     }
-    return tok;
+    return scanned;
 }
 
 eb_lexer eb_lexer_of(eb_words *words, eb_str text, eb_loc first) {
@@ -386,7 +416,8 @@ eb_tok eb_lex(eb_lexer *lexer) {
     const char *start = lexer->at;
     uint32_t spellings = lexer->words->spellings.len;
     tok = scan_token(lexer, tok);
-    bool open = tok.kind == EB_TOK_OTHER && class_of(*start) == QUOTE;
+    bool open = tok.kind == EB_TOK_OTHER && class_of(lexer->at[-1]) == QUOTE &&
+                (size_t)(lexer->at - lexer->begin) > lexer->open[lexer->at[-1] == '"'];
     if (open || splice_at(lexer, lexer->at)) {
         lexer->words->spellings.len = spellings;
         tok = scan_joined(lexer, tok, start);

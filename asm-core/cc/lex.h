@@ -58,6 +58,8 @@ typedef struct eb_lexer {
     eb_loc first;                 /* the location of *begin */
     bool bol;                     /* nothing but white space came since the line began */
     bool directive;               /* a line's end is a token, EB_TOK_END */
+    size_t
+        open[2]; /* no ' or " before this offset is closed in its line: they are looked for once */
 } eb_lexer;
 
 /* Enter the keywords and their other spellings, in the order of token.def: they have the first
