@@ -140,39 +140,198 @@ int kb_object_map(struct kb_object *object, size_t index, struct kb_map **map,
 void kb_program_close(struct kb_program **program);
 int kb_program_fd(const struct kb_program *program); /* -1 before load */
 int kb_program_get_info(const struct kb_program *program, struct kb_program_info *info);
+/* A program that exists, by the kernel's id (4.13; needs CAP_SYS_ADMIN). Its section is not known.
+ */
+int kb_program_open(uint32_t id, struct kb_program **program, struct kb_error *err);
+/* Makes a handle of a descriptor, which it owns from then on if it succeeds. */
+int kb_program_adopt(int fd, struct kb_program **program, struct kb_error *err);
 /* The verifier's log that kb_load_opts.log_level asked for, or NULL. Lives as long as the handle.
  */
 const char *kb_program_log(const struct kb_program *program);
 
+/* One run of a program by itself, on the caller's data (BPF_PROG_TEST_RUN). */
+struct kb_run {
+    const void *data; /* a packet, or NULL */
+    size_t data_size;
+    void *data_out;       /* room for what the program left of it, or NULL … */
+    size_t data_out_size; /* … in: its size; out: bytes written */
+    const void *ctx;      /* the type's context: struct __sk_buff, xdp_md, arguments, … or NULL */
+    size_t ctx_size;
+    void *ctx_out;
+    size_t ctx_out_size;
+    uint32_t repeat; /* runs; 0 as 1 */
+    uint32_t flags;  /* BPF_F_TEST_RUN_ON_CPU = 1, BPF_F_TEST_XDP_LIVE_FRAMES = 2, … */
+    uint32_t cpu;
+    uint32_t batch_size;   /* live frames: packets at a time */
+    uint32_t return_value; /* out */
+    uint32_t duration;     /* out: nanoseconds per run, on average */
+};
+/* 4.12; context 5.2, raw_tp and cpu 5.10, syscall 5.14, live frames 5.18. */
+int kb_program_run(const struct kb_program *program, struct kb_run *run, struct kb_error *err);
+
+/* What the kernel tells about a program (4.13 and later; what it does not know is 0). */
+struct kb_program_details {
+    char name[16 + 1];
+    uint8_t tag[8];
+    uint32_t id, type, uid, ifindex;
+    bool gpl_compatible;
+    uint64_t load_time; /* nanoseconds since boot */
+    uint32_t btf_id;
+    uint32_t attach_btf_object_id, attach_btf_id;
+    uint64_t run_time, run_count; /* nanoseconds; both while kb_enable_stats() */
+    uint64_t recursion_misses;
+    uint32_t verified_insns; /* instructions that the verifier walked through */
+    uint8_t *xlated;         /* instructions as the kernel rewrote them */
+    size_t xlated_size;
+    uint8_t *jited; /* machine code */
+    size_t jited_size;
+    uint32_t *map_ids;
+    size_t map_count;
+    struct kb_line {
+        uint32_t insn, file, text, line_column; /* BTF strings; line << 10 | column */
+    } * lines;
+    size_t line_count;
+    struct kb_function {
+        uint32_t insn, type_id;
+    } * functions;
+    size_t function_count;
+    uint64_t *jited_addresses; /* of each function's machine code … */
+    uint32_t *jited_lengths;   /* … and its bytes */
+    size_t jited_function_count;
+    uint64_t *jited_lines; /* addresses, one per line */
+    size_t jited_line_count;
+};
+/* Clear the details afterwards, also after a failure. */
+int kb_program_get_details(const struct kb_program *program, struct kb_program_details *details,
+                           struct kb_error *err);
+void kb_program_details_clear(struct kb_program_details *details);
+
+/* A BTF object of the kernel, by its id; free() the bytes (4.18; needs CAP_SYS_ADMIN). */
+int kb_btf_bytes(uint32_t id, void **bytes, size_t *size, struct kb_error *err);
+
+/* The kernel counts runs and time of all programs until the descriptor is closed (5.8). */
+int kb_enable_stats(int *fd, struct kb_error *err);
+
+/*
+ * Where a program can be attached. Behind each: the fields of kb_attach_opts that it reads beside
+ * `cookie`, and the first kernel that has it. Where the kernel has no link object for an
+ * attachment, kb detaches when the link is closed all the same.
+ */
 enum kb_target_kind {
-    KB_TARGET_SECTION, /* what the section name says, e.g. SEC("raw_tp/sys_enter") */
-    KB_TARGET_RAW_TRACEPOINT,
-    KB_TARGET_TRACEPOINT, /* needs tracefs to be mounted */
+    KB_TARGET_SECTION,        /* what the section name says, e.g. SEC("raw_tp/sys_enter") */
+    KB_TARGET_RAW_TRACEPOINT, /* name; 4.17, cookie 6.10 */
+    KB_TARGET_TRACEPOINT,     /* category, name; needs tracefs; 4.7, cookie 5.15 */
+    KB_TARGET_KPROBE,         /* name with offset, or address; at_return; 4.17, cookie 5.15 */
+    KB_TARGET_KSYSCALL,       /* name without prefix: "openat"; at_return */
+    KB_TARGET_KPROBE_MULTI,   /* names, addresses or pattern; cookies, at_return; 5.18 */
+    KB_TARGET_UPROBE,         /* path, name and/or offset; pid, at_return, ref_ctr_offset; 4.17 */
+    KB_TARGET_UPROBE_MULTI,   /* path; names, offsets or pattern; cookies, pid, at_return; 6.6 */
+    KB_TARGET_USDT,           /* path, category (the provider), name; pid */
+    KB_TARGET_TRACING,        /* fentry, fexit, fmod_ret, tp_btf, lsm: given at load; 5.5 */
+    KB_TARGET_FREPLACE,       /* fd (a program) and name of another target than at load; 5.10 */
+    KB_TARGET_ITER,           /* fd (a map), or path (a cgroup) and order, or pid, or tid; 5.8 */
+    KB_TARGET_PERF_EVENT,     /* event; pid, cpu; 4.9, cookie 5.15 */
+    KB_TARGET_XDP,            /* interface, flags (XDP_FLAGS_*), legacy; link 5.9 */
+    KB_TARGET_TC,             /* interface, direction, priority, handle, replace (clsact); 4.5 */
+    KB_TARGET_TCX,            /* interface, direction, anchor; 6.6 */
+    KB_TARGET_NETKIT,         /* interface, direction, anchor; 6.7 */
+    KB_TARGET_CGROUP,         /* path, cgroup_mode, anchor (6.17); link 5.7 */
+    KB_TARGET_NETNS,          /* path (this process's if NULL); sk_lookup 5.9, flow_dissector 5.8 */
+    KB_TARGET_SOCKMAP,        /* fd (a sockmap or sockhash), legacy; link 6.10 */
+    KB_TARGET_SOCKET,         /* fd (a socket): SO_ATTACH_BPF; 3.19 */
+    KB_TARGET_REUSEPORT,      /* fd (a socket): SO_ATTACH_REUSEPORT_EBPF; 4.5 */
+    KB_TARGET_NETFILTER,      /* family, hook, priority, flags; 6.4 */
+    KB_TARGET_LIRC,           /* path, e.g. "/dev/lirc0"; 4.18 */
+    KB_TARGET_COUNT
 };
 
+/* The kind called e.g. "raw_tracepoint" or "kprobe_multi"; KB_TARGET_COUNT if there is none. */
+enum kb_target_kind kb_target_by_name(const char *name);
+
+enum kb_direction { KB_INGRESS = 1, KB_EGRESS }; /* netkit: the primary device and its peer */
+
+enum kb_cgroup_mode {
+    KB_CGROUP_LINK,      /* a link; before 5.7 as KB_CGROUP_MULTI */
+    KB_CGROUP_MULTI,     /* BPF_F_ALLOW_MULTI: beside others, and beside those of children */
+    KB_CGROUP_OVERRIDE,  /* BPF_F_ALLOW_OVERRIDE: children may replace it */
+    KB_CGROUP_EXCLUSIVE, /* the only one here and below */
+};
+
+/* Where among others: flags are the kernel's BPF_F_BEFORE … and both numbers may be 0. */
+enum {
+    KB_ANCHOR_BEFORE = 1 << 3, /* before `relative`, or before all */
+    KB_ANCHOR_AFTER = 1 << 4,
+    KB_ANCHOR_ID = 1 << 5,       /* relative is an id and not a descriptor … */
+    KB_ANCHOR_PREORDER = 1 << 6, /* cgroup: in the pass from the root down */
+    KB_ANCHOR_LINK = 1 << 13,    /* … of a link and not a program */
+};
+struct kb_anchor {
+    uint32_t flags;
+    uint32_t relative;
+    uint64_t revision; /* fail with ESTALE unless the hook's is this; 0 = whatever it is */
+};
+
+struct kb_event {
+    uint32_t type;      /* PERF_TYPE_SOFTWARE = 1, … */
+    uint64_t config;    /* PERF_COUNT_SW_CPU_CLOCK = 0, … */
+    uint64_t period;    /* events per sample … */
+    uint64_t frequency; /* … or samples per second */
+    bool inherit;       /* with pid: what it starts later, too */
+};
+
+/* Zero is nothing: fields of other kinds are not read. Strings and arrays are only borrowed. */
 struct kb_attach_opts {
     enum kb_target_kind kind;
-    union {
-        struct {
-            const char *name; /* "sys_enter" */
-        } raw_tracepoint;
-        struct {
-            const char *category; /* "syscalls" */
-            const char *name;     /* "sys_enter_openat" */
-        } tracepoint;
-    } target;
-    /* What bpf_get_attach_cookie() returns in the program; 0 = none. raw_tracepoint: Linux 6.10,
-     * tracepoint: 5.15. */
-    uint64_t cookie;
+    uint64_t cookie; /* what bpf_get_attach_cookie() returns in the program; 0 = none */
+    const char *name;
+    const char *category;
+    const char *path;      /* uprobes: a name without '/' is searched in library paths or $PATH */
+    const char *pattern;   /* of names, with '*' and '?' */
+    const char *interface; /* a name; or else … */
+    uint32_t ifindex;
+    int fd;       /* of what the kind says; 0 = none */
+    uint32_t pid; /* 0 = all processes */
+    uint32_t tid;
+    bool one_cpu; /* only on `cpu` */
+    uint32_t cpu;
+    bool at_return;
+    bool replace; /* tc: what has the same priority and handle */
+    bool legacy;  /* without a link object: XDP over netlink, sockmap by BPF_PROG_ATTACH */
+    uint64_t offset;
+    uint64_t address;
+    uint64_t ref_ctr_offset;
+    size_t count; /* of each array that is given */
+    const char *const *names;
+    const uint64_t *offsets; /* uprobe_multi; kprobe_multi: addresses */
+    const uint64_t *ref_ctr_offsets;
+    const uint64_t *cookies;
+    bool has_attach_type; /* else the program's own, which those opened by id or pin have not */
+    uint32_t attach_type;
+    uint32_t flags;
+    enum kb_direction direction;
+    enum kb_cgroup_mode cgroup_mode;
+    struct kb_anchor anchor;
+    struct kb_event event;
+    uint32_t order;  /* cgroup iterator: enum bpf_cgroup_iter_order; 0 = the cgroup alone */
+    uint32_t family; /* netfilter: NFPROTO_IPV4 = 2, NFPROTO_IPV6 = 10 */
+    uint32_t hook;   /* NF_INET_PRE_ROUTING = 0, LOCAL_IN, FORWARD, LOCAL_OUT, POST_ROUTING */
+    int32_t priority;
+    uint32_t handle;
 };
 
 /*
- * Attaches a loaded program. The link must be kept: closing it detaches. Section names that carry
- * a target are understood for raw_tp/, raw_tracepoint/, raw_tp.w/, raw_tracepoint.w/, tp/ and
- * tracepoint/; any other section goes to libbpf, which attaches what it can by itself.
+ * Attaches a loaded program. The link must be kept: closing it detaches, unless it is pinned.
+ * Without options the section's name says where.
  */
 int kb_program_attach(struct kb_program *program, const struct kb_attach_opts *opts,
                       struct kb_link **link, struct kb_error *err);
+
+/*
+ * Attaches a struct_ops map of a loaded object (SEC(".struct_ops"): 5.6, SEC(".struct_ops.link"):
+ * 6.4).
+ */
+int kb_object_attach_map(struct kb_object *object, size_t index, struct kb_link **link,
+                         struct kb_error *err);
 
 /* Links ----------------------------------------------------------------------------------------*/
 
@@ -182,16 +341,72 @@ struct kb_link_info {
     uint32_t program_id;
 };
 
+/* -1 where the kernel has no link object for the attachment. */
 int kb_link_fd(const struct kb_link *link);
 /* -EOPNOTSUPP where the kernel has no link object for this attachment (tracepoint before 5.15). */
 int kb_link_get_info(const struct kb_link *link, struct kb_link_info *info, struct kb_error *err);
+
+/* More about a link, by name: "ifindex", "attachType", "name", "addresses", … */
+struct kb_link_field {
+    const char *name;
+    const char *text;        /* or … */
+    const uint64_t *numbers; /* … a list, or … */
+    size_t count;
+    uint64_t number; /* … a number, negative if is_signed says that it may be */
+    bool is_signed;
+};
+enum { KB_LINK_FIELDS = 12 };
+struct kb_link_details {
+    struct kb_link_info info;
+    const char *type_name; /* "xdp"; "unknown" for a type newer than this library */
+    size_t count;
+    struct kb_link_field fields[KB_LINK_FIELDS];
+    void *memory; /* what the fields point into */
+};
+/* Clear the details afterwards, also after a failure. */
+int kb_link_get_details(const struct kb_link *link, struct kb_link_details *details,
+                        struct kb_error *err);
+void kb_link_details_clear(struct kb_link_details *details);
+
 /*
- * Detaches at once even if others hold the link too, where the link's type can (cgroup, xdp, …;
- * tracing links cannot: -EOPNOTSUPP, close them). The handle stays and is closed as ever.
+ * Puts another program into the link, atomically (cgroup, netns, xdp, tcx, netkit, iter, sockmap
+ * links: 5.7 and later). With `old`, only if that is the one in it (else EPERM).
+ */
+int kb_link_update(struct kb_link *link, struct kb_program *program, const struct kb_program *old,
+                   struct kb_error *err);
+/* Puts another struct_ops map into its link (6.4). */
+int kb_link_update_map(struct kb_link *link, int map_fd, struct kb_error *err);
+/*
+ * Detaches at once even if others hold the link too, where the link's type can (cgroup, xdp,
+ * …: 5.8; tracing links cannot: -EOPNOTSUPP, close them). The handle stays and is closed as ever.
  */
 int kb_link_detach(struct kb_link *link, struct kb_error *err);
 /* The last holder's close detaches. */
 void kb_link_close(struct kb_link **link);
+
+/* A link that exists, by the kernel's id (5.8; needs CAP_SYS_ADMIN). */
+int kb_link_open(uint32_t id, struct kb_link **link, struct kb_error *err);
+/* Makes a handle of a descriptor, which it owns from then on if it succeeds. */
+int kb_link_adopt(int fd, struct kb_link **link, struct kb_error *err);
+/* A new descriptor that reads what an iterator's link visits; the caller's to close (5.8). */
+int kb_link_iterate(const struct kb_link *link, int *fd, struct kb_error *err);
+
+/* Pins -----------------------------------------------------------------------------------------*/
+
+/* Whether there is a BPF file system at a path (NULL: /sys/fs/bpf). */
+bool kb_bpffs_mounted(const char *path);
+/* Mounts one there unless it is; the folder is made. kb never does so unasked. */
+int kb_mount_bpffs(const char *path, struct kb_error *err);
+/* Gives a program, map or link (any descriptor of one) a name that keeps it in the kernel (4.4). */
+int kb_pin(int fd, const char *path, struct kb_error *err);
+/* Takes the name away; what it named goes when its last holder has gone. */
+int kb_unpin(const char *path, struct kb_error *err);
+enum kb_pin_kind { KB_PIN_OTHER, KB_PIN_PROGRAM, KB_PIN_MAP, KB_PIN_LINK };
+/* A descriptor of what is pinned, the caller's to close or to adopt; flags: BPF_F_RDONLY, … */
+int kb_open_pinned(const char *path, uint32_t flags, enum kb_pin_kind *kind, int *fd,
+                   struct kb_error *err);
+/* What a descriptor is of. */
+enum kb_pin_kind kb_fd_kind(int fd);
 
 /* Maps -----------------------------------------------------------------------------------------*/
 

@@ -1,218 +1,223 @@
 /*
  * attach.c: programs to links. In: a loaded program and a target, given or read from the section
- * name; out: a link. Each target kind is one function; whatever has none goes to libbpf's own
- * attach by section name. The kernel is asked first and failures are explained afterwards.
+ * name; out: a link. A kind of target is a row of the table and a function; all of them take the
+ * program by its descriptor, so programs that were opened by id or pin attach too. The kernel is
+ * asked first and failures are explained afterwards.
  */
-#include "internal.h"
+#include "attach.h"
 #include <errno.h>
-#include <linux/bpf.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
 
-struct request {
-    struct kb_program *program;
-    const char *name; /* the program's */
-    uint32_t type;
-    const struct kb_attach_opts *opts;
-    struct kb_link *link;
-    struct kb_error *err;
+#define ROW(name, since)                                                                           \
+    { #name, "attach " #name, since, kb_attach_##name }
+static const struct target targets[KB_TARGET_COUNT] = {
+    [KB_TARGET_SECTION] = {"section", "attach", "4.1", NULL},
+    [KB_TARGET_RAW_TRACEPOINT] = ROW(raw_tracepoint, "4.17"),
+    [KB_TARGET_TRACEPOINT] = ROW(tracepoint, "4.7"),
+    [KB_TARGET_KPROBE] = ROW(kprobe, "4.17"),
+    [KB_TARGET_KSYSCALL] = ROW(ksyscall, "4.17"),
+    [KB_TARGET_KPROBE_MULTI] = ROW(kprobe_multi, "5.18"),
+    [KB_TARGET_UPROBE] = ROW(uprobe, "4.17"),
+    [KB_TARGET_UPROBE_MULTI] = ROW(uprobe_multi, "6.6"),
+    [KB_TARGET_USDT] = ROW(usdt, "4.17"),
+    [KB_TARGET_TRACING] = ROW(tracing, "5.5"),
+    [KB_TARGET_FREPLACE] = ROW(freplace, "5.10"),
+    [KB_TARGET_ITER] = ROW(iter, "5.8"),
+    [KB_TARGET_PERF_EVENT] = ROW(perf_event, "4.9"),
+    [KB_TARGET_XDP] = ROW(xdp, "4.8"),
+    [KB_TARGET_TC] = ROW(tc, "4.5"),
+    [KB_TARGET_TCX] = ROW(tcx, "6.6"),
+    [KB_TARGET_NETKIT] = ROW(netkit, "6.7"),
+    [KB_TARGET_CGROUP] = ROW(cgroup, "4.10"),
+    [KB_TARGET_NETNS] = ROW(netns, "5.8"),
+    [KB_TARGET_SOCKMAP] = ROW(sockmap, "4.14"),
+    [KB_TARGET_SOCKET] = ROW(socket, "3.19"),
+    [KB_TARGET_REUSEPORT] = ROW(reuseport, "4.5"),
+    [KB_TARGET_NETFILTER] = ROW(netfilter, "6.4"),
+    [KB_TARGET_LIRC] = ROW(lirc, "4.18"),
 };
 
-/* The part of the section name after one of the prefixes, NULL if none fits. */
-static const char *section_target(const char *section, const char *const *prefixes) {
-    for (; *prefixes; prefixes++)
-        if (strncmp(section, *prefixes, strlen(*prefixes)) == 0)
-            return section + strlen(*prefixes);
-    return NULL;
+enum kb_target_kind kb_target_by_name(const char *name) {
+    int kind = 0;
+
+    while (kind < KB_TARGET_COUNT && strcmp(targets[kind].name, name) != 0)
+        kind++;
+    return (enum kb_target_kind)kind;
 }
 
-static const char *type_name(uint32_t type) {
-    const char *name = libbpf_bpf_prog_type_str((enum bpf_prog_type)type);
+int kb_attach_fail(const struct request *req, int errnum, const char *format, ...) {
+    char reason[1024];
+    va_list args;
 
-    return name ? name : "unknown";
+    va_start(args, format);
+    vsnprintf(reason, sizeof(reason), format, args);
+    va_end(args);
+    return kb_fail(req->err, errnum, req->target->operation, kb_program_name(req->program), "%s",
+                   reason);
 }
 
-static int explain_raw_tracepoint(const struct request *req, const char *target, int errnum) {
-    static const char operation[] = "attach raw_tracepoint";
-    char why[512];
-
+/* What the numbers mean whatever the target is. */
+static const char *common_reason(int errnum) {
     switch (errnum) {
+    case EEXIST:
+    case EBUSY:
+        return "another program is there that does not share its place; detach it, or replace it";
+    case ESTALE:
+        return "the hook was changed in between: its revision is no longer the expected one";
+    case ENODEV:
     case ENOENT:
-        return kb_fail(req->err, errnum, operation, req->name,
-                       "the running kernel has no raw tracepoint '%s'; names are those of "
-                       "/sys/kernel/tracing/available_events after the colon",
-                       target);
-    case EPERM:
-        kb_explain_eperm(why, sizeof(why), KB_CAP_BIT(KB_CAP_BPF) | KB_CAP_BIT(KB_CAP_PERFMON));
-        return kb_fail(req->err, errnum, operation, req->name, "%s", why);
+        return "there is no such target";
     case E2BIG:
-        return kb_fail(req->err, errnum, operation, req->name,
-                       "this kernel has no cookies for raw tracepoints (Linux 6.10 has)");
+        return "this kernel does not know one of the options that were given";
+    case EMFILE:
+        return "too many open files; raise ulimit -n";
+    case ENOMEM:
+    case ENOSPC:
+        return "the kernel has no room for it";
+    case EBADF:
+        return "a descriptor that was given is not open";
+    case EOPNOTSUPP:
+    case KB_ENOTSUPP:
+        return "this target, or this kernel, does not support it";
     case EINVAL:
-        return kb_fail(req->err, errnum, operation, req->name,
-                       "the kernel does not attach this program to '%s'; does it read more "
-                       "arguments than the tracepoint has, or is its name too long?",
-                       target);
+        return "the kernel does not accept the program and the options for this target; is the "
+               "program of the right type?";
     default:
-        return kb_fail(req->err, errnum, operation, req->name,
-                       "the kernel does not attach it to '%s'", target);
+        return "the kernel does not attach it";
     }
 }
 
-static int attach_raw_tracepoint(struct request *req, const char *target) {
-    if (req->type != BPF_PROG_TYPE_RAW_TRACEPOINT &&
-        req->type != BPF_PROG_TYPE_RAW_TRACEPOINT_WRITABLE)
-        return kb_fail(req->err, EINVAL, "attach raw_tracepoint", req->name,
-                       "it is of type %s; only raw_tracepoint programs go there",
-                       type_name(req->type));
-    int fd = kb_sys_raw_tracepoint_open(kb_program_fd(req->program), target,
-                                        req->opts ? req->opts->cookie : 0);
-    if (fd < 0)
-        return explain_raw_tracepoint(req, target, -fd);
-    req->link->fd = fd;
+int kb_attach_refused(const struct request *req, int errnum, const char *where) {
+    char why[512];
+    struct utsname name;
+
+    if (errnum == EPERM || errnum == EACCES) {
+        kb_explain_eperm(why, sizeof(why), kb_program_caps(req->type));
+        return kb_attach_fail(req, errnum, "%s: %s", where, why);
+    }
+    if (kb_kernel_older(req->target->since) && uname(&name) == 0)
+        return kb_attach_fail(req, errnum, "%s: Linux %s has this, the running kernel is %s", where,
+                              req->target->since, name.release);
+    return kb_attach_fail(req, errnum, "%s: %s", where, common_reason(errnum));
+}
+
+int kb_attach_add(struct request *req, int fd, int event) {
+    struct kb_link *link = req->link;
+    struct kb_part *grown = realloc(link->parts, (link->part_count + 1) * sizeof(*grown));
+
+    if (!grown) {
+        if (fd >= 0)
+            close(fd);
+        if (event >= 0)
+            close(event);
+        return -ENOMEM;
+    }
+    link->parts = grown;
+    grown[link->part_count++] = (struct kb_part){fd, event};
     return 0;
 }
 
-static int explain_tracepoint(const struct request *req, const char *category, const char *target,
-                              int errnum, struct kb_capture *capture) {
-    static const char operation[] = "attach tracepoint";
-    char why[512];
+int kb_attach_create(struct request *req, struct kb_attr_link *attr) {
+    attr->prog_fd = (uint32_t)req->fd;
+    int fd = kb_sys(KB_LINK_CREATE, attr, sizeof(*attr));
 
-    if (!kb_tracefs_mounted())
-        return kb_fail(req->err, errnum, operation, req->name,
-                       "tracefs is not mounted, without it tracepoints have no names; run "
-                       "`mount -t tracefs tracefs /sys/kernel/tracing` or call kb_mount_tracefs()");
-    if (errnum == ENOENT && !kb_tracefs_has_event(category, target))
-        return kb_fail(req->err, errnum, operation, req->name,
-                       "the running kernel has no tracepoint '%s/%s'; "
-                       "/sys/kernel/tracing/available_events lists them",
-                       category, target);
-    if (errnum == EPERM || errnum == EACCES) {
-        kb_explain_eperm(why, sizeof(why), KB_CAP_BIT(KB_CAP_BPF) | KB_CAP_BIT(KB_CAP_PERFMON));
-        return kb_fail(req->err, errnum, operation, req->name, "%s", why);
-    }
-    if (errnum == EOPNOTSUPP && req->opts && req->opts->cookie)
-        return kb_fail(req->err, errnum, operation, req->name,
-                       "this kernel has no cookies for tracepoints (Linux 5.15 has)");
-    return kb_fail(req->err, errnum, operation, req->name, "%s",
-                   kb_capture_line(capture, "the kernel does not attach it"));
+    if (fd < 0)
+        return fd;
+    return kb_attach_add(req, fd, -1);
 }
 
-static int attach_tracepoint(struct request *req, const char *category, const char *target) {
-    LIBBPF_OPTS(bpf_tracepoint_opts, opts, .bpf_cookie = req->opts ? req->opts->cookie : 0);
-    struct kb_capture capture;
+int kb_attach_open(const struct request *req, const char *path, int flags, const char *what) {
+    int fd = open(path, flags | O_CLOEXEC);
 
-    if (req->type != BPF_PROG_TYPE_TRACEPOINT)
-        return kb_fail(req->err, EINVAL, "attach tracepoint", req->name,
-                       "it is of type %s; only tracepoint programs go there", type_name(req->type));
-    kb_capture_begin(&capture);
-    req->link->bpf =
-        bpf_program__attach_tracepoint_opts(req->program->bpf, category, target, &opts);
-    int errnum = req->link->bpf ? 0 : errno;
-    kb_capture_end(&capture);
-    int rc = errnum ? explain_tracepoint(req, category, target, errnum, &capture) : 0;
-    kb_capture_free(&capture);
-    return rc;
+    if (fd >= 0)
+        return fd;
+    int errnum = errno;
+    return kb_attach_fail(req, errnum, "%s '%s' cannot be opened: %s", what, path,
+                          strerror(errnum));
 }
 
-static int attach_tracepoint_section(struct request *req, const char *target) {
-    const char *slash = strchr(target, '/');
-    char category[128];
-
-    if (!slash || slash == target || !slash[1] || (size_t)(slash - target) >= sizeof(category))
-        return kb_fail(
-            req->err, EINVAL, "attach tracepoint", req->name,
-            "the section name must be tp/CATEGORY/NAME, e.g. tp/syscalls/sys_enter_open");
-    memcpy(category, target, (size_t)(slash - target));
-    category[slash - target] = 0;
-    return attach_tracepoint(req, category, slash + 1);
-}
-
-/* Everything that libbpf attaches by section name alone. */
-static int attach_by_libbpf(struct request *req, const char *section) {
-    struct kb_capture capture;
-    char why[512];
+/* Whoever made the target's kind decides; a section is turned into one. */
+static int attach_target(struct request *req) {
+    char *memory = NULL;
     int rc = 0;
 
-    if (req->opts && req->opts->cookie)
-        return kb_fail(req->err, EINVAL, "attach", req->name,
-                       "a cookie is possible only for raw_tracepoint and tracepoint targets");
-    kb_capture_begin(&capture);
-    req->link->bpf = bpf_program__attach(req->program->bpf);
-    int errnum = req->link->bpf ? 0 : errno;
-    kb_capture_end(&capture);
-    if (errnum == EOPNOTSUPP && !capture.messages)
-        rc = kb_fail(req->err, errnum, "attach", req->name,
-                     "section '%s' does not say where to attach; such programs need an explicit "
-                     "target",
-                     section);
-    else if (errnum == EPERM) {
-        kb_explain_eperm(why, sizeof(why), kb_program_caps(req->type));
-        rc = kb_fail(req->err, errnum, "attach", req->name, "%s", why);
-    } else if (errnum)
-        rc = kb_fail(req->err, errnum, "attach", req->name, "%s",
-                     kb_capture_line(&capture, "the kernel does not attach it"));
-    else /* libbpf's link may point into the object (USDT, struct_ops) */
-        req->link->object = kb_object_ref(req->program->object);
-    kb_capture_free(&capture);
-    return rc;
-}
-
-static int attach_by_section(struct request *req) {
-    static const char *const raw[] = {"raw_tp/", "raw_tracepoint/", "raw_tp.w/",
-                                      "raw_tracepoint.w/", NULL};
-    static const char *const tp[] = {"tp/", "tracepoint/", NULL};
-    const char *section = bpf_program__section_name(req->program->bpf);
-    const char *target;
-
-    if ((target = section_target(section, raw)))
-        return attach_raw_tracepoint(req, target);
-    if ((target = section_target(section, tp)))
-        return attach_tracepoint_section(req, target);
-    return attach_by_libbpf(req, section);
-}
-
-static int attach_target(struct request *req) {
-    const struct kb_attach_opts *opts = req->opts;
-
-    switch (opts ? opts->kind : KB_TARGET_SECTION) {
-    case KB_TARGET_SECTION:
-        return attach_by_section(req);
-    case KB_TARGET_RAW_TRACEPOINT:
-        if (!opts->target.raw_tracepoint.name)
-            return kb_fail(req->err, EINVAL, "attach raw_tracepoint", req->name,
-                           "the target has no name");
-        return attach_raw_tracepoint(req, opts->target.raw_tracepoint.name);
-    case KB_TARGET_TRACEPOINT:
-        if (!opts->target.tracepoint.category || !opts->target.tracepoint.name)
-            return kb_fail(req->err, EINVAL, "attach tracepoint", req->name,
-                           "the target has no category or no name");
-        return attach_tracepoint(req, opts->target.tracepoint.category,
-                                 opts->target.tracepoint.name);
+    req->target = &targets[KB_TARGET_SECTION];
+    if (req->opts.kind == KB_TARGET_SECTION)
+        rc = kb_attach_section(req, &memory);
+    if (!rc) {
+        req->target = &targets[req->opts.kind];
+        rc = req->target->attach(req);
     }
-    return kb_fail(req->err, EINVAL, "attach", req->name, "there is no target kind %d",
-                   (int)opts->kind);
+    free(memory);
+    return rc;
 }
 
 int kb_program_attach(struct kb_program *program, const struct kb_attach_opts *opts,
                       struct kb_link **out, struct kb_error *err) {
-    const char *name = bpf_program__name(program->bpf);
-    struct request req = {program, name, (uint32_t)bpf_program__type(program->bpf),
-                          opts,    NULL, err};
+    struct request req = {.program = program, .fd = kb_program_fd(program), .err = err};
+    const char *name = kb_program_name(program);
 
     *out = NULL;
-    if (kb_program_fd(program) < 0)
+    if (req.fd < 0)
         return kb_fail(err, EBADF, "attach", name,
                        "it is not in the kernel; load the object first");
-    req.link = calloc(1, sizeof(*req.link));
+    if (opts)
+        req.opts = *opts;
+    if ((unsigned)req.opts.kind >= KB_TARGET_COUNT)
+        return kb_fail(err, EINVAL, "attach", name, "there is no target kind %d",
+                       (int)req.opts.kind);
+    req.type = kb_program_type(program);
+    req.attach_type =
+        req.opts.has_attach_type ? req.opts.attach_type : kb_program_attach_type(program);
+    req.link = kb_link_new();
     if (!req.link)
         return kb_fail(err, ENOMEM, "attach", name, "out of memory");
-    req.link->fd = -1;
     int rc = attach_target(&req);
     if (rc)
-        free(req.link);
+        kb_link_close(&req.link);
+    *out = req.link;
+    return rc;
+}
+
+int kb_object_attach_map(struct kb_object *object, size_t index, struct kb_link **out,
+                         struct kb_error *err) {
+    static const char operation[] = "attach struct_ops";
+    struct kb_capture capture;
+
+    *out = NULL;
+    if (index >= object->map_count)
+        return kb_fail(err, ERANGE, operation, NULL, "the object has %zu maps, not a number %zu",
+                       object->map_count, index);
+    const struct bpf_map *map = object->maps[index];
+    const char *name = bpf_map__name(map);
+    if (bpf_map__fd(map) < 0)
+        return kb_fail(err, EBADF, operation, name,
+                       "it is not in the kernel; load the object first");
+    struct kb_link *link = kb_link_new();
+    if (!link)
+        return kb_fail(err, ENOMEM, operation, name, "out of memory");
+    kb_capture_begin(&capture);
+    link->bpf = bpf_map__attach_struct_ops(map);
+    int errnum = link->bpf ? 0 : errno;
+    kb_capture_end(&capture);
+    int rc = 0;
+    if (errnum == EINVAL && !capture.messages)
+        rc = kb_fail(err, errnum, operation, name,
+                     "it is no struct_ops map (section .struct_ops or .struct_ops.link), or one "
+                     "that is attached already");
+    else if (errnum)
+        rc = kb_fail(err, errnum, operation, name, "%s",
+                     kb_capture_line(&capture, common_reason(errnum)));
+    kb_capture_free(&capture);
+    if (rc)
+        kb_link_close(&link);
     else
-        *out = req.link;
+        link->object = kb_object_ref(object);
+    *out = link;
     return rc;
 }

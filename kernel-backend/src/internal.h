@@ -6,6 +6,7 @@
 #define KB_INTERNAL_H
 
 #include "kb.h"
+#include "uapi.h"
 #include <bpf/libbpf.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -59,6 +60,8 @@ enum { KB_CAP_NET_ADMIN = 12, KB_CAP_SYS_ADMIN = 21, KB_CAP_PERFMON = 38, KB_CAP
 
 /* Capabilities (bits) that loading a program of this type needs. */
 uint64_t kb_program_caps(uint32_t program_type);
+/* The start of a small file, zero-terminated; false if it cannot be read. */
+bool kb_read_file(const char *path, char *buffer, size_t size);
 /* A sentence why the kernel said EPERM to something that needs these capabilities, and the remedy.
  */
 void kb_explain_eperm(char *text, size_t size, uint64_t needed_caps);
@@ -78,16 +81,37 @@ struct kb_object {
     struct kb_log *logs;
 };
 
+/* A program of an object, or one that was opened by its id, pin or descriptor. */
 struct kb_program {
-    struct kb_object *object; /* one reference */
-    struct bpf_program *bpf;
+    struct kb_object *object; /* one reference; NULL for one that was opened */
+    struct bpf_program *bpf;  /* NULL for one that was opened */
+    int fd;                   /* own, of one that was opened */
+    char *name;               /* own, of one that was opened */
+    uint32_t type;            /* of one that was opened */
 };
 
-/* Either libbpf's link or a plain file descriptor that bpf(2) gave. */
+/* What the kernel holds for one attachment: a link or a perf event, or both. */
+struct kb_part {
+    int fd;    /* the link; -1 on kernels whose perf events take a program without one */
+    int event; /* the perf event; -1 where there is none */
+};
+
+/*
+ * An attachment is libbpf's link, or links of the kernel by descriptor (perf events on several CPUs
+ * are several), or something that is no link and is undone by a call.
+ */
 struct kb_link {
     struct bpf_link *bpf;
-    int fd;                   /* if bpf is NULL */
     struct kb_object *object; /* one reference, if libbpf's link points into the object */
+    struct kb_part *parts;
+    size_t part_count;
+    int (*undo)(struct kb_link *link);                      /* 0 or -errno */
+    int (*replace)(struct kb_link *link, int program_fd);   /* where undo is; NULL = it cannot */
+    int target;                                             /* undo: own descriptor or -1 */
+    int program;                                            /* undo: own descriptor or -1 */
+    uint32_t ifindex, attach_type, flags, priority, handle; /* undo: as its call needs them */
+    uint64_t device, inode;                                 /* undo: of a socket */
+    int socket;                                             /* undo: not own */
 };
 
 struct kb_map {
@@ -102,23 +126,34 @@ struct kb_map {
 struct kb_object *kb_object_ref(struct kb_object *object);
 void kb_object_unref(struct kb_object *object);
 
+/* link.c: an attachment of nothing yet; NULL without memory. */
+struct kb_link *kb_link_new(void);
+
 /* map_open.c */
 int kb_map_adopt(int fd, const char *name, struct kb_map **out, struct kb_error *err);
 size_t kb_value_size_user(uint32_t type, uint32_t value_size);
 struct bpf_map_info;
 int kb_map_fd_info(int fd, struct bpf_map_info *info); /* 0 or errno */
 
+/* program.c: what both kinds of programs have. */
+const char *kb_program_name(const struct kb_program *program);
+uint32_t kb_program_type(const struct kb_program *program);
+uint32_t kb_program_attach_type(const struct kb_program *program); /* 0 when not known */
+void kb_describe_program(const struct bpf_program *program, struct kb_program_info *info);
+
 /* sys.c: bpf(2) itself; libbpf's wrappers hide fields that are newer than they are. */
+int kb_sys(enum kb_command command, void *attr, size_t size); /* a descriptor, 0 or -errno */
 int kb_sys_raw_tracepoint_open(int program_fd, const char *name, uint64_t cookie);
 int kb_sys_minimal_program(uint32_t program_type);
 int kb_sys_minimal_map(void);
-
 /* machine.c: whether this kernel is older than "5.16"; false if its version is unreadable. */
 bool kb_kernel_older(const char *version);
 
 /* tracefs.c */
 bool kb_tracefs_mounted(void);
 bool kb_tracefs_has_event(const char *category, const char *name);
+/* The number of a tracepoint for perf_event_open(2), or -errno. */
+int kb_tracefs_event_id(const char *category, const char *name);
 
 /* The kernel's id of an open program, 0 if it cannot be had. */
 uint32_t kb_program_fd_id(int fd);

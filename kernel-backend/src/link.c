@@ -1,42 +1,96 @@
 /*
- * link.c: what an attachment is to its owner: an id, a type, a program, and the file descriptor
- * whose last close detaches.
+ * link.c: what an attachment is to its owner: an id, a type, a program, a place that another
+ * program can take, and a close that detaches. Attachments that are no link of the kernel (tc,
+ * sockets, older interfaces) have the same operations as far as they can.
  */
 #include "internal.h"
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/bpf.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+struct kb_link *kb_link_new(void) {
+    struct kb_link *link = calloc(1, sizeof(*link));
+
+    if (link)
+        link->target = link->program = -1;
+    return link;
+}
+
 int kb_link_fd(const struct kb_link *link) {
-    return link->bpf ? bpf_link__fd(link->bpf) : link->fd;
+    if (link->bpf)
+        return bpf_link__fd(link->bpf);
+    return link->part_count ? link->parts[0].fd : -1;
+}
+
+static int no_link(const char *operation, struct kb_error *err) {
+    return kb_fail(err, EOPNOTSUPP, operation, NULL,
+                   "this attachment has no link object in the kernel (tc and sockets never have; "
+                   "tracepoints and probes since Linux 5.15)");
 }
 
 int kb_link_get_info(const struct kb_link *link, struct kb_link_info *out, struct kb_error *err) {
+    static const char operation[] = "link info";
     struct bpf_link_info info;
     uint32_t size = sizeof(info);
 
+    if (kb_link_fd(link) < 0)
+        return no_link(operation, err);
     memset(&info, 0, sizeof(info));
     if (bpf_obj_get_info_by_fd(kb_link_fd(link), &info, &size) != 0) {
-        /* A bare perf event's descriptor is no BPF object: EINVAL. */
-        if (errno == EINVAL)
-            return kb_fail(err, EOPNOTSUPP, "link info", NULL,
-                           "this kernel attaches without a link object (tracepoints: Linux 5.15)");
-        return kb_fail(err, errno, "link info", NULL, "the kernel gives no information");
+        /* The descriptor of a struct_ops map that is attached without a link: EINVAL. */
+        return errno == EINVAL
+                   ? no_link(operation, err)
+                   : kb_fail(err, errno, operation, NULL, "the kernel gives no information");
     }
     *out = (struct kb_link_info){.id = info.id, .type = info.type, .program_id = info.prog_id};
     return 0;
 }
 
+/* Detach and close -----------------------------------------------------------------------------*/
+
+/* What netlink says through libbpf is nobody's. */
+static int quietly(int (*undo)(struct kb_link *link), struct kb_link *link) {
+    struct kb_capture capture;
+
+    kb_capture_begin(&capture);
+    int rc = undo(link);
+    kb_capture_end(&capture);
+    kb_capture_free(&capture);
+    return rc;
+}
+
 int kb_link_detach(struct kb_link *link, struct kb_error *err) {
-    if (bpf_link_detach(kb_link_fd(link)) == 0)
+    static const char operation[] = "link detach";
+    int rc;
+
+    if (link->undo) {
+        rc = quietly(link->undo, link);
+        if (rc)
+            return kb_fail(err, -rc, operation, NULL, "the kernel does not detach it");
+        link->undo = NULL;
         return 0;
-    if (errno == EOPNOTSUPP || errno == EINVAL)
-        return kb_fail(err, EOPNOTSUPP, "link detach", NULL,
+    }
+    if (kb_link_fd(link) < 0)
+        return no_link(operation, err);
+    uint32_t attr = (uint32_t)kb_link_fd(link);
+    rc = kb_sys(KB_LINK_DETACH, &attr, sizeof(attr));
+    if (rc == -EOPNOTSUPP || rc == -EINVAL)
+        return kb_fail(err, EOPNOTSUPP, operation, NULL,
                        "links of this type are detached by closing them");
-    return kb_fail(err, errno, "link detach", NULL, "the kernel does not detach it");
+    return rc ? kb_fail(err, -rc, operation, NULL, "the kernel does not detach it") : 0;
+}
+
+static void close_fd(int fd) {
+    if (fd >= 0)
+        close(fd);
+}
+
+static int destroy(struct kb_link *link) {
+    return bpf_link__destroy(link->bpf);
 }
 
 void kb_link_close(struct kb_link **handle) {
@@ -45,15 +99,138 @@ void kb_link_close(struct kb_link **handle) {
     if (!link)
         return;
     *handle = NULL;
-    if (link->bpf) {
-        struct kb_capture capture;
-        kb_capture_begin(&capture);
-        bpf_link__destroy(link->bpf);
-        kb_capture_end(&capture);
-        kb_capture_free(&capture);
-    } else if (link->fd >= 0) {
-        close(link->fd);
+    if (link->undo)
+        quietly(link->undo, link);
+    if (link->bpf)
+        quietly(destroy, link);
+    for (size_t i = 0; i < link->part_count; i++) {
+        close_fd(link->parts[i].fd);
+        close_fd(link->parts[i].event);
     }
+    close_fd(link->target);
+    close_fd(link->program);
     kb_object_unref(link->object);
+    free(link->parts);
     free(link);
+}
+
+/* Update ---------------------------------------------------------------------------------------*/
+
+static int update(struct kb_link *link, int new_fd, uint32_t old_fd, struct kb_error *err) {
+    static const char operation[] = "link update";
+    uint32_t attr[4] = {(uint32_t)kb_link_fd(link), (uint32_t)new_fd, old_fd ? KB_F_REPLACE : 0,
+                        old_fd};
+
+    if (kb_link_fd(link) < 0 || link->part_count > 1)
+        return no_link(operation, err);
+    int rc = kb_sys(KB_LINK_UPDATE, attr, sizeof(attr));
+    switch (-rc) {
+    case 0:
+        return 0;
+    case EPERM:
+        return kb_fail(err, EPERM, operation, NULL,
+                       old_fd ? "the link holds another program than the one to replace"
+                              : "not permitted");
+    case EINVAL:
+        return kb_fail(err, EINVAL, operation, NULL,
+                       "links of this type take no other program, or this program is of another "
+                       "type than the one in it");
+    case ENOLINK:
+        return kb_fail(err, ENOLINK, operation, NULL, "the link was detached");
+    default:
+        return kb_fail(err, -rc, operation, NULL, "the kernel does not update it");
+    }
+}
+
+int kb_link_update(struct kb_link *link, struct kb_program *program, const struct kb_program *old,
+                   struct kb_error *err) {
+    static const char operation[] = "link update";
+    int fd = kb_program_fd(program);
+
+    if (fd < 0 || (old && kb_program_fd(old) < 0))
+        return kb_fail(err, EBADF, operation, kb_program_name(program),
+                       "it is not in the kernel; load the object first");
+    if (!link->undo)
+        return update(link, fd, old ? (uint32_t)kb_program_fd(old) : 0, err);
+    if (!link->replace)
+        return no_link(operation, err);
+    if (old && kb_program_fd_id(kb_program_fd(old)) != kb_program_fd_id(link->program))
+        return kb_fail(err, EPERM, operation, kb_program_name(program),
+                       "the link holds another program than the one to replace");
+    int kept = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    if (kept < 0)
+        return kb_fail(err, errno, operation, kb_program_name(program),
+                       "no file descriptor to be had");
+    struct kb_capture capture;
+    kb_capture_begin(&capture);
+    int rc = link->replace(link, fd);
+    kb_capture_end(&capture);
+    kb_capture_free(&capture);
+    close_fd(rc ? kept : link->program);
+    if (rc)
+        return kb_fail(err, -rc, operation, kb_program_name(program),
+                       "the kernel does not update it");
+    link->program = kept;
+    return 0;
+}
+
+int kb_link_update_map(struct kb_link *link, int map_fd, struct kb_error *err) {
+    return update(link, map_fd, 0, err);
+}
+
+/* Opening --------------------------------------------------------------------------------------*/
+
+int kb_link_adopt(int fd, struct kb_link **out, struct kb_error *err) {
+    struct kb_link_info info;
+    struct kb_link *link = kb_link_new();
+    struct kb_part *part = malloc(sizeof(*part));
+
+    *out = NULL;
+    if (!link || !part) {
+        free(link);
+        free(part);
+        return kb_fail(err, ENOMEM, "open link", NULL, "out of memory");
+    }
+    *part = (struct kb_part){fd, -1};
+    link->parts = part;
+    link->part_count = 1;
+    int rc = kb_link_get_info(link, &info, err);
+    if (rc) {
+        link->part_count = 0; /* the descriptor stays the caller's */
+        kb_link_close(&link);
+    }
+    *out = link;
+    return rc;
+}
+
+int kb_link_open(uint32_t id, struct kb_link **out, struct kb_error *err) {
+    uint32_t attr[3] = {id, 0, 0};
+    char why[512];
+    int fd = kb_sys(KB_LINK_GET_FD_BY_ID, attr, sizeof(attr));
+
+    *out = NULL;
+    if (fd == -EPERM)
+        kb_explain_eperm(why, sizeof(why), KB_CAP_BIT(KB_CAP_SYS_ADMIN));
+    if (fd < 0)
+        return kb_fail(err, -fd, "open link", NULL, "id %u: %s", id,
+                       fd == -EPERM    ? why
+                       : fd == -ENOENT ? "the kernel has no link of this id (any more)"
+                                       : "the kernel does not give it");
+    int rc = kb_link_adopt(fd, out, err);
+    if (rc)
+        close(fd);
+    return rc;
+}
+
+int kb_link_iterate(const struct kb_link *link, int *fd, struct kb_error *err) {
+    uint32_t attr[2] = {(uint32_t)kb_link_fd(link), 0};
+
+    if (kb_link_fd(link) < 0)
+        return no_link("iterate", err);
+    *fd = kb_sys(KB_ITER_CREATE, attr, sizeof(attr));
+    if (*fd >= 0)
+        return 0;
+    return kb_fail(err, -*fd, "iterate", NULL,
+                   *fd == -EINVAL ? "it is no link of an iterator"
+                                  : "the kernel does not start it");
 }

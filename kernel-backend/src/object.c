@@ -255,14 +255,6 @@ size_t kb_object_map_count(const struct kb_object *object) {
     return object->map_count;
 }
 
-uint32_t kb_program_fd_id(int fd) {
-    struct bpf_prog_info info;
-    uint32_t size = sizeof(info);
-
-    memset(&info, 0, sizeof(info));
-    return fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &size) == 0 ? info.id : 0;
-}
-
 static uint32_t map_fd_id(int fd) {
     struct bpf_map_info info;
     uint32_t size = sizeof(info);
@@ -275,21 +267,11 @@ static int fd_or_none(int fd) {
     return fd < 0 ? -1 : fd;
 }
 
-static void describe_program(const struct bpf_program *program, struct kb_program_info *info) {
-    info->name = bpf_program__name(program);
-    info->section = bpf_program__section_name(program);
-    info->type = (uint32_t)bpf_program__type(program);
-    info->expected_attach_type = (uint32_t)bpf_program__expected_attach_type(program);
-    info->insn_count = bpf_program__insn_cnt(program);
-    info->fd = fd_or_none(bpf_program__fd(program));
-    info->id = kb_program_fd_id(info->fd);
-}
-
 int kb_object_program_info(const struct kb_object *object, size_t index,
                            struct kb_program_info *info) {
     if (index >= object->program_count)
         return -ERANGE;
-    describe_program(object->programs[index], info);
+    kb_describe_program(object->programs[index], info);
     return 0;
 }
 
@@ -338,29 +320,9 @@ int kb_object_program(struct kb_object *object, size_t index, struct kb_program 
     struct kb_program *program = calloc(1, sizeof(*program));
     if (!program)
         return kb_fail(err, ENOMEM, "open program", NULL, "out of memory");
+    program->fd = -1;
     program->object = kb_object_ref(object);
     program->bpf = object->programs[index];
     *out = program;
     return 0;
-}
-
-void kb_program_close(struct kb_program **program) {
-    if (!program || !*program)
-        return;
-    kb_object_unref((*program)->object);
-    free(*program);
-    *program = NULL;
-}
-
-int kb_program_fd(const struct kb_program *program) {
-    return fd_or_none(bpf_program__fd(program->bpf));
-}
-
-int kb_program_get_info(const struct kb_program *program, struct kb_program_info *info) {
-    describe_program(program->bpf, info);
-    return 0;
-}
-
-const char *kb_program_log(const struct kb_program *program) {
-    return kb_log_find(program->object->logs, bpf_program__name(program->bpf));
 }

@@ -52,8 +52,7 @@ uint64_t kb_program_caps(uint32_t program_type) {
     }
 }
 
-/* The start of a small file, zero-terminated; false if it cannot be read. */
-static bool read_file(const char *path, char *buffer, size_t size) {
+bool kb_read_file(const char *path, char *buffer, size_t size) {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return false;
@@ -78,7 +77,7 @@ static bool in_initial_user_namespace(void) {
     char map[128];
     unsigned long inside, outside, count;
 
-    if (!read_file("/proc/self/uid_map", map, sizeof(map)))
+    if (!kb_read_file("/proc/self/uid_map", map, sizeof(map)))
         return true;
     if (sscanf(map, "%lu %lu %lu", &inside, &outside, &count) != 3)
         return false; /* a new namespace without a mapping yet */
@@ -112,7 +111,7 @@ static void explain_policy(const char *status, char *text, size_t size) {
     char lockdown[128];
     uint64_t seccomp;
 
-    if (read_file("/sys/kernel/security/lockdown", lockdown, sizeof(lockdown)) &&
+    if (kb_read_file("/sys/kernel/security/lockdown", lockdown, sizeof(lockdown)) &&
         strstr(lockdown, "[confidentiality]"))
         snprintf(text, size,
                  "this process has the capabilities, but the kernel is locked down "
@@ -132,7 +131,7 @@ void kb_explain_eperm(char *text, size_t size, uint64_t needed_caps) {
     char status[4096], names[96], sysctl[16];
     uint64_t have = 0;
 
-    if (!read_file("/proc/self/status", status, sizeof(status)) ||
+    if (!kb_read_file("/proc/self/status", status, sizeof(status)) ||
         !status_field(status, "CapEff:", 16, &have)) {
         name_caps(needed_caps, names, sizeof(names));
         snprintf(text, size, "not permitted; it needs %s (/proc is not readable to say more)",
@@ -157,7 +156,7 @@ void kb_explain_eperm(char *text, size_t size, uint64_t needed_caps) {
     int used = snprintf(text, size,
                         "this process lacks %s; run it as root or give it the capability", names);
     if (used > 0 && (size_t)used < size &&
-        read_file("/proc/sys/kernel/unprivileged_bpf_disabled", sysctl, sizeof(sysctl)) &&
+        kb_read_file("/proc/sys/kernel/unprivileged_bpf_disabled", sysctl, sizeof(sysctl)) &&
         sysctl[0] != '0')
         snprintf(text + used, size - (size_t)used, " (kernel.unprivileged_bpf_disabled is %c)",
                  sysctl[0]);

@@ -11,8 +11,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static int sys_bpf(int command, void *attr, size_t size) {
-    long fd = syscall(SYS_bpf, command, attr, size);
+int kb_sys(enum kb_command command, void *attr, size_t size) {
+    long fd = syscall(SYS_bpf, (int)command, attr, size);
 
     return fd < 0 ? -errno : (int)fd;
 }
@@ -25,7 +25,7 @@ int kb_sys_raw_tracepoint_open(int program_fd, const char *name, uint64_t cookie
         uint64_t cookie; /* Linux 6.10 */
     } attr = {(uint64_t)(uintptr_t)name, (uint32_t)program_fd, 0, cookie};
 
-    return sys_bpf(BPF_RAW_TRACEPOINT_OPEN, &attr, sizeof(attr));
+    return kb_sys(KB_RAW_TRACEPOINT_OPEN, &attr, sizeof(attr));
 }
 
 int kb_sys_minimal_program(uint32_t program_type) {
@@ -40,7 +40,7 @@ int kb_sys_minimal_program(uint32_t program_type) {
     attr.insns = (uint64_t)(uintptr_t)insns;
     attr.insn_cnt = sizeof(insns) / sizeof(insns[0]);
     attr.license = (uint64_t)(uintptr_t) "GPL";
-    return sys_bpf(BPF_PROG_LOAD, &attr, sizeof(attr));
+    return kb_sys(KB_PROG_LOAD, &attr, sizeof(attr));
 }
 
 int kb_sys_minimal_map(void) {
@@ -51,5 +51,5 @@ int kb_sys_minimal_map(void) {
     attr.key_size = 4;
     attr.value_size = 8;
     attr.max_entries = 1;
-    return sys_bpf(BPF_MAP_CREATE, &attr, sizeof(attr));
+    return kb_sys(KB_MAP_CREATE, &attr, sizeof(attr));
 }

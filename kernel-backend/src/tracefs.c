@@ -5,6 +5,7 @@
 #include "internal.h"
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/mount.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -23,12 +24,27 @@ bool kb_tracefs_mounted(void) {
     return is_tracefs(TRACEFS) || is_tracefs(TRACEFS_OLD);
 }
 
-bool kb_tracefs_has_event(const char *category, const char *name) {
-    char path[512];
+/* The file with a tracepoint's number. */
+static bool id_file(const char *category, const char *name, char *path, size_t size) {
     const char *root = is_tracefs(TRACEFS_OLD) ? TRACEFS_OLD : TRACEFS;
 
-    int length = snprintf(path, sizeof(path), "%s/events/%s/%s/id", root, category, name);
-    return length > 0 && (size_t)length < sizeof(path) && access(path, F_OK) == 0;
+    int length = snprintf(path, size, "%s/events/%s/%s/id", root, category, name);
+    return length > 0 && (size_t)length < size;
+}
+
+bool kb_tracefs_has_event(const char *category, const char *name) {
+    char path[512];
+
+    return id_file(category, name, path, sizeof(path)) && access(path, F_OK) == 0;
+}
+
+int kb_tracefs_event_id(const char *category, const char *name) {
+    char path[512], text[16];
+
+    errno = ENOENT;
+    if (!id_file(category, name, path, sizeof(path)) || !kb_read_file(path, text, sizeof(text)))
+        return -errno;
+    return (int)strtol(text, NULL, 10);
 }
 
 int kb_mount_tracefs(struct kb_error *err) {

@@ -1,0 +1,126 @@
+/*
+ * program.c: programs in the kernel, whether an object of ours loaded them or they were opened by
+ * id, pin or descriptor: their names, and what the kernel tells about them.
+ */
+#include "internal.h"
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <linux/bpf.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+uint32_t kb_program_fd_id(int fd) {
+    struct bpf_prog_info info;
+    uint32_t size = sizeof(info);
+
+    memset(&info, 0, sizeof(info));
+    return fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &size) == 0 ? info.id : 0;
+}
+
+int kb_program_fd(const struct kb_program *program) {
+    int fd = program->bpf ? bpf_program__fd(program->bpf) : program->fd;
+
+    return fd < 0 ? -1 : fd;
+}
+
+const char *kb_program_name(const struct kb_program *program) {
+    return program->bpf ? bpf_program__name(program->bpf) : program->name;
+}
+
+uint32_t kb_program_type(const struct kb_program *program) {
+    return program->bpf ? (uint32_t)bpf_program__type(program->bpf) : program->type;
+}
+
+uint32_t kb_program_attach_type(const struct kb_program *program) {
+    return program->bpf ? (uint32_t)bpf_program__expected_attach_type(program->bpf) : 0;
+}
+
+void kb_describe_program(const struct bpf_program *program, struct kb_program_info *info) {
+    int fd = bpf_program__fd(program);
+
+    info->name = bpf_program__name(program);
+    info->section = bpf_program__section_name(program);
+    info->type = (uint32_t)bpf_program__type(program);
+    info->expected_attach_type = (uint32_t)bpf_program__expected_attach_type(program);
+    info->insn_count = bpf_program__insn_cnt(program);
+    info->fd = fd < 0 ? -1 : fd;
+    info->id = kb_program_fd_id(info->fd);
+}
+
+int kb_program_get_info(const struct kb_program *program, struct kb_program_info *info) {
+    if (program->bpf) {
+        kb_describe_program(program->bpf, info);
+        return 0;
+    }
+    struct bpf_prog_info kernel;
+    uint32_t size = sizeof(kernel);
+    memset(&kernel, 0, sizeof(kernel));
+    int rc = bpf_obj_get_info_by_fd(program->fd, &kernel, &size) == 0 ? 0 : -errno;
+    *info = (struct kb_program_info){.name = program->name,
+                                     .section = "",
+                                     .type = program->type,
+                                     .insn_count = kernel.xlated_prog_len / 8,
+                                     .id = kernel.id,
+                                     .fd = program->fd};
+    return rc;
+}
+
+const char *kb_program_log(const struct kb_program *program) {
+    return program->object ? kb_log_find(program->object->logs, kb_program_name(program)) : NULL;
+}
+
+void kb_program_close(struct kb_program **handle) {
+    struct kb_program *program = handle ? *handle : NULL;
+
+    if (!program)
+        return;
+    *handle = NULL;
+    if (!program->bpf && program->fd >= 0)
+        close(program->fd);
+    kb_object_unref(program->object);
+    free(program->name);
+    free(program);
+}
+
+int kb_program_adopt(int fd, struct kb_program **out, struct kb_error *err) {
+    static const char operation[] = "open program";
+    struct bpf_prog_info info;
+    uint32_t size = sizeof(info);
+
+    *out = NULL;
+    memset(&info, 0, sizeof(info));
+    if (bpf_obj_get_info_by_fd(fd, &info, &size) != 0)
+        return kb_fail(err, errno, operation, NULL, "the descriptor is none of a BPF program");
+    struct kb_program *program = calloc(1, sizeof(*program));
+    char *name = strndup(info.name, sizeof(info.name));
+    if (!program || !name) {
+        free(program);
+        free(name);
+        return kb_fail(err, ENOMEM, operation, NULL, "out of memory");
+    }
+    program->fd = fd;
+    program->name = name;
+    program->type = info.type;
+    *out = program;
+    return 0;
+}
+
+int kb_program_open(uint32_t id, struct kb_program **out, struct kb_error *err) {
+    uint32_t attr[3] = {id, 0, 0};
+    char why[512];
+    int fd = kb_sys(KB_PROG_GET_FD_BY_ID, attr, sizeof(attr));
+
+    *out = NULL;
+    if (fd == -EPERM)
+        kb_explain_eperm(why, sizeof(why), KB_CAP_BIT(KB_CAP_SYS_ADMIN));
+    if (fd < 0)
+        return kb_fail(err, -fd, "open program", NULL, "id %u: %s", id,
+                       fd == -EPERM    ? why
+                       : fd == -ENOENT ? "the kernel has no program of this id (any more)"
+                                       : "the kernel does not give it");
+    int rc = kb_program_adopt(fd, out, err);
+    if (rc)
+        close(fd);
+    return rc;
+}
