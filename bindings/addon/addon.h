@@ -96,6 +96,13 @@ bool read_array(const Call &call, size_t index, const char *name, napi_typedarra
                 const char *wanted, void **data, size_t *count);
 bool read_u32(const Call &call, size_t index, const char *name, uint32_t *out);
 bool read_index(const Call &call, size_t index, size_t *out);
+// Small values of an object's property; false in *out's stead stays when it is absent.
+bool read_u32_of(napi_env env, napi_value object, const char *key, uint32_t *out, bool *given);
+bool read_bool_of(napi_env env, napi_value object, const char *key, bool *out);
+// The string that an argument is.
+bool read_text_argument(const Call &call, size_t index, const char *name, bool required, Text *out);
+// Bytes of a Uint8Array property; absent leaves *out empty with no data.
+bool read_bytes_of(napi_env env, napi_value object, const char *key, Bytes *out);
 bool read_bool(const Call &call, size_t index, const char *name, bool *out);
 // A 64-bit number or bigint; 0 if absent.
 bool read_u64(napi_env env, napi_value value, const char *name, uint64_t *out);
@@ -121,11 +128,15 @@ struct Fields {
     void set(const char *key, const char *text); // nothing for null
 };
 napi_value text(napi_env env, const char *chars, size_t size = NAPI_AUTO_LENGTH);
+napi_value bytes(napi_env env, const void *data, size_t size); // a Uint8Array with a copy
+napi_value bigint(napi_env env, uint64_t value);
 
 // handles.cc --------------------------------------------------------------------------------------
 
 // Wraps one of kb's handles, which it owns from now on (also when it fails: null, exception).
 napi_value wrap(const Call &call, Kind kind, void *native, const char *name);
+// The open handle of a kind that an argument is; false after throwing.
+bool read_handle(const Call &call, size_t index, const char *name, Kind kind, Handle **out);
 void close_handle(Handle *handle);
 void close_all(Data *data);
 void release(Data *data);
@@ -165,6 +176,12 @@ template <Kind kind> napi_value closed_getter(Call &call) {
     return boolean(call.env, !call.handle->native);
 }
 
+template <Kind kind, size_t count>
+bool define_rows(napi_env env, Data *data, const char *name,
+                 const napi_property_descriptor (&rows)[count]) {
+    return define_class(env, data, kind, name, rows, count);
+}
+
 template <Kind kind, napi_value (*body)(Call &)>
 constexpr napi_property_descriptor method_row(const char *name) {
     return {name,    nullptr, method<kind, body>,  nullptr,
@@ -181,15 +198,32 @@ constexpr napi_property_descriptor function_row(const char *name) {
     return {name, nullptr, function<body>, nullptr, nullptr, nullptr, napi_default_method, nullptr};
 }
 
-// object.cc, map.cc, stream.cc,
-// poll.cc--------------------------------------------------------------
+// A class each, and the functions that make its handles -------------------------------------------
 
-bool define_object_classes(napi_env env, Data *data); // NativeObject, NativeProgram, NativeLink
-bool define_map_class(napi_env env, Data *data);
-bool define_stream_classes(napi_env env, Data *data); // NativeStream, NativeSender
-bool define_poller_class(napi_env env, Data *data);
+bool define_object_class(napi_env env, Data *data); // object.cc
 napi_value open_object(Call &call);
-napi_value open_stream(Call &call); // methods of NativeMap
+napi_value describe_program(napi_env env, const kb_program_info &info);
+
+bool define_program_class(napi_env env, Data *data); // program.cc
+napi_value open_program(Call &call);
+napi_value program_from_fd(Call &call);
+napi_value enable_stats(Call &call);
+napi_value btf_bytes(Call &call);
+napi_value attach(Call &call); // target.cc
+
+bool define_link_class(napi_env env, Data *data); // link.cc, with pins
+napi_value open_link(Call &call);
+napi_value link_from_fd(Call &call);
+napi_value open_pinned(Call &call);
+napi_value pin(Call &call);
+napi_value unpin(Call &call);
+napi_value mount_bpffs(Call &call);
+napi_value bpffs_mounted(Call &call);
+
+bool define_map_class(napi_env env, Data *data);      // map.cc
+bool define_stream_classes(napi_env env, Data *data); // stream.cc: NativeStream, NativeSender
+bool define_poller_class(napi_env env, Data *data);   // poll.cc
+napi_value open_stream(Call &call);                   // methods of NativeMap
 napi_value open_sender(Call &call);
 napi_value bind(Call &call);       // of NativeMap: bind.cc
 napi_value map_memory(Call &call); // of NativeMap: map_open.cc

@@ -173,22 +173,43 @@ bool begin(napi_env env, napi_callback_info info, Call *call) {
     return read_call(env, info, call, &self);
 }
 
-bool begin_method(napi_env env, napi_callback_info info, Kind kind, Call *call) {
-    napi_value self;
+// The handle of this kind inside a value, or null.
+static Handle *handle_of(napi_env env, napi_value value, Kind kind) {
     napi_valuetype type;
     bool ours = false;
     void *handle = nullptr;
 
-    if (!read_call(env, info, call, &self))
-        return false;
-    if (napi_typeof(env, self, &type) == napi_ok && type == napi_object)
-        napi_check_object_type_tag(env, self, &tags[index_of(kind)], &ours);
-    if (!ours || napi_unwrap(env, self, &handle) != napi_ok) {
-        throw_type(env, "this method is called on an object that is not its handle");
+    if (napi_typeof(env, value, &type) == napi_ok && type == napi_object)
+        napi_check_object_type_tag(env, value, &tags[index_of(kind)], &ours);
+    if (!ours || napi_unwrap(env, value, &handle) != napi_ok)
+        return nullptr;
+    return static_cast<Handle *>(handle);
+}
+
+bool read_handle(const Call &call, size_t index, const char *name, Kind kind, Handle **out) {
+    *out = index < call.argc ? handle_of(call.env, call.argv[index], kind) : nullptr;
+    if (!*out) {
+        throw_type(call.env, "an argument is no handle of the right kind");
         return false;
     }
-    call->handle = static_cast<Handle *>(handle);
+    if (!(*out)->native) {
+        Call closed = call;
+        closed.handle = *out;
+        throw_closed(closed, name);
+        return false;
+    }
     return true;
+}
+
+bool begin_method(napi_env env, napi_callback_info info, Kind kind, Call *call) {
+    napi_value self;
+
+    if (!read_call(env, info, call, &self))
+        return false;
+    call->handle = handle_of(env, self, kind);
+    if (!call->handle)
+        throw_type(env, "this method is called on an object that is not its handle");
+    return call->handle != nullptr;
 }
 
 } // namespace addon

@@ -150,10 +150,22 @@ static napi_value define_exports(napi_env env, napi_value exports) {
         function_row<ready<open_map_fd>>("openMapFd"),
         function_row<ready<open_map_id>>("openMapId"),
         function_row<ready<open_map_pinned>>("openMapPinned"),
+        function_row<ready<open_program>>("openProgram"),
+        function_row<ready<program_from_fd>>("programFromFd"),
+        function_row<ready<open_link>>("openLink"),
+        function_row<ready<link_from_fd>>("linkFromFd"),
+        function_row<ready<open_pinned>>("openPinned"),
+        function_row<ready<pin>>("pin"),
+        function_row<ready<unpin>>("unpin"),
+        function_row<ready<mount_bpffs>>("mountBpffs"),
+        function_row<bpffs_mounted>("bpffsMounted"),
+        function_row<ready<enable_stats>>("enableStats"),
+        function_row<ready<btf_bytes>>("btfBytes"),
     };
     Data *data = new_data(env);
 
-    if (!data || !define_object_classes(env, data) || !define_map_class(env, data) ||
+    if (!data || !define_object_class(env, data) || !define_program_class(env, data) ||
+        !define_link_class(env, data) || !define_map_class(env, data) ||
         !define_stream_classes(env, data) || !define_poller_class(env, data) ||
         napi_define_properties(env, exports, sizeof(rows) / sizeof(rows[0]), rows) != napi_ok) {
         napi_throw_error(env, nullptr, "cannot initialise the kernel addon");

@@ -42,7 +42,7 @@ static napi_value load(Call &call) {
     return undefined(call.env);
 }
 
-static napi_value describe_program(napi_env env, const kb_program_info &info) {
+napi_value describe_program(napi_env env, const kb_program_info &info) {
     Fields fields(env);
 
     fields.set("name", info.name);
@@ -121,121 +121,25 @@ static napi_value map(Call &call) {
     return wrap(call, Kind::map, handle, info.name);
 }
 
-// NativeProgram -----------------------------------------------------------------------------------
-
-static napi_value program_fd(Call &call) {
-    auto *handle = open_native<kb_program>(call, "program fd");
-
-    return handle ? number(call.env, kb_program_fd(handle)) : nullptr;
-}
-
-static napi_value program_info(Call &call) {
-    auto *handle = open_native<kb_program>(call, "program info");
-    kb_program_info info;
-
-    if (!handle)
-        return nullptr;
-    kb_program_get_info(handle, &info);
-    return describe_program(call.env, info);
-}
-
-static napi_value program_log(Call &call) {
-    auto *handle = open_native<kb_program>(call, "program log");
-
-    if (!handle)
-        return nullptr;
-    const char *log = kb_program_log(handle);
-    return log ? text(call.env, log) : undefined(call.env);
-}
-
-// The strings of a target, which kb_attach_opts points to.
-struct Target {
-    kb_attach_opts opts = {};
-    Text kind, category, name;
-};
-
-static bool read_target(const Call &call, Target *target) {
-    napi_env env = call.env;
-    napi_value object, cookie;
-
-    if (!read_options(call, 0, &object))
-        return false;
-    if (!object)
-        return true;
-    if (!read_text(env, object, "kind", true, &target->kind) ||
-        !read_property(env, object, "cookie", &cookie) ||
-        !read_u64(env, cookie, "cookie", &target->opts.cookie))
-        return false;
-    if (strcmp(target->kind.chars, "section") == 0) {
-        target->opts.kind = KB_TARGET_SECTION;
-        return true;
-    }
-    if (strcmp(target->kind.chars, "raw_tracepoint") == 0) {
-        target->opts.kind = KB_TARGET_RAW_TRACEPOINT;
-        if (!read_text(env, object, "name", true, &target->name))
-            return false;
-        target->opts.target.raw_tracepoint.name = target->name.chars;
-        return true;
-    }
-    if (strcmp(target->kind.chars, "tracepoint") == 0) {
-        target->opts.kind = KB_TARGET_TRACEPOINT;
-        if (!read_text(env, object, "category", true, &target->category) ||
-            !read_text(env, object, "name", true, &target->name))
-            return false;
-        target->opts.target.tracepoint.category = target->category.chars;
-        target->opts.target.tracepoint.name = target->name.chars;
-        return true;
-    }
-    throw_range(env, "kind must be 'section', 'raw_tracepoint' or 'tracepoint'");
-    return false;
-}
-
-static napi_value attach(Call &call) {
-    Target target;
+static napi_value attach_map(Call &call) {
+    size_t index;
     kb_link *link;
+    kb_map_info info;
     Error err;
 
-    if (!read_target(call, &target))
+    if (!read_index(call, 0, &index))
         return nullptr;
-    auto *handle = open_native<kb_program>(call, "attach");
-    if (!handle)
+    auto *object = open_native<kb_object>(call, "attach map");
+    if (!object)
         return nullptr;
-    if (kb_program_attach(handle, &target.opts, &link, &err) != 0)
+    if (kb_object_map_info(object, index, &info) != 0)
+        return throw_range(call.env, "index is beyond the object's maps");
+    if (kb_object_attach_map(object, index, &link, &err) != 0)
         return throw_kernel(call, err);
-    return wrap(call, Kind::link, link, call.handle->name);
+    return wrap(call, Kind::link, link, info.name);
 }
 
-// NativeLink --------------------------------------------------------------------------------------
-
-static napi_value link_fd(Call &call) {
-    auto *link = open_native<kb_link>(call, "link fd");
-
-    return link ? number(call.env, kb_link_fd(link)) : nullptr;
-}
-
-static napi_value link_info(Call &call) {
-    auto *link = open_native<kb_link>(call, "link info");
-    kb_link_info info;
-    Error err;
-
-    if (!link)
-        return nullptr;
-    if (kb_link_get_info(link, &info, &err) != 0)
-        return throw_kernel(call, err);
-    Fields fields(call.env);
-    fields.set("id", info.id);
-    fields.set("type", info.type);
-    fields.set("programId", info.program_id);
-    return fields.object;
-}
-
-template <Kind kind, size_t count>
-static bool define(napi_env env, Data *data, const char *name,
-                   const napi_property_descriptor (&rows)[count]) {
-    return define_class(env, data, kind, name, rows, count);
-}
-
-bool define_object_classes(napi_env env, Data *data) {
+bool define_object_class(napi_env env, Data *data) {
     const napi_property_descriptor object_rows[] = {
         getter_row<Kind::object, closed_getter<Kind::object>>("closed"),
         method_row<Kind::object, load>("load"),
@@ -243,26 +147,11 @@ bool define_object_classes(napi_env env, Data *data) {
         method_row<Kind::object, maps>("maps"),
         method_row<Kind::object, program>("program"),
         method_row<Kind::object, map>("map"),
+        method_row<Kind::object, attach_map>("attachMap"),
         method_row<Kind::object, close_method<Kind::object>>("close"),
     };
-    const napi_property_descriptor program_rows[] = {
-        getter_row<Kind::program, closed_getter<Kind::program>>("closed"),
-        getter_row<Kind::program, program_fd>("fd"),
-        method_row<Kind::program, program_info>("info"),
-        method_row<Kind::program, program_log>("log"),
-        method_row<Kind::program, attach>("attach"),
-        method_row<Kind::program, close_method<Kind::program>>("close"),
-    };
-    const napi_property_descriptor link_rows[] = {
-        getter_row<Kind::link, closed_getter<Kind::link>>("closed"),
-        getter_row<Kind::link, link_fd>("fd"),
-        method_row<Kind::link, link_info>("info"),
-        method_row<Kind::link, close_method<Kind::link>>("close"),
-    };
 
-    return define<Kind::object>(env, data, "NativeObject", object_rows) &&
-           define<Kind::program>(env, data, "NativeProgram", program_rows) &&
-           define<Kind::link>(env, data, "NativeLink", link_rows);
+    return define_rows<Kind::object>(env, data, "NativeObject", object_rows);
 }
 
 } // namespace addon

@@ -132,6 +132,53 @@ bool read_options(const Call &call, size_t index, napi_value *out) {
     return true;
 }
 
+bool read_u32_of(napi_env env, napi_value object, const char *key, uint32_t *out, bool *given) {
+    napi_value value;
+    double number;
+
+    if (!read_property(env, object, key, &value))
+        return false;
+    bool absent = is_absent(env, value);
+    if (given)
+        *given = !absent;
+    if (absent)
+        return true;
+    if (!read_integer(env, value, key, 4294967295.0, &number))
+        return false;
+    *out = static_cast<uint32_t>(number);
+    return true;
+}
+
+bool read_bool_of(napi_env env, napi_value object, const char *key, bool *out) {
+    napi_value value;
+
+    if (!read_property(env, object, key, &value))
+        return false;
+    if (is_absent(env, value))
+        return true;
+    if (type_of(env, value) != napi_boolean)
+        return wrong_type(env, key, "true or false");
+    napi_get_value_bool(env, value, out);
+    return true;
+}
+
+bool read_bytes_of(napi_env env, napi_value object, const char *key, Bytes *out) {
+    napi_value value;
+    napi_typedarray_type type;
+    void *data;
+
+    if (!read_property(env, object, key, &value))
+        return false;
+    if (is_absent(env, value))
+        return true;
+    if (napi_get_typedarray_info(env, value, &type, &out->size, &data, nullptr, nullptr) !=
+            napi_ok ||
+        type != napi_uint8_array)
+        return wrong_type(env, key, "a Uint8Array");
+    out->data = static_cast<uint8_t *>(data);
+    return true;
+}
+
 bool read_property(napi_env env, napi_value object, const char *key, napi_value *out) {
     *out = nullptr;
     return !object || napi_get_named_property(env, object, key, out) == napi_ok;
@@ -147,16 +194,12 @@ bool read_u32_option(napi_env env, napi_value object, const char *key, uint32_t 
     return number <= UINT32_MAX || wrong_range(env, key, "a number of 32 bits");
 }
 
-bool read_text(napi_env env, napi_value object, const char *key, bool required, Text *out) {
-    napi_value value;
+// What C gets of a string: a copy that ends in a zero.
+static bool copy_text(napi_env env, napi_value value, const char *name, Text *out) {
     size_t size;
 
-    if (!read_property(env, object, key, &value))
-        return false;
-    if (is_absent(env, value) && !required)
-        return true;
     if (type_of(env, value) != napi_string)
-        return wrong_type(env, key, "a string");
+        return wrong_type(env, name, "a string");
     if (napi_get_value_string_utf8(env, value, nullptr, 0, &size) != napi_ok)
         return false;
     out->chars = static_cast<char *>(malloc(size + 1));
@@ -167,8 +210,27 @@ bool read_text(napi_env env, napi_value object, const char *key, bool required, 
     napi_get_value_string_utf8(env, value, out->chars, size + 1, &size);
     // C would silently use the part before the zero.
     if (strlen(out->chars) != size)
-        return wrong_range(env, key, "a string without NUL");
+        return wrong_range(env, name, "a string without NUL");
     return true;
+}
+
+bool read_text(napi_env env, napi_value object, const char *key, bool required, Text *out) {
+    napi_value value;
+
+    if (!read_property(env, object, key, &value))
+        return false;
+    if (is_absent(env, value) && !required)
+        return true;
+    return copy_text(env, value, key, out);
+}
+
+bool read_text_argument(const Call &call, size_t index, const char *name, bool required,
+                        Text *out) {
+    napi_value value = argument(call, index);
+
+    if (is_absent(call.env, value) && !required)
+        return true;
+    return copy_text(call.env, value, name, out);
 }
 
 napi_value number(napi_env env, double value) {
@@ -203,6 +265,25 @@ napi_value text(napi_env env, const char *chars, size_t size) {
     napi_value out = nullptr;
 
     napi_create_string_utf8(env, chars, size, &out);
+    return out;
+}
+
+napi_value bytes(napi_env env, const void *data, size_t size) {
+    napi_value buffer, out = nullptr;
+    void *memory;
+
+    if (napi_create_arraybuffer(env, size, &memory, &buffer) != napi_ok)
+        return nullptr;
+    if (size)
+        memcpy(memory, data, size);
+    napi_create_typedarray(env, napi_uint8_array, size, buffer, 0, &out);
+    return out;
+}
+
+napi_value bigint(napi_env env, uint64_t value) {
+    napi_value out = nullptr;
+
+    napi_create_bigint_uint64(env, value, &out);
     return out;
 }
 

@@ -347,13 +347,14 @@ int kb_link_fd(const struct kb_link *link);
 int kb_link_get_info(const struct kb_link *link, struct kb_link_info *info, struct kb_error *err);
 
 /* More about a link, by name: "ifindex", "attachType", "name", "addresses", … */
+enum kb_field_kind { KB_FIELD_U32, KB_FIELD_S32, KB_FIELD_U64, KB_FIELD_TEXT, KB_FIELD_LIST };
 struct kb_link_field {
     const char *name;
-    const char *text;        /* or … */
-    const uint64_t *numbers; /* … a list, or … */
-    size_t count;
-    uint64_t number; /* … a number, negative if is_signed says that it may be */
-    bool is_signed;
+    enum kb_field_kind kind;
+    uint64_t number;         /* U32, U64, and S32 as two's complement */
+    const char *text;        /* TEXT */
+    const uint64_t *numbers; /* LIST … */
+    size_t count;            /* … and how many */
 };
 enum { KB_LINK_FIELDS = 12 };
 struct kb_link_details {

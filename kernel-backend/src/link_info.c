@@ -27,8 +27,6 @@ enum variant {
     ITER_TASK = 1 << 6,
 };
 
-enum format { U32, S32, U64, NAME, NUMBERS };
-
 enum link_type {
 #define LINK(number, name) LINK_##name = number,
 #include "link_info.def"
@@ -39,13 +37,13 @@ static const struct row {
     int variants;
     const char *name;
     size_t offset, length;
-    enum format format;
+    enum kb_field_kind format;
 } rows[] = {
 #define FIELD(link, variants, name, offset, format)                                                \
-    {LINK_##link, variants, name, offset, 0, format},
+    {LINK_##link, variants, name, offset, 0, KB_FIELD_##format},
 #define TEXT(link, variants, name, offset, length)                                                 \
-    {LINK_##link, variants, name, offset, length, NAME},
-#define LIST(link, name, offset, count) {LINK_##link, ANY, name, offset, count, NUMBERS},
+    {LINK_##link, variants, name, offset, length, KB_FIELD_TEXT},
+#define LIST(link, name, offset, count) {LINK_##link, ANY, name, offset, count, KB_FIELD_LIST},
 #include "link_info.def"
 };
 enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
@@ -110,19 +108,20 @@ static char *make_ready(const union info *first, union info *second) {
     size_t size = 1, used = 0;
 
     for (size_t i = 0; i < ROWS; i++)
-        if (has_row(&rows[i], link, variant) && rows[i].format >= NAME)
-            size += rows[i].format == NAME ? TEXT_SIZE : 8 * (size_t)word(first, rows[i].length);
+        if (has_row(&rows[i], link, variant) && rows[i].format >= KB_FIELD_TEXT)
+            size += rows[i].format == KB_FIELD_TEXT ? TEXT_SIZE
+                                                    : 8 * (size_t)word(first, rows[i].length);
     char *memory = size > 8 * (size_t)LIST_MAX ? NULL : calloc(1, size);
     for (size_t i = 0; memory && i < ROWS; i++) {
         const struct row *row = &rows[i];
-        if (!has_row(row, link, variant) || row->format < NAME)
+        if (!has_row(row, link, variant) || row->format < KB_FIELD_TEXT)
             continue;
-        uint32_t count = row->format == NAME ? TEXT_SIZE : word(first, row->length);
+        uint32_t count = row->format == KB_FIELD_TEXT ? TEXT_SIZE : word(first, row->length);
         if (!count)
             continue;
         set_long(second, row->offset, (uint64_t)(uintptr_t)(memory + used));
         second->words[row->length / 4] = count;
-        used += row->format == NAME ? TEXT_SIZE : 8 * (size_t)count;
+        used += row->format == KB_FIELD_TEXT ? TEXT_SIZE : 8 * (size_t)count;
     }
     return memory;
 }
@@ -134,21 +133,21 @@ static void add_field(struct kb_link_details *details, const struct row *row,
 
     memcpy(&value, (const char *)info + row->offset / 8 * 8, sizeof(value));
     field->name = row->name;
+    field->kind = row->format;
     switch (row->format) {
-    case U32:
+    case KB_FIELD_U32:
         field->number = word(info, row->offset);
         break;
-    case S32:
-        field->is_signed = true;
+    case KB_FIELD_S32:
         field->number = (uint64_t)(int64_t)(int32_t)word(info, row->offset);
         break;
-    case U64:
+    case KB_FIELD_U64:
         field->number = value;
         break;
-    case NAME:
+    case KB_FIELD_TEXT:
         field->text = (const char *)(uintptr_t)value;
         break;
-    case NUMBERS:
+    case KB_FIELD_LIST:
         field->numbers = (const uint64_t *)(uintptr_t)value;
         field->count = value ? word(info, row->length) : 0;
         break;
