@@ -129,7 +129,6 @@ struct Fields {
 };
 napi_value text(napi_env env, const char *chars, size_t size = NAPI_AUTO_LENGTH);
 napi_value bytes(napi_env env, const void *data, size_t size); // a Uint8Array with a copy
-napi_value bigint(napi_env env, uint64_t value);
 
 // handles.cc --------------------------------------------------------------------------------------
 

@@ -47,6 +47,47 @@ export interface KernelErrorConstructor {
 export interface OpenOptions {
   /** Object name (map name prefix of .data, .rodata, .bss); default 'bpf'. */
   name?: string;
+  /** Folder of maps that pin themselves by name; default /sys/fs/bpf. */
+  pinRoot?: string;
+  /** Lines CONFIG_NAME=value, before those of the running kernel. */
+  kconfig?: string;
+  /** CO-RE relocates for this file's BTF instead of the running kernel's. */
+  btfPath?: string;
+  /** A BPF file system to make a BPF token of (Linux 6.9); '' = none. */
+  tokenPath?: string;
+  /** Ignore what libbpf does not know in definitions of maps. */
+  relaxedMaps?: boolean;
+}
+
+/** What is changed of a program before it is loaded. */
+export interface NativeProgramChanges {
+  type?: number;
+  attachType?: number;
+  /** BPF_F_SLEEPABLE, ... */
+  flags?: number;
+  logLevel?: number;
+  targetName?: string;
+  targetFd?: number;
+  autoload?: boolean;
+  autoattach?: boolean;
+}
+
+/** What is changed of a map before it is made. */
+export interface NativeMapChanges {
+  type?: number;
+  keySize?: number;
+  valueSize?: number;
+  maxEntries?: number;
+  flags?: number;
+  numaNode?: number;
+  ifindex?: number;
+  extra?: bigint | number;
+  innerFd?: number;
+  reuseFd?: number;
+  /** '' = not pinned. */
+  pinPath?: string;
+  autocreate?: boolean;
+  autoattach?: boolean;
 }
 
 export interface LoadOptions {
@@ -71,6 +112,9 @@ export interface ProgramInfo {
   id: number;
   /** File descriptor, or -1 before load. Owned by the object. */
   fd: number;
+  /** SEC("?...") says no. */
+  autoload: boolean;
+  autoattach: boolean;
 }
 
 export interface MapInfo {
@@ -126,22 +170,114 @@ export interface NativeMapDef {
 /** enum kb_map_operation: lookup, update, delete, next key, take */
 export type MapOperation = 0 | 1 | 2 | 3 | 4;
 
-/** Where to attach. Without a target the section name decides. */
-export type AttachTarget =
-  | { kind: 'raw_tracepoint'; name: string; cookie?: bigint | number }
-  | {
-      kind: 'tracepoint';
-      category: string;
-      name: string;
-      cookie?: bigint | number;
-    }
-  | { kind: 'section'; cookie?: bigint | number };
+/**
+ * Where to attach: kb_attach_opts, flat; kb.h says which kind reads which fields.
+ * Without a target the section's name decides.
+ */
+export interface NativeTarget {
+  kind: string;
+  cookie?: bigint | number;
+  name?: string;
+  category?: string;
+  path?: string;
+  pattern?: string;
+  interface?: string;
+  ifindex?: number;
+  fd?: number;
+  pid?: number;
+  tid?: number;
+  cpu?: number;
+  flags?: number;
+  order?: number;
+  family?: number;
+  hook?: number;
+  priority?: number;
+  handle?: number;
+  direction?: number;
+  cgroupMode?: number;
+  attachType?: number;
+  offset?: bigint | number;
+  address?: bigint | number;
+  refCtrOffset?: bigint | number;
+  atReturn?: boolean;
+  replace?: boolean;
+  legacy?: boolean;
+  inherit?: boolean;
+  names?: readonly string[];
+  offsets?: BigUint64Array;
+  refCtrOffsets?: BigUint64Array;
+  cookies?: BigUint64Array;
+  anchorFlags?: number;
+  anchorRelative?: number;
+  anchorRevision?: bigint | number;
+  eventType?: number;
+  eventConfig?: bigint | number;
+  period?: bigint | number;
+  frequency?: bigint | number;
+}
 
-export interface LinkInfo {
+/** What every link has; more fields by its kind (link_info.def), 64-bit ones as bigint. */
+export interface NativeLinkInfo {
   id: number;
   /** enum bpf_link_type */
   type: number;
+  /** 'xdp', ..., 'unknown' */
+  typeName: string;
   programId: number;
+  [field: string]: number | bigint | string | bigint[];
+}
+
+export interface NativeRun {
+  data?: Uint8Array;
+  /** Room for what the program leaves of `data`. */
+  dataOut?: Uint8Array;
+  ctx?: Uint8Array;
+  ctxOut?: Uint8Array;
+  repeat?: number;
+  flags?: number;
+  cpu?: number;
+  batchSize?: number;
+}
+
+export interface NativeRunResult {
+  returnValue: number;
+  /** Nanoseconds per run. */
+  duration: number;
+  /** Bytes written to dataOut and ctxOut. */
+  dataSize: number;
+  ctxSize: number;
+}
+
+export interface NativeProgramDetails {
+  name: string;
+  tag: Uint8Array;
+  id: number;
+  type: number;
+  uid: number;
+  ifindex: number;
+  gplCompatible: boolean;
+  loadTime: bigint;
+  btfId: number;
+  attachBtfObjectId: number;
+  attachBtfId: number;
+  runTime: bigint;
+  runCount: bigint;
+  recursionMisses: bigint;
+  verifiedInstructions: number;
+  xlated: Uint8Array;
+  jited: Uint8Array;
+  jitedFunctions: { address: bigint; size: number }[];
+  jitedLines: bigint[];
+  mapIds: number[];
+  /** file and text are offsets in the strings of BTF `btfId`. */
+  lines: {
+    insn: number;
+    file: number;
+    text: number;
+    line: number;
+    column: number;
+  }[];
+  functions: { insn: number; typeId: number }[];
 }
 
 /** 64-bit flags; BPF_F_LOCK is 4, the upper half may hold a CPU number. */
@@ -149,6 +285,11 @@ export type Flags = number | bigint;
 
 export interface NativeObject {
   readonly closed: boolean;
+  /** Before load(); EBUSY afterwards. */
+  changeProgram(index: number, changes: NativeProgramChanges): void;
+  changeMap(index: number, changes: NativeMapChanges): void;
+  /** What global variables start with: bytes of a .data, .rodata or .bss map. */
+  setInitial(index: number, offset: number, bytes: Uint8Array): void;
   /** Loads all maps and programs, once. Throws with `subject` and `log` if the verifier refuses. */
   load(options?: LoadOptions): void;
   programs(): ProgramInfo[];
@@ -157,6 +298,8 @@ export interface NativeObject {
   program(index: number): NativeProgram;
   /** Handle of map number `index` in maps(), after load(). */
   map(index: number): NativeMap;
+  /** Attaches struct_ops map number `index`. */
+  attachMap(index: number): NativeLink;
   close(): void;
 }
 
@@ -166,7 +309,11 @@ export interface NativeProgram {
   info(): ProgramInfo;
   /** The verifier's log of the load, if `logLevel` asked for one. */
   log(): string | undefined;
-  attach(target?: AttachTarget): NativeLink;
+  /** Runs it by itself. */
+  run(options: NativeRun): NativeRunResult;
+  /** What the kernel tells about it. */
+  details(): NativeProgramDetails;
+  attach(target?: NativeTarget): NativeLink;
   close(): void;
 }
 
@@ -174,7 +321,14 @@ export interface NativeLink {
   readonly closed: boolean;
   readonly fd: number;
   /** Throws EOPNOTSUPP on kernels where this attachment has no link object (tracepoints before 5.15). */
-  info(): LinkInfo;
+  info(): NativeLinkInfo;
+  /** Puts another program in its place; with `old`, only in that one's. */
+  update(program: NativeProgram, old?: NativeProgram): void;
+  /** The same for struct_ops maps, by their descriptors. */
+  updateMap(fd: number): void;
+  detach(): void;
+  /** A descriptor that reads what an iterator visits; the caller's. */
+  iterate(): number;
   /** Detaches and frees; the kernel's link is gone unless it is pinned. */
   close(): void;
 }
@@ -339,4 +493,25 @@ export interface Addon {
   openPoller(fd: number, callback: () => void): NativePoller;
   /** Mounts tracefs on /sys/kernel/tracing unless it is there already. Never done unasked. */
   mountTracefs(): void;
+  /** By the kernel's id. */
+  openProgram(id: number): NativeProgram;
+  openLink(id: number): NativeLink;
+  /** Handles that own the descriptor from then on, if they do not throw. */
+  programFromFd(fd: number): NativeProgram;
+  linkFromFd(fd: number): NativeLink;
+  /** What is pinned at a path, as a descriptor of the caller's. Flags: BPF_F_RDONLY, ... */
+  openPinned(
+    path: string,
+    flags?: Flags,
+  ): { kind: 'program' | 'map' | 'link' | 'other'; fd: number };
+  /** Gives any descriptor of a program, map or link a path in a BPF file system. */
+  pin(fd: number, path: string): void;
+  unpin(path: string): void;
+  /** Mounts a BPF file system unless there is one. Never done unasked. Default: /sys/fs/bpf. */
+  mountBpffs(path?: string): void;
+  bpffsMounted(path?: string): boolean;
+  /** Runs are counted while the descriptor, which is the caller's, is open. */
+  enableStats(): number;
+  /** BTF of the kernel, by its id. */
+  btfBytes(id: number): Uint8Array;
 }

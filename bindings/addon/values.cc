@@ -280,13 +280,6 @@ napi_value bytes(napi_env env, const void *data, size_t size) {
     return out;
 }
 
-napi_value bigint(napi_env env, uint64_t value) {
-    napi_value out = nullptr;
-
-    napi_create_bigint_uint64(env, value, &out);
-    return out;
-}
-
 Fields::Fields(napi_env e) : env(e), object(nullptr) {
     napi_create_object(env, &object);
 }

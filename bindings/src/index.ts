@@ -101,17 +101,39 @@ export {
   backend,
   kernelAvailable,
   KernelObject,
-  KernelProgram,
-  Link,
   load,
   mountTracefs,
-  type AttachTarget,
   type Availability,
   type Backend,
-  type LinkInfo,
   type LoadOptions,
-  type ProgramInfo,
+  type MapChanges,
+  type ProgramChanges,
 } from './kernel';
+export { Link, linkIds, openLink, type LinkInfo } from './kernel_link';
+export {
+  enableStats,
+  KernelProgram,
+  openProgram,
+  programIds,
+  StatsSwitch,
+  type ProgramDetails,
+  type ProgramInfo,
+  type ProgramLine,
+  type ProgramStats,
+  type RunOptions,
+  type RunResult,
+} from './kernel_program';
+export {
+  bpffsMounted,
+  mountBpffs,
+  openPinnedLink,
+  openPinnedProgram,
+  pins,
+  unpin,
+  type OpenPinnedOptions,
+  type Pin,
+} from './pins';
+export type { AttachTarget, Neighbour, Placement } from './target';
 export {
   KernelMap,
   possibleCpus,

@@ -7,16 +7,13 @@
  * before.
  */
 import { readFileSync } from 'node:fs';
-import type {
-  AttachTarget,
-  NativeLink,
-  NativeObject,
-  NativeProgram,
-} from '../addon/addon';
+import type { NativeObject, NativeProgramChanges } from '../addon/addon';
 import { addon } from './addon';
 import { KernelError } from './errors';
-import { closeAll, Handle, unwatch, watch } from './handle';
+import { closeAll, Handle } from './handle';
+import { Link } from './kernel_link';
 import { KernelMap } from './kernel_map';
+import { KernelProgram } from './kernel_program';
 import { BpfObject } from './object';
 
 export interface Availability {
@@ -72,9 +69,68 @@ export interface LoadOptions {
   logLevel?: number;
   /** Hand bytes over as they are, for ELF that is trusted. */
   raw?: boolean;
+  /** Load these programs and no others. Default: all but those of SEC("?..."). */
+  only?: readonly string[];
+  /** Changes of programs before they are loaded. */
+  programs?: Readonly<Record<string, ProgramChanges>>;
+  /** Changes of maps before they are made. */
+  maps?: Readonly<Record<string, MapChanges>>;
+  /** What variables of .data, .rodata and .bss start with, by their names. */
+  globals?: Readonly<Record<string, Uint8Array>>;
+  /** Folder of maps that pin themselves by name (LIBBPF_PIN_BY_NAME); default /sys/fs/bpf. */
+  pinRoot?: string;
+  /** Lines CONFIG_NAME=value for __kconfig variables, before those of the running kernel. */
+  kconfig?: string;
+  /** CO-RE relocates for this file's BTF instead of the running kernel's. */
+  btfPath?: string;
+  /** A BPF file system to make a BPF token of (6.9); '' for none. Default: /sys/fs/bpf if it can. */
+  tokenPath?: string;
 }
 
-export type { AttachTarget };
+export interface ProgramChanges {
+  /** enum bpf_prog_type */
+  type?: number;
+  /** enum bpf_attach_type */
+  attachType?: number;
+  /** BPF_F_SLEEPABLE and so on. */
+  flags?: number;
+  /**
+   * What fentry, fexit, fmod_ret, tp_btf, lsm, freplace and iter programs are for: a name of the
+   * kernel ("vmlinux" or "MODULE:NAME"), or a function of a loaded program.
+   */
+  target?: string | { program: KernelProgram; name?: string };
+  /** Load it (or not). */
+  load?: boolean;
+  /** Whether KernelObject.attach() attaches it. */
+  attach?: boolean;
+  /** As of LoadOptions, for this program. */
+  logLevel?: number;
+}
+
+export interface MapChanges {
+  /** enum bpf_map_type */
+  type?: number;
+  keySize?: number;
+  /** Of a data section: its last array grows or shrinks. */
+  valueSize?: number;
+  maxEntries?: number;
+  flags?: number;
+  numaNode?: number;
+  ifindex?: number;
+  extra?: bigint | number;
+  /** A map as those inside of this map of maps. */
+  inner?: KernelMap;
+  /** This map instead of a new one; its type and sizes must be the same. */
+  reuse?: KernelMap;
+  /** A path in a BPF file system: pinned there, or reused if it is there. False: not. */
+  pin?: string | false;
+  /** What a .data, .rodata or .bss map starts with. */
+  initial?: Uint8Array;
+  /** Make it (or not). */
+  create?: boolean;
+  /** Whether KernelObject.attach() attaches this struct_ops. */
+  attach?: boolean;
+}
 
 /**
  * Load an object (or ELF bytes, or the path of an ELF file) into the kernel. Throws
@@ -85,9 +141,16 @@ export function load(
   options: LoadOptions = {},
 ): KernelObject {
   const elf = elfOf(source, options.raw === true);
-  const { name, logLevel } = options;
-  const native = addon().openObject(elf, name === undefined ? {} : { name });
+  const { name, pinRoot, kconfig, btfPath, tokenPath, logLevel } = options;
+  const native = addon().openObject(elf.bytes, {
+    name,
+    pinRoot,
+    kconfig,
+    btfPath,
+    tokenPath,
+  });
   try {
+    change(native, options, elf.object);
     native.load(logLevel === undefined ? {} : { logLevel });
     return new KernelObject(native);
   } catch (error) {
@@ -96,22 +159,155 @@ export function load(
   }
 }
 
+/** What libbpf gets; of `raw` bytes there is no description. */
 function elfOf(
   source: BpfObject | Uint8Array | string,
   raw: boolean,
-): Uint8Array {
-  if (source instanceof BpfObject) return source.toElf();
+): { bytes: Uint8Array; object?: BpfObject } {
+  if (source instanceof BpfObject) {
+    return { bytes: source.toElf(), object: source };
+  }
   const given = typeof source === 'string' ? readFileSync(source) : source;
-  if (raw) return given;
+  if (raw) return { bytes: given };
   const filename = typeof source === 'string' ? source : '<bytes>';
-  return BpfObject.fromElf(given, { filename }).toElf();
+  const object = BpfObject.fromElf(given, { filename });
+  return { bytes: object.toElf(), object };
+}
+
+/** The index of a name; TypeError says which names there are. */
+function indexOf(
+  list: readonly { name: string }[],
+  name: string,
+  what: string,
+): number {
+  const index = list.findIndex((item) => item.name === name);
+  if (index >= 0) return index;
+  const names = list.map((item) => item.name).join(', ') || 'none';
+  throw new TypeError(`the object has no ${what} ${name}; it has ${names}`);
+}
+
+/** Everything of the options that is set before the load. */
+function change(
+  native: NativeObject,
+  options: LoadOptions,
+  object: BpfObject | undefined,
+): void {
+  const programs = native.programs();
+  const { only } = options;
+  if (only !== undefined) {
+    for (const name of only) indexOf(programs, name, 'program');
+    programs.forEach(({ name }, index) =>
+      native.changeProgram(index, { autoload: only.includes(name) }),
+    );
+  }
+  for (const [name, changes] of Object.entries(options.programs ?? {})) {
+    const index = indexOf(programs, name, 'program');
+    native.changeProgram(index, programChanges(changes));
+  }
+  const maps = native.maps();
+  for (const [name, changes] of Object.entries(options.maps ?? {})) {
+    changeMap(native, mapIndex(maps, name), changes);
+  }
+  for (const [name, value] of Object.entries(options.globals ?? {})) {
+    setGlobal(native, object, name, value);
+  }
+}
+
+function programChanges(changes: ProgramChanges): NativeProgramChanges {
+  const { type, attachType, flags, logLevel, load, attach, target } = changes;
+  return {
+    type,
+    attachType,
+    flags,
+    logLevel,
+    autoload: load,
+    autoattach: attach,
+    ...(typeof target === 'string' && { targetName: target }),
+    ...(typeof target === 'object' && {
+      targetFd: target.program.fd,
+      targetName: target.name,
+    }),
+  };
+}
+
+/** Data sections are named '.bss', and in full 'NAME.bss'. */
+function mapIndex(maps: readonly { name: string }[], name: string): number {
+  if (name.startsWith('.')) {
+    const index = maps.findIndex((map) => dataSection(map.name) === name);
+    if (index >= 0) return index;
+  }
+  return indexOf(maps, name, 'map');
+}
+
+/** '.rodata.str1' of 'bpf.rodata.str1'. */
+function dataSection(name: string): string {
+  const dot = name.indexOf('.');
+  return dot < 0 ? '' : name.slice(dot);
+}
+
+function changeMap(
+  native: NativeObject,
+  index: number,
+  changes: MapChanges,
+): void {
+  const { inner, reuse, pin, initial, create, attach, ...numbers } = changes;
+  native.changeMap(index, {
+    ...numbers,
+    innerFd: inner?.fd,
+    reuseFd: reuse?.fd,
+    pinPath: pin === false ? '' : pin,
+    autocreate: create,
+    autoattach: attach,
+  });
+  if (initial !== undefined) native.setInitial(index, 0, initial);
+}
+
+function setGlobal(
+  native: NativeObject,
+  object: BpfObject | undefined,
+  name: string,
+  value: Uint8Array,
+): void {
+  const globals = object?.globals ?? [];
+  const global = globals[indexOf(globals, name, 'variable')];
+  if (global === undefined) return;
+  if (value.length !== global.size) {
+    throw new RangeError(
+      `variable ${name} has ${global.size} bytes, not ${value.length}`,
+    );
+  }
+  const index = native
+    .maps()
+    .findIndex((map) => dataSection(map.name) === global.section);
+  if (index < 0) throw new TypeError(`variable ${name} is in no map`);
+  native.setInitial(index, global.offset, value);
+}
+
+/** BPF_MAP_TYPE_STRUCT_OPS, BPF_F_LINK */
+const STRUCT_OPS = 26;
+const F_LINK = 1 << 13;
+
+/** Nothing for a section like SEC("xdp"), which does not say where. */
+function attachIfSaid(program: KernelProgram): Link | undefined {
+  try {
+    return program.attach();
+  } catch (error) {
+    const silent =
+      error instanceof KernelError &&
+      error.code === 'EOPNOTSUPP' &&
+      error.operation === 'attach';
+    if (silent) return undefined;
+    throw error;
+  }
 }
 
 /** A loaded object. */
 export class KernelObject extends Handle {
   readonly #native: NativeObject;
   readonly #parts: { close(): void }[] = [];
-  /** By name, null-prototype. */
+  /** What attach() attaches. */
+  readonly #attached: KernelProgram[] = [];
+  /** Those that were loaded, by name, null-prototype. */
   readonly programs: Readonly<Record<string, KernelProgram>>;
   readonly maps: Readonly<Record<string, KernelMap>>;
 
@@ -120,13 +316,16 @@ export class KernelObject extends Handle {
     super('object');
     this.#native = native;
     const programs = dictionary<KernelProgram>();
-    native.programs().forEach(({ name }, index) => {
-      const program = new KernelProgram(this, native.program(index));
+    native.programs().forEach(({ name, fd, autoattach }, index) => {
+      if (fd < 0) return;
+      const program = new KernelProgram(native.program(index), this);
       this.#parts.push(program);
       programs[name] = program;
+      if (autoattach) this.#attached.push(program);
     });
     const maps = dictionary<KernelMap>();
-    native.maps().forEach(({ name }, index) => {
+    native.maps().forEach(({ name, fd }, index) => {
+      if (fd < 0) return;
       const map = new KernelMap(name, native.map(index));
       this.#parts.push(map);
       maps[name] = map;
@@ -135,115 +334,42 @@ export class KernelObject extends Handle {
     this.maps = maps;
   }
 
-  /** Detaches and closes everything got through this object. */
-  protected override release(): void {
-    closeAll([this.#native, ...this.#parts]);
-  }
-}
-
-export interface ProgramInfo {
-  name: string;
-  section: string;
-  /** enum bpf_prog_type */
-  type: number;
-  /** 8-byte slots, before the kernel rewrites them */
-  instructionCount: number;
-  /** The kernel's id. */
-  id: number;
-  fd: number;
-}
-
-/** A loaded program. */
-export class KernelProgram extends Handle {
-  /** Keeps the object from being collected (and closed) while this is in use. */
-  readonly #object: KernelObject;
-  readonly #native: NativeProgram;
-  readonly #links = new Set<Link>();
-  readonly name: string;
-
-  /** @internal */
-  constructor(object: KernelObject, native: NativeProgram) {
-    const { name } = native.info();
-    super(`program ${name}`);
-    this.#object = object;
-    this.#native = native;
-    this.name = name;
-  }
-
-  get object(): KernelObject {
-    return this.#object;
-  }
-
-  get info(): ProgramInfo {
+  /**
+   * Attach all programs whose sections say where, and struct_ops maps of SEC(".struct_ops.link").
+   * If one of them fails none stays.
+   */
+  attach(): Link[] {
     this.ensureOpen();
-    const { name, section, type, instructionCount, id, fd } =
-      this.#native.info();
-    return { name, section, type, instructionCount, id, fd };
+    const links: Link[] = [];
+    try {
+      for (const program of this.#attached) {
+        const link = attachIfSaid(program);
+        if (link) links.push(link);
+      }
+      for (const { name, type, flags } of this.#native.maps()) {
+        if (type === STRUCT_OPS && (flags & F_LINK) !== 0) {
+          links.push(this.attachStructOps(name));
+        }
+      }
+    } catch (error) {
+      closeAll(links);
+      throw error;
+    }
+    return links;
   }
 
-  /** The verifier's log, if load() was asked for one. */
-  log(): string | undefined {
+  /** Put a struct_ops map to use (SEC(".struct_ops") 5.6, SEC(".struct_ops.link") 6.4). */
+  attachStructOps(name: string): Link {
     this.ensureOpen();
-    return this.#native.log();
-  }
-
-  /** Attach where the section name says, or to `target`. */
-  attach(target?: AttachTarget): Link {
-    this.ensureOpen();
-    const link = new Link(this, this.#native.attach(target), (closed) =>
-      this.#links.delete(closed),
-    );
-    this.#links.add(link);
+    const index = indexOf(this.#native.maps(), name, 'map');
+    const link = new Link(this.#native.attachMap(index));
+    this.#parts.push(link);
     return link;
   }
 
+  /** Detaches and closes everything got through this object. */
   protected override release(): void {
-    closeAll([this.#native, ...this.#links]);
-  }
-}
-
-export interface LinkInfo {
-  id: number;
-  /** enum bpf_link_type */
-  type: number;
-  programId: number;
-}
-
-/** An attachment; close() detaches. */
-export class Link extends Handle {
-  readonly program: KernelProgram;
-  readonly #native: NativeLink;
-  readonly #closed: (link: Link) => void;
-
-  /** @internal */
-  constructor(
-    program: KernelProgram,
-    native: NativeLink,
-    closed: (link: Link) => void,
-  ) {
-    super(`link of ${program.name}`);
-    this.program = program;
-    this.#native = native;
-    this.#closed = closed;
-    watch(this, `the link of program ${program.name}`);
-  }
-
-  get fd(): number {
-    this.ensureOpen();
-    return this.#native.fd;
-  }
-
-  /** Throws EOPNOTSUPP where the kernel has no link object for this attachment. */
-  info(): LinkInfo {
-    this.ensureOpen();
-    const { id, type, programId } = this.#native.info();
-    return { id, type, programId };
-  }
-
-  protected override release(): void {
-    unwatch(this);
-    this.#closed(this);
-    this.#native.close();
+    closeAll([this.#native, ...this.#parts]);
   }
 }
 

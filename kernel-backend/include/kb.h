@@ -64,12 +64,65 @@ struct kb_link;
 
 /* All options structures may be zero, and NULL stands for zero. */
 struct kb_open_opts {
-    const char *name; /* object name, starts the names of its .data/.rodata/.bss maps; "bpf" */
+    const char *name;     /* object name, starts the names of its .data/.rodata/.bss maps; "bpf" */
+    const char *pin_root; /* folder of maps that pin themselves by name; "/sys/fs/bpf" */
+    const char *kconfig;  /* lines CONFIG_NAME=value, before those of the running kernel */
+    const char *btf_path; /* CO-RE relocates for this BTF instead of the running kernel's */
+    const char *token_path; /* a bpffs to make a BPF token of (6.9); "" = none */
+    bool relaxed_maps;      /* ignore what libbpf does not know in definitions of maps */
 };
 
 /* Parses trusted ELF (see TRUST above). The bytes are copied. The kernel is not asked. */
 int kb_object_open(const void *bytes, size_t size, const struct kb_open_opts *opts,
                    struct kb_object **object, struct kb_error *err);
+
+/* Changes of an opened object, before it is loaded (EBUSY afterwards). Zero changes nothing. */
+enum kb_choice { KB_AS_IS, KB_YES, KB_NO };
+
+struct kb_program_changes {
+    bool has_type;
+    uint32_t type; /* enum bpf_prog_type */
+    bool has_attach_type;
+    uint32_t attach_type; /* enum bpf_attach_type */
+    bool has_flags;
+    uint32_t flags; /* BPF_F_SLEEPABLE, … */
+    bool has_log_level;
+    uint32_t log_level;
+    /* What fentry, fexit, fmod_ret, tp_btf, lsm, freplace and iter programs are for: a name of the
+     * kernel, or a function of the program target_fd. */
+    const char *target_name;
+    int target_fd;
+    enum kb_choice autoload;   /* SEC("?...") says no */
+    enum kb_choice autoattach; /* kb_program_info tells; this library attaches nothing by itself */
+};
+int kb_object_change_program(struct kb_object *object, size_t index,
+                             const struct kb_program_changes *changes, struct kb_error *err);
+
+enum { /* which numbers of kb_map_changes count */
+       KB_SET_TYPE = 1 << 0,
+       KB_SET_KEY_SIZE = 1 << 1,
+       KB_SET_VALUE_SIZE = 1 << 2, /* of a data section: its last array grows or shrinks */
+       KB_SET_MAX_ENTRIES = 1 << 3,
+       KB_SET_FLAGS = 1 << 4,
+       KB_SET_NUMA_NODE = 1 << 5,
+       KB_SET_IFINDEX = 1 << 6,
+       KB_SET_EXTRA = 1 << 7,
+};
+struct kb_map_changes {
+    uint32_t set;
+    uint32_t type, key_size, value_size, max_entries, flags, numa_node, ifindex;
+    uint64_t extra;
+    int inner_fd;         /* a map as the inner ones of this are */
+    int reuse_fd;         /* this map instead of a new one */
+    const char *pin_path; /* pinned there at load, or reused if it is there; "" = not */
+    enum kb_choice autocreate;
+    enum kb_choice autoattach; /* struct_ops */
+};
+int kb_object_change_map(struct kb_object *object, size_t index,
+                         const struct kb_map_changes *changes, struct kb_error *err);
+/* What global variables start with: bytes at an offset of a .data, .rodata or .bss map. */
+int kb_object_set_initial(struct kb_object *object, size_t index, size_t offset, const void *bytes,
+                          size_t size, struct kb_error *err);
 
 struct kb_load_opts {
     /*
@@ -96,6 +149,8 @@ struct kb_program_info {
     size_t insn_count; /* 8-byte instructions, before the kernel rewrites them */
     uint32_t id;       /* kernel id, 0 before load */
     int fd;            /* -1 before load */
+    bool autoload;     /* false: SEC("?...") or changed */
+    bool autoattach;
 };
 
 struct kb_map_info {

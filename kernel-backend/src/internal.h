@@ -126,6 +126,9 @@ struct kb_map {
 struct kb_object *kb_object_ref(struct kb_object *object);
 void kb_object_unref(struct kb_object *object);
 
+/* changes.c: gives programs of sections that libbpf does not know their types; 0 or -errno. */
+int kb_know_sections(struct kb_object *object);
+
 /* link.c: an attachment of nothing yet; NULL without memory. */
 struct kb_link *kb_link_new(void);
 

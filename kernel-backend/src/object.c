@@ -61,20 +61,30 @@ static bool list_contents(struct kb_object *object) {
 
 static int open_bytes(struct kb_object *object, size_t size, const struct kb_open_opts *opts,
                       struct kb_error *err) {
+    static const struct kb_open_opts none;
     const char *name = opts && opts->name ? opts->name : "bpf";
     struct kb_capture capture;
-    LIBBPF_OPTS(bpf_object_open_opts, open_opts, .object_name = name);
+
+    opts = opts ? opts : &none;
+    LIBBPF_OPTS(bpf_object_open_opts, open_opts, .object_name = name,
+                .pin_root_path = opts->pin_root, .kconfig = opts->kconfig,
+                .btf_custom_path = opts->btf_path, .relaxed_maps = opts->relaxed_maps,
+                .bpf_token_path = opts->token_path);
 
     kb_capture_begin(&capture);
     object->bpf = bpf_object__open_mem(object->bytes, size, &open_opts);
     int errnum = object->bpf ? 0 : errno;
+    if (!errnum && !list_contents(object))
+        errnum = ENOMEM;
+    if (!errnum)
+        errnum = -kb_know_sections(object);
     kb_capture_end(&capture);
     int rc = 0;
     if (errnum)
         rc = kb_fail(err, errnum, "open object", name, "%s",
-                     kb_capture_line(&capture, "libbpf does not accept this ELF file"));
-    else if (!list_contents(object))
-        rc = kb_fail(err, ENOMEM, "open object", name, "out of memory");
+                     kb_capture_line(&capture, errnum == ENOMEM
+                                                   ? "out of memory"
+                                                   : "libbpf does not accept this ELF file"));
     kb_capture_free(&capture);
     return rc;
 }

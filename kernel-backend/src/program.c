@@ -46,6 +46,8 @@ void kb_describe_program(const struct bpf_program *program, struct kb_program_in
     info->insn_count = bpf_program__insn_cnt(program);
     info->fd = fd < 0 ? -1 : fd;
     info->id = kb_program_fd_id(info->fd);
+    info->autoload = bpf_program__autoload(program);
+    info->autoattach = bpf_program__autoattach(program);
 }
 
 int kb_program_get_info(const struct kb_program *program, struct kb_program_info *info) {

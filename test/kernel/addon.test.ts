@@ -199,6 +199,8 @@ describe('without the kernel', () => {
         instructionCount: 26,
         id: 0,
         fd: -1,
+        autoload: true,
+        autoattach: true,
       },
     ]);
     const [counts, percpu] = object.maps();
@@ -368,7 +370,10 @@ describeUnless(state.bpf ? undefined : state.reason, 'on the kernel', () => {
     expect(link.info()).toEqual({
       id: expect.any(Number),
       type: 1,
+      typeName: 'raw_tracepoint',
       programId: program.info().id,
+      name: 'sys_enter',
+      cookie: 0n,
     });
     for (let i = 0; i < 500; i++) process.getuid?.();
     link.close();
