@@ -3,6 +3,8 @@
 #ifndef EBPF_STRING_H
 #define EBPF_STRING_H
 
+#define __need_size_t
+#define __need_NULL
 #include <stddef.h>
 
 void *memcpy(void *to, const void *from, size_t size);

@@ -442,6 +442,14 @@ describeUnless(
       expect(made).toMatchObject({ ok: true, text: '', files: [] });
     });
 
+    test('string.h and parts of stddef.h behind the kernel types', () => {
+      const source =
+        'typedef unsigned short wchar_t;\ntypedef unsigned long size_t;\n' +
+        '#include <string.h>\n#define __need_NULL\n#include <stddef.h>\n' +
+        'void *nothing = NULL;\nsize_t three[sizeof(size_t) == 8 ? 1 : -1];\n';
+      expect(check(source)).toMatchObject({ ok: true, text: '' });
+    });
+
     test('standardHeaders: false leaves them out', () => {
       const error = errorOf(() =>
         preprocess('#include <stddef.h>', { standardHeaders: false }),
