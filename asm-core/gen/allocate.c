@@ -258,19 +258,28 @@ static uint32_t dequeue(alloc *a) {
     return first;
 }
 
-/* Length, cost and weight of a register, whose range and occurrences are set. */
+/* Length, cost and weight of a register, whose range and occurrences are set. What can be made
+ * again costs less than what has to be kept. */
 static void weigh(alloc *a, uint32_t reg) {
     enum { SHORTEST = 16 };
     areg *r = reg_at(a, reg);
+    uint32_t defs = 0, remakes = 0;
     r->length = length_of(&r->range);
     r->cost = 0;
     for (uint32_t m = reg; m; m = reg_at(a, m)->member) {
         const eb_range *range = &reg_at(a, m)->range;
-        for (uint32_t n = 0; n < range->occ_count; n++)
-            if (a->live.at[range->occs[n].at]->kind != EB_M_NONE)
-                r->cost += frequency(a, range->occs[n].at) *
-                           (float)(range->occs[n].use + range->occs[n].def);
+        for (uint32_t n = 0; n < range->occ_count; n++) {
+            const eb_mi *mi = a->live.at[range->occs[n].at];
+            if (mi->kind == EB_M_NONE)
+                continue;
+            r->cost +=
+                frequency(a, range->occs[n].at) * (float)(range->occs[n].use + range->occs[n].def);
+            defs += range->occs[n].def;
+            remakes += range->occs[n].def && eb_m_is_remade(mi);
+        }
     }
+    if (defs == 1 && remakes == 1)
+        r->cost /= 2;
     r->weight = r->level == SINGLE ? 1e30f : r->cost / (float)(r->length + SHORTEST);
 }
 

@@ -90,6 +90,8 @@ bool eb_sel_is_imm(const eb_sel *s, eb_value value, int64_t *imm) {
 }
 
 bool eb_sel_is_lazy(const eb_sel *s, eb_value value) {
+    if (s->home[value])
+        return false;
     switch (eb_sel_ir(s, value)->op) {
     case EB_IR_CONST:
     case EB_IR_SYMBOL:
@@ -440,6 +442,23 @@ static void finish_block(eb_sel *s, uint32_t number) {
     edges(s, number);
 }
 
+/* Makes a value whose home is the block at hand, once. */
+static void make_home(eb_sel *s, eb_value value, uint32_t block) {
+    if (s->home[value] == block && !s->reg[value])
+        make(s, eb_sel_def(s, value), eb_sel_ir(s, value));
+}
+
+/* Makes what the instruction needs and what nobody has made here before the block ends. */
+static void make_homes(eb_sel *s, eb_value v, uint32_t block) {
+    if (!s->homed.len)
+        return;
+    s->loc = eb_sel_ir(s, v)->loc;
+    for (eb_uses u = eb_uses_of(s->fn, v); eb_uses_next(&u);)
+        make_home(s, *u.at, block);
+    for (uint32_t n = 0; v == s->fn->blocks.at[block].last && n < s->homed.len; n++)
+        make_home(s, s->homed.at[n], block);
+}
+
 static void select_block(eb_sel *s, uint32_t number) {
     const eb_block *block = &s->fn->blocks.at[number];
     s->block = number;
@@ -451,9 +470,12 @@ static void select_block(eb_sel *s, uint32_t number) {
             }
     for (eb_value v = block->first; v; v = eb_sel_ir(s, v)->next) {
         uint8_t op = eb_sel_ir(s, v)->op;
-        if (op == EB_IR_PHI || op == EB_IR_PARAM)
+        if (op == EB_IR_PHI || op == EB_IR_PARAM) {
             eb_sel_clean(s, v);
-        else if (v != block->last)
+            continue;
+        }
+        make_homes(s, v, number);
+        if (v != block->last)
             operation(s, v);
     }
     finish_block(s, number);
@@ -473,6 +495,10 @@ static void start(eb_sel *s) {
         eb_mblock *block = EB_PUSH(arena, &s->mfn->blocks);
         block->depth = s->fn->blocks.at[n].depth;
     }
+    s->home = s->fn->unit->optimize ? eb_sel_homes(s->fn) : eb_value_map(s->fn);
+    for (eb_value v = 1; v < count; v++)
+        if (s->home[v])
+            *EB_PUSH(arena, &s->homed) = v;
     s->slots = eb_alloc_array(arena, s->fn->slots.len + 1, sizeof *s->slots);
     eb_sel_share_slots(s->fn, s->slots);
     for (uint32_t n = 0; n < s->fn->slots.len; n++) {
@@ -515,7 +541,7 @@ eb_mfn *eb_gen_select(eb_fn *fn) {
     eb_mfn *mfn = eb_alloc(&ctx->scratch, sizeof *mfn);
     *mfn = (eb_mfn){.ctx = ctx, .unit = fn->unit, .ir = fn, .regs = EB_VREG};
     eb_sel s = {.ctx = ctx, .fn = fn, .mfn = mfn, .cpu = fn->unit->cpu};
-    eb_cfg_analyse(fn); /* depth of loops */
+    eb_cfg_analyse(fn); /* depth of loops, dominators */
     start(&s);
     const uint32_t *order = fn->rpo.at, blocks = fn->rpo.len;
     analyse(&s, order, blocks);

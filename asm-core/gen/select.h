@@ -1,5 +1,5 @@
 /* select.h - what the parts of instruction selection share: select.c, select_op.c (arithmetic),
- * select_mem.c (memory), select_asm.c (inline assembly). */
+ * select_mem.c (memory), select_asm.c (inline assembly), slots.c and homes.c (what goes where). */
 #ifndef EB_SELECT_H
 #define EB_SELECT_H
 
@@ -10,15 +10,17 @@ typedef struct eb_sel {
     eb_fn *fn;
     eb_mfn *mfn;
     unsigned cpu;
-    uint32_t *uses;  /* by value: how often it is used */
-    uint32_t *reg;   /* by value: its register, or 0 */
-    bool *dirty;     /* by i32 value: bits above the lower 32 may be set in its register */
-    bool *wanted;    /* by i32 value: somebody needs them clear */
-    uint32_t *entry; /* by phi: the register that the edges write; by assembly: its number */
-    uint32_t *lazy;  /* by value that is made where it is used: the block that `reg` is of */
-    uint32_t *slots; /* by slot: the one that it stands in */
-    uint32_t *tail;  /* by block of the IR: the one that it ends in here */
-    uint32_t block;  /* where instructions go */
+    uint32_t *uses;         /* by value: how often it is used */
+    uint32_t *reg;          /* by value: its register, or 0 */
+    bool *dirty;            /* by i32 value: bits above the lower 32 may be set in its register */
+    bool *wanted;           /* by i32 value: somebody needs them clear */
+    uint32_t *entry;        /* by phi: the register that the edges write; by assembly: its number */
+    uint32_t *lazy;         /* by value that is made where it is used: the block that `reg` is of */
+    uint32_t *home;         /* by value: the block in which it is made for all, or 0 */
+    EB_VEC(eb_value) homed; /* those that have a home */
+    uint32_t *slots;        /* by slot: the one that it stands in */
+    uint32_t *tail;         /* by block of the IR: the one that it ends in here */
+    uint32_t block;         /* where instructions go */
     eb_loc loc;
 } eb_sel;
 
@@ -51,6 +53,8 @@ void eb_sel_edge(eb_sel *s, uint32_t from, uint32_t to);
 
 /* slots.c: shared[n] is the slot that slot n stands in, itself or one at least as large. */
 void eb_sel_share_slots(eb_fn *fn, uint32_t *shared);
+/* homes.c: by value: the block in which it is made, or 0: where it is used. */
+uint32_t *eb_sel_homes(eb_fn *fn);
 
 /* ---- making instructions ---- */
 
