@@ -70,6 +70,11 @@ export interface Snapshot {
   count: number;
 }
 
+export interface ReadOptions {
+  flags?: Flags;
+  into?: Snapshot | undefined;
+}
+
 /** Fixed places for a key and a value, and operations on them that take no arguments. */
 export interface BoundMap {
   readonly key: Uint8Array;
@@ -89,7 +94,7 @@ export interface BoundMap {
 }
 
 /** Of the first batch of a whole map, in entries. */
-const FIRST_BATCH = 4096;
+const FIRST_BATCH = 8192;
 /** Entries asked for at once while iterating. */
 const BATCH = 256;
 /** Kernels and map types without batches. */
@@ -201,15 +206,16 @@ export class KernelMap extends BpfMap<Uint8Array, Uint8Array> {
 
   /**
    * All entries, in batches of system calls (Linux 5.6; one by one where there are none). Entries that
-   * come or go meanwhile may be missed. `flags` as for lookup().
+   * come or go meanwhile may be missed. `flags` as for lookup(). The memory of `into`, an earlier
+   * result, is used again.
    */
-  readAll({ flags = 0 }: { flags?: Flags } = {}): Snapshot {
-    return this.#backend.readAll(false, flags);
+  readAll({ flags = 0, into }: ReadOptions = {}): Snapshot {
+    return this.#backend.readAll(false, flags, into);
   }
 
   /** All entries, which are deleted as they are read (hash maps, Linux 5.6). */
-  takeAll({ flags = 0 }: { flags?: Flags } = {}): Snapshot {
-    return this.#backend.readAll(true, flags);
+  takeAll({ flags = 0, into }: ReadOptions = {}): Snapshot {
+    return this.#backend.readAll(true, flags, into);
   }
 
   /**
@@ -428,18 +434,16 @@ class NativeMapBackend extends Handle implements MapBackend {
     }
   }
 
-  readAll(take: boolean, flags: Flags): Snapshot {
+  readAll(take: boolean, flags: Flags, into?: Snapshot): Snapshot {
     const cursor = this.#cursor();
     const valueSize = this.sizeFor(flags);
     let room = Math.min(FIRST_BATCH, Math.max(this.maxEntries, 1));
-    let keys = new Uint8Array(room * this.keySize);
-    let values = new Uint8Array(room * valueSize);
+    let keys = whole(into?.keys) ?? new Uint8Array(room * this.keySize);
+    let values = whole(into?.values) ?? new Uint8Array(room * valueSize);
     let count = 0;
     for (let first = true; ;) {
-      if (keys.length < (count + room) * this.keySize) {
-        keys = grown(keys, 2 * (count + room) * this.keySize);
-        values = grown(values, 2 * (count + room) * valueSize);
-      }
+      keys = roomFor(keys, (count + room) * this.keySize);
+      values = roomFor(values, (count + room) * valueSize);
       const batch = this.#batch(
         take,
         cursor,
@@ -566,9 +570,11 @@ class NativeMapBackend extends Handle implements MapBackend {
 
   #readSingly(): Snapshot {
     const all = [...this.#scanSingly()];
+    const joined = (parts: Uint8Array[]): Uint8Array =>
+      new Uint8Array(Buffer.concat(parts));
     return {
-      keys: Buffer.concat(all.map(([key]) => key)),
-      values: Buffer.concat(all.map(([, value]) => value)),
+      keys: joined(all.map(([key]) => key)),
+      values: joined(all.map(([, value]) => value)),
       count: all.length,
     };
   }
@@ -593,12 +599,15 @@ function slot(all: Uint8Array, index: number, size: number): Uint8Array {
   return all.subarray(index * size, (index + 1) * size);
 }
 
-function grown(
-  old: Uint8Array<ArrayBuffer>,
-  size: number,
-): Uint8Array<ArrayBuffer> {
-  const larger = new Uint8Array(size);
-  larger.set(old);
+/** All the memory behind an earlier result. */
+function whole(of: Uint8Array | undefined): Uint8Array | undefined {
+  return of && new Uint8Array(of.buffer);
+}
+
+function roomFor(bytes: Uint8Array, size: number): Uint8Array {
+  if (bytes.length >= size) return bytes;
+  const larger = new Uint8Array(2 * size);
+  larger.set(bytes);
   return larger;
 }
 

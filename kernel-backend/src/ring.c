@@ -4,8 +4,7 @@
  * record is ever cut in two. A record is an 8-byte header (length, with a bit while it is being
  * written and one if it was discarded) and its data, rounded up to 8. Positions only grow.
  *
- * A drain walks the headers, copies what it walked over in pieces that still are in the first-level
- * cache, and moves the consumer's position once at its end: a producer that is told after every
+ * A drain moves the consumer's position once, at its end: a producer that is told after every
  * record wakes its reader after every record. Source: Documentation/bpf/ringbuf.rst, and
  * kernel/bpf/ringbuf.c for the order of the stores.
  */
@@ -17,7 +16,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { HEADER = BPF_RINGBUF_HDR_SZ, PIECE = 16 * 1024 };
+enum { HEADER = BPF_RINGBUF_HDR_SZ, SMALL = 64 };
 
 static int map_ring(struct kb_stream *s, struct kb_error *err) {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
@@ -63,65 +62,58 @@ void kb_ring_unmap(struct kb_stream *s) {
     }
 }
 
-/* What a drain has done so far. */
-struct walk {
-    uint64_t at;   /* the next header */
-    uint64_t from; /* copied up to here */
-    size_t used;   /* of the caller's memory, headers included, `from` to `at` too */
-};
-
-static void copy_piece(const struct kb_ring *ring, struct kb_drain *drain, struct walk *w,
-                       uint64_t mask) {
-    size_t size = (size_t)(w->at - w->from);
-
-    memcpy(drain->data + w->used - size, ring->data + (w->from & mask), size);
-    w->from = w->at;
+/* Most records are small, and a copy of a fixed size is a few instructions. It reads beyond the
+ * record, but not beyond the mapping, which goes on for a whole ring. */
+static void copy_record(uint8_t *to, const uint8_t *from, size_t size, size_t room) {
+    if (size <= SMALL && room >= SMALL)
+        memcpy(to, from, SMALL);
+    else
+        memcpy(to, from, size);
 }
 
 int kb_ring_drain(struct kb_stream *s, struct kb_drain *drain, struct kb_error *err) {
-    struct kb_ring *ring = &s->ring;
-    uint64_t mask = s->size - 1;
-    uint64_t start = __atomic_load_n(ring->consumer, __ATOMIC_RELAXED);
-    uint64_t end = __atomic_load_n(ring->producer, __ATOMIC_ACQUIRE);
-    struct walk w = {.at = start, .from = start};
+    const uint64_t mask = s->size - 1;
+    const uint64_t start = __atomic_load_n(s->ring.consumer, __ATOMIC_RELAXED);
+    const uint64_t end = __atomic_load_n(s->ring.producer, __ATOMIC_ACQUIRE);
+    const uint8_t *const ring = s->ring.data;
+    uint8_t *const data = drain->data;
+    uint32_t *const offsets = drain->offsets;
+    const size_t room = drain->data_size;
+    const uint32_t most = drain->count;
+    uint64_t at = start;
+    size_t used = 0;
     uint32_t count = 0;
     int rc = 0;
 
-    while (w.at < end && count < drain->count) {
-        const uint32_t *header = (const uint32_t *)(const void *)(ring->data + (w.at & mask));
-        uint32_t word = __atomic_load_n(header, __ATOMIC_ACQUIRE);
+    while (at < end && count < most) {
+        const uint8_t *record = ring + (at & mask);
+        uint32_t word = __atomic_load_n((const uint32_t *)(const void *)record, __ATOMIC_ACQUIRE);
         if (word & BPF_RINGBUF_BUSY_BIT)
             break;
         size_t length = word & ~(uint32_t)BPF_RINGBUF_DISCARD_BIT;
-        size_t step = (length + HEADER + 7) & ~(size_t)7;
-        if (step > end - w.at) {
+        size_t padded = (length + 7) & ~(size_t)7;
+        if (padded + HEADER > end - at) {
             rc = kb_fail(err, EIO, "drain", s->name, "a record is longer than what was written");
             break;
         }
-        if (word & BPF_RINGBUF_DISCARD_BIT) {
-            copy_piece(ring, drain, &w, mask);
-            w.at += step;
-            w.from = w.at;
-            continue;
+        if (!(word & BPF_RINGBUF_DISCARD_BIT)) {
+            if (padded > room - used) {
+                drain->needed = padded;
+                rc = count ? 0 : -ENOSPC;
+                break;
+            }
+            copy_record(data + used, record + HEADER, padded, room - used);
+            offsets[2 * count] = (uint32_t)used;
+            offsets[2 * count + 1] = (uint32_t)(used + length);
+            count++;
+            used += padded;
         }
-        if (step > drain->data_size - w.used) {
-            drain->needed = step;
-            rc = count ? 0 : -ENOSPC;
-            break;
-        }
-        drain->offsets[2 * count] = (uint32_t)(w.used + HEADER);
-        drain->offsets[2 * count + 1] = (uint32_t)(w.used + HEADER + length);
-        count++;
-        w.used += step;
-        w.at += step;
-        if (w.at - w.from >= PIECE)
-            copy_piece(ring, drain, &w, mask);
+        at += padded + HEADER;
     }
-    copy_piece(ring, drain, &w, mask);
     drain->count = count;
     /* Sequentially consistent: the kernel's poll, which we enter next, must not look at the
      * producer's position before the producer can see ours. */
-    if (w.at != start)
-        __atomic_store_n(ring->consumer, w.at, __ATOMIC_SEQ_CST);
+    if (at != start)
+        __atomic_store_n(s->ring.consumer, at, __ATOMIC_SEQ_CST);
     return rc;
 }

@@ -182,7 +182,7 @@ describeUnless(noProgram, 'streams', () => {
     stream.close();
     const narrow = map('ring').stream({ bytes: 100 });
     produce();
-    expect(narrow.drain().length).toBe(4); // of 24 bytes each
+    expect(narrow.drain().length).toBe(6); // of 16 bytes each
     narrow.close();
     expect(() => map('ring').stream({ bytes: 0 })).toThrow(RangeError);
   });
