@@ -89,10 +89,9 @@ bool eb_sel_is_imm(const eb_sel *s, eb_value value, int64_t *imm) {
     return eb_sel_is_const(s, value, imm) && *imm >= INT32_MIN && *imm <= INT32_MAX;
 }
 
-bool eb_sel_is_lazy(const eb_sel *s, eb_value value) {
-    if (s->home[value])
-        return false;
-    switch (eb_sel_ir(s, value)->op) {
+/* Operations that need no operands: their values are made where somebody uses them. */
+static bool is_free(unsigned op) {
+    switch (op) {
     case EB_IR_CONST:
     case EB_IR_SYMBOL:
     case EB_IR_SLOT:
@@ -103,6 +102,10 @@ bool eb_sel_is_lazy(const eb_sel *s, eb_value value) {
     default:
         return false;
     }
+}
+
+bool eb_sel_is_lazy(const eb_sel *s, eb_value value) {
+    return is_free(eb_sel_ir(s, value)->op) && !s->home[value];
 }
 
 /* A record's value; libbpf patches 64 bits of wide loads, 32 of others. */
@@ -363,7 +366,7 @@ static void operation(eb_sel *s, eb_value value) { /* one case per operation */
         eb_sel_output(s, value);
         break;
     default:
-        if (!eb_sel_is_lazy(s, value))
+        if (!is_free(ir->op))
             eb_sel_memory(s, value);
     }
 }
