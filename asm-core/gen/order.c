@@ -1,6 +1,10 @@
 /* order.c - where blocks stand: reverse postorder, so that most jumps lead forward; a loop's body
  * before what follows the loop, the branch taken before the other one as in the source, and what is
- * unlikely at the end. Blocks that nobody reaches are forgotten. */
+ * unlikely at the end. Blocks that nobody reaches are forgotten.
+ *
+ * The verifier looks at what stands next before it looks at where a branch leads, and what it knows
+ * of a state it need not look at again is what was less special before. So `if (failed) n = 0; else
+ * n += read();` goes on with the sum. */
 #include "mach.h"
 
 typedef struct walk {
@@ -10,6 +14,14 @@ typedef struct walk {
     uint32_t *order;
 } walk;
 
+/* A block of nothing but moves on one way to where two ways meet. */
+static bool is_edge(const eb_mblock *block) {
+    for (uint32_t i = 0; i + 1 < block->code.len; i++)
+        if (block->code.at[i].kind != EB_M_COPY && block->code.at[i].kind != EB_M_CONST)
+            return false;
+    return block->preds.len == 1 && block->succs.len == 1;
+}
+
 /* The nth successor to visit: the one visited last stands next to the block. */
 static uint32_t visited(const eb_mfn *mfn, const eb_mblock *block, uint32_t nth) {
     uint32_t count = block->succs.len;
@@ -17,7 +29,9 @@ static uint32_t visited(const eb_mfn *mfn, const eb_mblock *block, uint32_t nth)
         return block->succs.at[count - 1 - nth];
     uint32_t taken = block->succs.at[0], other = block->succs.at[1];
     const eb_mblock *t = &mfn->blocks.at[taken], *o = &mfn->blocks.at[other];
-    bool swap = t->cold != o->cold ? t->cold : t->depth < o->depth;
+    bool swap = t->cold != o->cold     ? t->cold
+                : t->depth != o->depth ? t->depth < o->depth
+                                       : is_edge(t) && !is_edge(o);
     return (nth == 0) == swap ? taken : other;
 }
 
