@@ -46,7 +46,7 @@ import { printTable, summary } from './lib/table.mjs';
 const NOTES_MOST = 25;
 const LIMITS = { accepted: 0.99, slots: 1.15, insns: 1.2, size: 20 };
 const LOG_LINES = 40;
-const SAMPLE_PROGRAMS = 16;
+const SAMPLE_PROGRAMS = 24;
 
 /** Texts by how often they come, most frequent first, with where the first are. */
 function grouped(misses, { all }) {
@@ -359,14 +359,19 @@ export async function runCorpusSample(log) {
   };
   const reason = cannotRun(options);
   if (reason) return { ...counts, skipped: 1, skips: [reason] };
-  const results = [
-    await judgeCorpus(sampleCorpus(), options),
-    await judgeRandom(options),
-  ];
-  for (const result of results) {
-    if (!result.reason) continue;
+  const results = [];
+  try {
+    results.push(await judgeCorpus(sampleCorpus(), options));
+    results.push(await judgeRandom(options));
+  } catch (error) {
+    counts.failed += 1;
+    counts.details.push(
+      error instanceof StepError ? error.message : String(error.stack),
+    );
+  }
+  for (const { reason } of results.filter((result) => result.reason)) {
     counts.skipped += 1;
-    counts.skips.push(result.reason);
+    counts.skips.push(reason);
   }
   for (const row of results.flatMap((result) => result.rows)) {
     log.write(`${JSON.stringify(row)}\n`);

@@ -17,6 +17,7 @@ import {
   noCounts,
 } from './lib/counts.mjs';
 import { runFuzzers } from './lib/fuzz.mjs';
+import { runCorpusSample } from './corpus.mjs';
 import { runSamples } from './peers.mjs';
 
 const fix = process.argv.includes('--fix');
@@ -177,6 +178,7 @@ const quick = [
     run: jest('test/kernel', '--runInBand'),
   },
   { name: 'peers', what: 'sample of check:peers', run: runSamples },
+  { name: 'corpus', what: 'sample of check:corpus', run: runCorpusSample },
 ];
 
 const clang19 = [
