@@ -58,6 +58,8 @@ export type LinkInfo =
       refCtrOffset?: bigint;
       address?: bigint;
       missed?: bigint;
+      /** PERF_TYPE_* and its config. */
+      perfType?: number;
       config?: bigint;
     })
   | (LinkBase & {

@@ -1,0 +1,342 @@
+/**
+ * hooks.ts - what the tests of attaching share: one C program that counts where it runs, what
+ * triggers it, and why a hook cannot be tested on this machine.
+ *
+ * A hook is skipped when the kernel was built without it, or when its policy refuses programs that
+ * it knows (EPERM with every capability); anything else that goes wrong is a failure.
+ */
+import { execFileSync, spawnSync } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import {
+  BpfObject,
+  compile,
+  KernelError,
+  load,
+  mountBpffs,
+  mountTracefs,
+  u32,
+  u64,
+  type AttachTarget,
+  type KernelObject,
+  type KernelProgram,
+  type Link,
+  type LoadOptions,
+} from 'bpf';
+import { noKernel } from './support';
+
+if (noKernel === undefined) {
+  mountTracefs();
+  mountBpffs();
+}
+
+export interface Parts {
+  /** Before the program: includes, maps, functions. */
+  head?: string;
+  /** In the program, after it has counted. */
+  body?: string;
+  result?: string;
+  ctx?: string;
+}
+
+/** C of a program `prog` in this section that counts its runs in slot 0. */
+export const counting = (section: string, parts: Parts = {}): string => {
+  const { head = '', body = '', result = '0', ctx = 'void *ctx' } = parts;
+  return `
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 8);
+    __type(key, u32);
+    __type(value, u64);
+} slots SEC(".maps");
+static __always_inline void count(u32 slot) {
+    u64 *value = bpf_map_lookup_elem(&slots, &slot);
+    if (value)
+        __sync_fetch_and_add(value, 1);
+}
+static __always_inline void put(u32 slot, u64 number) {
+    bpf_map_update_elem(&slots, &slot, &number, 0);
+}
+${head}
+SEC("${section}")
+int prog(${ctx}) {
+    count(0);
+    ${body}
+    return ${result};
+}
+char LICENSE[] SEC("license") = "GPL";
+`;
+};
+
+export const COOKIE = 0x1234_5678_9abc_def0n;
+/** Puts the cookie into slot 1. */
+export const cookie: Parts = { body: 'put(1, bpf_get_attach_cookie(ctx));' };
+
+const opened: KernelObject[] = [];
+
+/** What bpf_tracing.h wants to know. */
+const arch = process.arch === 'x64' ? 'x86' : process.arch;
+
+const compileC = (text: string): BpfObject =>
+  compile(text, {
+    warnings: ['none'],
+    defines: { [`__TARGET_ARCH_${arch}`]: true },
+  });
+
+/** A loaded object of this C; closeLoaded() closes it. */
+export function loadC(text: string, options: LoadOptions = {}): KernelObject {
+  const object = load(compileC(text), options);
+  opened.push(object);
+  return object;
+}
+
+export function closeLoaded(): void {
+  for (const object of opened.splice(0)) object.close();
+}
+
+export function programOf(object: KernelObject, name = 'prog'): KernelProgram {
+  const program = object.programs[name];
+  if (program === undefined) throw new Error(`no program ${name}`);
+  return program;
+}
+
+/** A number that the program left. */
+export function slot(object: KernelObject, index = 0): bigint {
+  return object.maps['slots']?.as(u32, u64).get(index) ?? 0n;
+}
+
+/** Attach, trigger, read back; nothing more is counted once the link is closed. */
+export async function runs(
+  object: KernelObject,
+  target: AttachTarget | undefined,
+  trigger: () => unknown,
+  look: (link: Link) => void = () => {},
+): Promise<bigint> {
+  const link = programOf(object).attach(target);
+  await trigger();
+  look(link);
+  link.close();
+  const count = slot(object);
+  await trigger();
+  if (slot(object) !== count) throw new Error('it runs after close()');
+  return count;
+}
+
+let config: string | undefined;
+
+/** CONFIG_NAME of the running kernel; undefined when it cannot be told. */
+export function kernelConfig(name: string): string | undefined {
+  if (config === undefined) {
+    config = existsSync('/proc/config.gz')
+      ? gunzipSync(readFileSync('/proc/config.gz')).toString()
+      : '';
+  }
+  if (config === '') return undefined;
+  return new RegExp(`^CONFIG_${name}=(.*)$`, 'm').exec(config)?.[1] ?? 'n';
+}
+
+/** Why a hook that this option makes is not there. */
+export function unbuilt(option: string): string | undefined {
+  return kernelConfig(option) === 'n'
+    ? `this kernel is built without CONFIG_${option}`
+    : undefined;
+}
+
+/** Why this program is not even loaded here: policy. Everything else is for the test to find. */
+export function refused(
+  section: string,
+  parts: Parts = {},
+  options: LoadOptions = {},
+): string | undefined {
+  if (noKernel !== undefined) return noKernel;
+  try {
+    load(compileC(counting(section, parts)), options).close();
+    return undefined;
+  } catch (error) {
+    const policy = error instanceof KernelError && error.code === 'EPERM';
+    return policy ? error.message : undefined;
+  }
+}
+
+/** A program with functions and a static probe to attach to; undefined without a C compiler. */
+export function buildTarget(folder: string): string | undefined {
+  const path = join(folder, 'target');
+  const source = join(folder, 'target.c');
+  writeFileSync(source, targetSource);
+  const { status } = spawnSync('gcc', ['-O1', '-g', '-o', path, source]);
+  return status === 0 ? path : undefined;
+}
+
+/** Calls probed_one() once and probed_two() twice, and fires test:fire three times. */
+const targetSource = `
+__attribute__((noinline)) int probed_one(int x) { __asm__ volatile(""); return x + 1; }
+__attribute__((noinline)) int probed_two(int x) { __asm__ volatile(""); return x + 2; }
+static __attribute__((noinline)) void fire(int number) {
+    __asm__ volatile(
+        "990: nop\\n"
+        ".pushsection .note.stapsdt,\\"?\\",\\"note\\"\\n"
+        ".balign 4\\n"
+        ".4byte 992f-991f, 994f-993f, 3\\n"
+        "991: .asciz \\"stapsdt\\"\\n"
+        "992: .balign 4\\n"
+        "993: .8byte 990b\\n"
+        ".8byte _.stapsdt.base\\n"
+        ".8byte 0\\n"
+        ".asciz \\"test\\"\\n"
+        ".asciz \\"fire\\"\\n"
+        ".asciz \\"-4@%0\\"\\n"
+        "994: .balign 4\\n"
+        ".popsection\\n"
+        ".ifndef _.stapsdt.base\\n"
+        ".pushsection .stapsdt.base,\\"aG\\",\\"progbits\\",.stapsdt.base,comdat\\n"
+        ".weak _.stapsdt.base\\n"
+        ".hidden _.stapsdt.base\\n"
+        "_.stapsdt.base: .space 1\\n"
+        ".size _.stapsdt.base, 1\\n"
+        ".popsection\\n"
+        ".endif\\n" ::"r"(number));
+}
+int main(void) {
+    int sum = probed_one(1) + probed_two(2) + probed_two(3);
+    for (int i = 0; i < 3; i++)
+        fire(40 + i);
+    return sum == 0;
+}
+`;
+
+/** A folder that goes away with what is in it. */
+export function temporary(): { path: string; remove(): void } {
+  const path = mkdtempSync(join(tmpdir(), 'bpf-hooks-'));
+  return { path, remove: () => rmSync(path, { recursive: true }) };
+}
+
+/** The mount point of cgroup2, or undefined. */
+export function cgroupRoot(): string | undefined {
+  for (const line of readFileSync('/proc/mounts', 'utf8').split('\n')) {
+    const [, path, type] = line.split(' ');
+    if (type === 'cgroup2') return path;
+  }
+  return undefined;
+}
+
+/** A cgroup of its own that this process is in until leave(). */
+export function enterCgroup(): { path: string; leave(): void } {
+  const root = cgroupRoot() ?? '';
+  const before = /^0::(.*)$/m.exec(readFileSync('/proc/self/cgroup', 'utf8'));
+  const path = join(root, `bpf-test-${process.pid}`);
+  mkdirSync(path);
+  writeFileSync(join(path, 'cgroup.procs'), String(process.pid));
+  return {
+    path,
+    leave() {
+      const home = join(root, before?.[1] ?? '/', 'cgroup.procs');
+      writeFileSync(home, String(process.pid));
+      for (let i = 0; i < 50; i++) {
+        try {
+          rmdirSync(path);
+          return;
+        } catch {
+          Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
+        }
+      }
+      rmdirSync(path);
+    },
+  };
+}
+
+/** Two interfaces, one of them in a network namespace of its own. */
+export interface Wire {
+  /** Here. */
+  near: string;
+  /** There. */
+  far: string;
+  namespace: string;
+  nearAddress: string;
+  farAddress: string;
+  /** Sends UDP packets to us from there. */
+  sendHere(port: number, count?: number): void;
+  remove(): void;
+}
+
+const ip = (...args: string[]): void => {
+  execFileSync('ip', args, { stdio: ['ignore', 'ignore', 'pipe'] });
+};
+
+/** Why no interfaces can be made here. */
+export function noWire(): string | undefined {
+  if (noKernel !== undefined) return noKernel;
+  if (spawnSync('ip', ['-V']).error) return 'there is no command ip';
+  const name = `bpft${process.pid}`;
+  if (spawnSync('ip', ['netns', 'add', name]).status !== 0) {
+    return 'no network namespace can be made';
+  }
+  spawnSync('ip', ['netns', 'del', name]);
+  return unbuilt('VETH');
+}
+
+let wires = 0;
+
+export function makeWire(): Wire {
+  const id = `${process.pid % 10_000}x${wires++}`;
+  const [near, far, namespace] = [`bn${id}`, `bf${id}`, `bpf-${id}`];
+  const net = `10.${200 + (process.pid % 50)}.${wires % 250}`;
+  const nearAddress = `${net}.1`;
+  const farAddress = `${net}.2`;
+  ip('netns', 'add', namespace);
+  ip(
+    'link',
+    'add',
+    near,
+    'type',
+    'veth',
+    'peer',
+    'name',
+    far,
+    'netns',
+    namespace,
+  );
+  ip('addr', 'add', `${nearAddress}/24`, 'dev', near);
+  ip('link', 'set', near, 'up');
+  ip('-n', namespace, 'addr', 'add', `${farAddress}/24`, 'dev', far);
+  ip('-n', namespace, 'link', 'set', far, 'up');
+  ip('-n', namespace, 'link', 'set', 'lo', 'up');
+  return {
+    near,
+    far,
+    namespace,
+    nearAddress,
+    farAddress,
+    sendHere(port, count = 3) {
+      const script = `const s = require('dgram').createSocket('udp4');
+        let left = ${count};
+        const send = () => left-- > 0 ? s.send('hello', ${port}, '${nearAddress}', send) : s.close();
+        send();`;
+      execFileSync(
+        'ip',
+        ['netns', 'exec', namespace, process.execPath, '-e', script],
+        { stdio: ['ignore', 'ignore', 'pipe'] },
+      );
+    },
+    remove() {
+      spawnSync('ip', ['link', 'del', near]);
+      spawnSync('ip', ['netns', 'del', namespace]);
+    },
+  };
+}
+
+/** Our open descriptors, of any kind but those of the event loop's own making. */
+export const openFiles = (): number => readdirSync('/proc/self/fd').length;
