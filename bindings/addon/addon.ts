@@ -483,10 +483,9 @@ export interface Addon {
   nextMapId(after: number): number | undefined;
   nextLinkId(after: number): number | undefined;
   createMap(def: NativeMapDef): NativeMap;
-  /** The descriptor is duplicated. */
-  openMapFd(fd: number): NativeMap;
+  /** The descriptor is duplicated, or with `own` taken over if this does not throw. */
+  openMapFd(fd: number, own?: boolean): NativeMap;
   openMapId(id: number): NativeMap;
-  openMapPinned(options: { path: string; flags?: number }): NativeMap;
   /** Takes the memory away from all views of a buffer of NativeMap.memory(). */
   detach(buffer: ArrayBuffer): void;
   /** Throws ENOSYS where the process has no libuv. The descriptor is duplicated. */

@@ -149,7 +149,6 @@ static napi_value define_exports(napi_env env, napi_value exports) {
         function_row<ready<create_map>>("createMap"),
         function_row<ready<open_map_fd>>("openMapFd"),
         function_row<ready<open_map_id>>("openMapId"),
-        function_row<ready<open_map_pinned>>("openMapPinned"),
         function_row<ready<open_program>>("openProgram"),
         function_row<ready<program_from_fd>>("programFromFd"),
         function_row<ready<open_link>>("openLink"),

@@ -1,4 +1,4 @@
-// map_open.cc: where maps come from (createMap, openMapFd, openMapId, openMapPinned), and their
+// map_open.cc: where maps come from (createMap, openMapFd, openMapId), and their
 // memory as an ArrayBuffer.
 #include "addon.h"
 
@@ -44,12 +44,15 @@ napi_value create_map(Call &call) {
 
 napi_value open_map_fd(Call &call) {
     uint32_t fd;
+    bool own = false;
     kb_map *map;
     Error err;
 
     if (!read_u32(call, 0, "fd", &fd))
         return nullptr;
-    if (kb_map_open_fd(static_cast<int>(fd), &map, &err) != 0)
+    if (call.argc > 1 && !is_absent(call.env, call.argv[1]) && !read_bool(call, 1, "own", &own))
+        return nullptr;
+    if (kb_map_open_fd(static_cast<int>(fd), own, &map, &err) != 0)
         return throw_kernel(call, err);
     return wrap_map(call, map);
 }
@@ -62,25 +65,6 @@ napi_value open_map_id(Call &call) {
     if (!read_u32(call, 0, "id", &id))
         return nullptr;
     if (kb_map_open_id(id, &map, &err) != 0)
-        return throw_kernel(call, err);
-    return wrap_map(call, map);
-}
-
-napi_value open_map_pinned(Call &call) {
-    napi_value options;
-    uint32_t flags;
-    kb_map *map;
-    Text path;
-    Error err;
-
-    if (!read_options(call, 0, &options))
-        return nullptr;
-    if (!options)
-        return throw_type(call.env, "openMapPinned() takes { path, flags }");
-    if (!read_text(call.env, options, "path", true, &path) ||
-        !read_u32_option(call.env, options, "flags", &flags))
-        return nullptr;
-    if (kb_map_open_pinned(path.chars, flags, &map, &err) != 0)
         return throw_kernel(call, err);
     return wrap_map(call, map);
 }

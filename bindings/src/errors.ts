@@ -5,6 +5,8 @@
  * the kernel refuses is a KernelError, compatible with the BPFError of npm bpf 1.x; a program that
  * faults in the VM is a MachineError; the toolchain's own failures are an EngineError.
  */
+import { libbpfErrnoMessages, LibbpfErrno } from './constants';
+
 export { EngineError } from '../../wasm/loader';
 
 export interface DiagnosticPlace {
@@ -84,6 +86,14 @@ export interface BPFErrorFields {
   count?: number;
 }
 
+/** Linux's errno values from 1 on; ? where there is none. */
+const errnoNames =
+  'EPERM ENOENT ESRCH EINTR EIO ENXIO E2BIG ENOEXEC EBADF ECHILD EAGAIN ENOMEM EACCES EFAULT ENOTBLK EBUSY EEXIST EXDEV ENODEV ENOTDIR EISDIR EINVAL ENFILE EMFILE ENOTTY ETXTBSY EFBIG ENOSPC ESPIPE EROFS EMLINK EPIPE EDOM ERANGE EDEADLK ENAMETOOLONG ENOLCK ENOSYS ENOTEMPTY ELOOP ? ENOMSG EIDRM ECHRNG EL2NSYNC EL3HLT EL3RST ELNRNG EUNATCH ENOCSI EL2HLT EBADE EBADR EXFULL ENOANO EBADRQC EBADSLT ? EBFONT ENOSTR ENODATA ETIME ENOSR ENONET ENOPKG EREMOTE ENOLINK EADV ESRMNT ECOMM EPROTO EMULTIHOP EDOTDOT EBADMSG EOVERFLOW ENOTUNIQ EBADFD EREMCHG ELIBACC ELIBBAD ELIBSCN ELIBMAX ELIBEXEC EILSEQ ERESTART ESTRPIPE EUSERS ENOTSOCK EDESTADDRREQ EMSGSIZE EPROTOTYPE ENOPROTOOPT EPROTONOSUPPORT ESOCKTNOSUPPORT EOPNOTSUPP EPFNOSUPPORT EAFNOSUPPORT EADDRINUSE EADDRNOTAVAIL ENETDOWN ENETUNREACH ENETRESET ECONNABORTED ECONNRESET ENOBUFS EISCONN ENOTCONN ESHUTDOWN ETOOMANYREFS ETIMEDOUT ECONNREFUSED EHOSTDOWN EHOSTUNREACH EALREADY EINPROGRESS ESTALE EUCLEAN ENOTNAM ENAVAIL EISNAM EREMOTEIO EDQUOT ENOMEDIUM EMEDIUMTYPE ECANCELED ENOKEY EKEYEXPIRED EKEYREVOKED EKEYREJECTED EOWNERDEAD ENOTRECOVERABLE ERFKILL ?'.split(
+    ' ',
+  );
+/** The kernel's own, which bpf(2) lets out. */
+const ENOTSUPP = 524;
+
 /** A failed BPF operation, as npm bpf 1.x threw it. */
 export class BPFError extends Error {
   override readonly name: string = 'BPFError';
@@ -92,13 +102,44 @@ export class BPFError extends Error {
   readonly code: string;
   readonly count?: number;
 
-  constructor(message: string, fields: BPFErrorFields) {
-    super(message);
+  /** 'EPERM' for 1, 'LIBBPF_ERRNO__FORMAT' for 4001. */
+  static getCode(errno: number): string {
+    if (errno === ENOTSUPP) return 'ENOTSUPP';
+    const libbpf: string | undefined = LibbpfErrno[errno];
+    if (libbpf !== undefined) return `LIBBPF_ERRNO__${libbpf}`;
+    const name = errnoNames[errno - 1];
+    return name === undefined || name === '?' ? `E${errno}` : name;
+  }
+
+  constructor(message: string, fields: BPFErrorFields);
+  /** As in npm bpf 1.x. */
+  constructor(errno: number, operation: string, count?: number);
+  constructor(
+    what: string | number,
+    about: BPFErrorFields | string,
+    count?: number,
+  ) {
+    const fields =
+      typeof about === 'string' ? ancestral(Number(what), about, count) : about;
+    super(
+      typeof what === 'string'
+        ? what
+        : (libbpfErrnoMessages[what] ?? fields.code),
+    );
     this.operation = fields.operation;
     this.errno = fields.errno;
     this.code = fields.code;
     if (fields.count !== undefined) this.count = fields.count;
   }
+}
+
+function ancestral(
+  errno: number,
+  operation: string,
+  count?: number,
+): BPFErrorFields {
+  const code = BPFError.getCode(errno);
+  return { operation, errno, code, ...(count !== undefined && { count }) };
 }
 
 export interface KernelErrorFields extends BPFErrorFields {

@@ -5,6 +5,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setKernelBtf } from './btf';
+import { versions } from './classic';
 import { setLocator } from './engine';
 import { EngineError, KernelError } from './errors';
 import { setDisk } from './include';
@@ -127,6 +128,7 @@ export {
   bpffsMounted,
   mountBpffs,
   openPinnedLink,
+  openPinnedMap,
   openPinnedProgram,
   pins,
   unpin,
@@ -154,3 +156,24 @@ export {
   TracePipe,
   type TraceLine,
 } from './trace_pipe';
+export * from './classic';
+export {
+  AttachType,
+  LibbpfErrno,
+  libbpfErrnoMessages,
+  MapFlags,
+  MapLookupFlags,
+  MapType,
+  MapUpdateFlags,
+  OBJ_NAME_LEN,
+  ProgramType,
+} from './constants';
+
+/** The libbpf inside: versions.libbpf. */
+export let version: string;
+// Asked for when it is read: the addon is not loaded before. As one call with names in variables,
+// since Node's reader of CommonJS leaves out properties whose getters it sees.
+const late = { version: () => versions.libbpf };
+for (const [name, get] of Object.entries(late)) {
+  Object.defineProperty(exports, name, { enumerable: true, get });
+}

@@ -126,14 +126,9 @@ export class KernelMap extends BpfMap<Uint8Array, Uint8Array> {
     return opened(addon().openMapId(id));
   }
 
-  /** The map behind a file descriptor, which stays its owner's: it is duplicated. */
-  static fromFd(fd: number): KernelMap {
-    return opened(addon().openMapFd(fd));
-  }
-
-  /** A map that is pinned in a BPF file system. `flags`: BPF_F_RDONLY (8), BPF_F_WRONLY (16). */
-  static fromPin(path: string, flags = 0): KernelMap {
-    return opened(addon().openMapPinned({ path, flags }));
+  /** The map behind a file descriptor: on a duplicate of it, or with `own` on itself. */
+  static fromFd(fd: number, own = false): KernelMap {
+    return opened(addon().openMapFd(fd, own));
   }
 
   get closed(): boolean {
@@ -284,6 +279,11 @@ export class KernelMap extends BpfMap<Uint8Array, Uint8Array> {
   sender(): RecordSender {
     const { native, name } = this.#backend;
     return new RecordSender(name, native.openSender());
+  }
+
+  /** A path in a BPF file system that keeps it in the kernel (4.4); see openPinnedMap(), unpin(). */
+  pin(path: string): void {
+    addon().pin(this.fd, path);
   }
 
   /** No more writes from user space (Linux 5.2). */

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { addon } from './addon';
 import { KernelError } from './errors';
 import { Link } from './kernel_link';
+import { KernelMap } from './kernel_map';
 import { KernelProgram } from './kernel_program';
 
 const ROOT = '/sys/fs/bpf';
@@ -44,6 +45,14 @@ export function openPinnedProgram(
   return adopt(path, 'program', options, (fd) => {
     return new KernelProgram(addon().programFromFd(fd));
   });
+}
+
+/** The map that is pinned at a path (4.4); TypeError if something else is. */
+export function openPinnedMap(
+  path: string,
+  options: OpenPinnedOptions = {},
+): KernelMap {
+  return adopt(path, 'map', options, (fd) => KernelMap.fromFd(fd, true));
 }
 
 /** The link that is pinned at a path (5.7); TypeError if something else is. */

@@ -24,23 +24,6 @@ const MapInfo = {
   lost: 28,
   size: 32,
 };
-/** enum ebpf_errno, for messages */
-const errnoNames: Record<number, string> = {
-  1: 'EPERM',
-  2: 'ENOENT',
-  7: 'E2BIG',
-  9: 'EBADF',
-  11: 'EAGAIN',
-  12: 'ENOMEM',
-  14: 'EFAULT',
-  16: 'EBUSY',
-  17: 'EEXIST',
-  22: 'EINVAL',
-  28: 'ENOSPC',
-  34: 'ERANGE',
-  95: 'EOPNOTSUPP',
-  524: 'ENOTSUPP',
-};
 const ENOENT = 2;
 
 export class VmMap implements MapBackend {
@@ -238,7 +221,7 @@ export class VmMap implements MapBackend {
   /** The class that the kernel's maps throw: a test moves between the two. */
   #error(operation: string, status: number): KernelError {
     const errno = -status;
-    const code = errnoNames[errno] ?? `errno ${errno}`;
+    const code = KernelError.getCode(errno);
     return new KernelError(`${operation} of ${this.name}: ${code}`, {
       operation,
       errno,

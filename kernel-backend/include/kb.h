@@ -484,12 +484,11 @@ struct kb_map_def {
  * says "bytes". The kernel wants some sizes to be 0 or rounded, see docs/kernel.md.
  */
 int kb_map_create(const struct kb_map_def *def, struct kb_map **map, struct kb_error *err);
-/* A handle with a duplicate of the descriptor. -EINVAL if it is no map's. */
-int kb_map_open_fd(int fd, struct kb_map **map, struct kb_error *err);
+/* A handle with a duplicate of the descriptor, or with itself if `own` and this succeeds. -EINVAL
+ * if it is no map's. */
+int kb_map_open_fd(int fd, bool own, struct kb_map **map, struct kb_error *err);
 /* By the kernel's id; needs CAP_SYS_ADMIN. Linux 4.13. */
 int kb_map_open_id(uint32_t id, struct kb_map **map, struct kb_error *err);
-/* By its path in a BPF file system; `flags` BPF_F_RDONLY, BPF_F_WRONLY. */
-int kb_map_open_pinned(const char *path, uint32_t flags, struct kb_map **map, struct kb_error *err);
 
 void kb_map_close(struct kb_map **map);
 int kb_map_fd(const struct kb_map *map);

@@ -260,15 +260,7 @@ int kb_map_create(const struct kb_map_def *def, struct kb_map **map, struct kb_e
     return rc;
 }
 
-/* Gives the descriptor to a handle, or closes it. */
-static int adopt_own(int fd, struct kb_map **map, struct kb_error *err) {
-    int rc = kb_map_open_fd(fd, map, err);
-
-    close(fd);
-    return rc;
-}
-
-int kb_map_open_fd(int fd, struct kb_map **map, struct kb_error *err) {
+int kb_map_open_fd(int fd, bool own, struct kb_map **map, struct kb_error *err) {
     struct bpf_map_info info;
     int errnum = kb_map_fd_info(fd, &info);
 
@@ -277,7 +269,22 @@ int kb_map_open_fd(int fd, struct kb_map **map, struct kb_error *err) {
     if (errnum)
         return kb_fail(err, errnum, "open map", NULL, "descriptor %d is %s", fd,
                        errnum == EBADF ? "not open" : "no map's");
-    return kb_map_adopt(fd, info.name, map, err);
+    int rc = kb_map_adopt(fd, info.name, map, err);
+    if (rc || !own)
+        return rc;
+    close((*map)->fd);
+    (*map)->fd = fd;
+    fcntl(fd, F_SETFD, FD_CLOEXEC);
+    return 0;
+}
+
+/* Gives the descriptor to a handle, or closes it. */
+static int adopt_own(int fd, struct kb_map **map, struct kb_error *err) {
+    int rc = kb_map_open_fd(fd, true, map, err);
+
+    if (rc)
+        close(fd);
+    return rc;
 }
 
 int kb_map_open_id(uint32_t id, struct kb_map **map, struct kb_error *err) {
@@ -292,22 +299,6 @@ int kb_map_open_id(uint32_t id, struct kb_map **map, struct kb_error *err) {
     else
         snprintf(why, sizeof(why), errnum == ENOENT ? "there is no map with id %u" : "id %u", id);
     return kb_fail(err, errnum, "open map", NULL, "%s", why);
-}
-
-int kb_map_open_pinned(const char *path, uint32_t flags, struct kb_map **map,
-                       struct kb_error *err) {
-    LIBBPF_OPTS(bpf_obj_get_opts, opts, .file_flags = flags);
-    char why[512] = "the kernel refuses it";
-    int fd = bpf_obj_get_opts(path, &opts);
-
-    if (fd >= 0)
-        return adopt_own(fd, map, err);
-    int errnum = errno;
-    if (errnum == EPERM || errnum == EACCES) /* a path that is no pin is EACCES, too */
-        snprintf(why, sizeof(why), "%s is no pinned object, or this process may not open it", path);
-    else if (errnum == ENOENT)
-        snprintf(why, sizeof(why), "there is no %s", path);
-    return kb_fail(err, errnum, "open pinned map", path, "%s", why);
 }
 
 /* Memory ---------------------------------------------------------------------------------------*/

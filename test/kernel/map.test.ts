@@ -11,6 +11,7 @@ import {
   KernelError,
   KernelMap,
   load,
+  openPinnedMap,
   perCpu,
   possibleCpus,
   struct,
@@ -160,9 +161,7 @@ describeUnless(noKernel, 'kernel maps', () => {
     test('descriptors that are no map’s', () => {
       expect(errorOf(() => KernelMap.fromFd(0)).message).toMatch(/no map's/);
       expect(errorOf(() => KernelMap.fromFd(999_999)).code).toBe('EBADF');
-      expect(errorOf(() => KernelMap.fromPin('/no/such/pin')).code).toBe(
-        'ENOENT',
-      );
+      expect(errorOf(() => openPinnedMap('/no/such/pin')).code).toBe('ENOENT');
     });
 
     test('children do not inherit descriptors', () => {
@@ -210,6 +209,7 @@ describeUnless(noKernel, 'kernel maps', () => {
         () => map.stream(),
         () => map.sender(),
         () => map.freeze(),
+        () => map.pin('/sys/fs/bpf/never'),
       ]) {
         expect(use).toThrow(ClosedError);
       }
