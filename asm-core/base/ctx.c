@@ -122,9 +122,9 @@ static eb_place place(ebpf_ctx *ctx, eb_loc loc, bool last) {
         else
             hi = mid;
     }
-    uint32_t start = source->lines.at[lo], end = start;
-    while (end < source->text.len && source->text.at[end] != '\n' && source->text.at[end] != '\r')
-        end++;
+    uint32_t start = source->lines.at[lo];
+    uint32_t end = hi < source->lines.len ? source->lines.at[hi] - 1 : (uint32_t)source->text.len;
+    end -= end > start && source->text.at[end - 1] == '\r';
     return (eb_place){source, lo + 1, offset - start + 1, {source->text.at + start, end - start}};
 }
 

@@ -22,7 +22,8 @@ enum {
     PRAGMA_MOST = 16384,  /* instructions in all copies of a loop with a pragma: LLVM's */
     ROUNDS_MOST = 100000, /* to find out how many there are */
     DEPTH_MOST = 40,      /* of the test's operands */
-    PHIS_MOST = 64
+    PHIS_MOST = 64,
+    LOOP_DEPTH_MOST = 16
 };
 
 typedef struct pair {
@@ -457,7 +458,8 @@ bool eb_pass_unroll(eb_fn *fn) {
     prepare(&u);
     for (uint32_t n = fn->rpo.len; n--;) {
         uint32_t block = n < fn->rpo.len ? fn->rpo.at[n] : 0;
-        if (!block || block >= blocks || fn->blocks.at[block].loop != block)
+        if (!block || block >= blocks || fn->blocks.at[block].loop != block ||
+            fn->blocks.at[block].depth > LOOP_DEPTH_MOST)
             continue;
         u.header = block;
         collect_blocks(&u);

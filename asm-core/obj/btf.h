@@ -76,7 +76,9 @@ struct eb_btf {
     const uint8_t *input;     /* what was read, as long as it is not changed */
     size_t input_size;
     eb_buf own_types, own_strings; /* what was changed: types and strings are these then */
-    eb_btf_index *index;           /* what look-ups have made so far */
+    eb_str last_line;              /* of the program's text that was entered, and its string */
+    uint32_t last_line_string;
+    eb_btf_index *index; /* what look-ups have made so far */
 };
 
 /* ---- reading, writing ---- */

@@ -317,13 +317,22 @@ static void put_func(eb_btf *btf, const eb_section *section, uint32_t i, uint8_t
     eb_set32(record + 4, btf->big, func->type);
 }
 
+/* A line has many records, one behind the other. */
+static uint32_t line_string(eb_btf *btf, eb_str text) {
+    if (text.at != btf->last_line.at || text.len != btf->last_line.len) {
+        btf->last_line = text;
+        btf->last_line_string = eb_btf_add_string(btf, text);
+    }
+    return btf->last_line_string;
+}
+
 static void put_line(eb_btf *btf, const eb_section *section, uint32_t i, uint8_t *record) {
     const eb_line *line = &section->lines.at[i];
     uint32_t number = line->line < LINE_MOST ? line->line : LINE_MOST;
     uint32_t column = line->column < COLUMN_MOST ? line->column : COLUMN_MOST;
     eb_set32(record, btf->big, line->offset);
     eb_set32(record + 4, btf->big, eb_btf_add_string(btf, line->file));
-    eb_set32(record + 8, btf->big, eb_btf_add_string(btf, line->text));
+    eb_set32(record + 8, btf->big, line_string(btf, line->text));
     eb_set32(record + 12, btf->big, number << COLUMN_BITS | column);
 }
 
