@@ -4,6 +4,8 @@
  * in parentheses is read after what stands behind them. */
 #include "parse.h"
 
+enum { TYPE_DEPTH_MOST = 500 };
+
 /* ---- attributes ---- */
 
 typedef enum attribute {
@@ -391,13 +393,14 @@ static eb_type *suffix(eb_unit *u, eb_type *base, eb_declarator *d) {
 
 /* Type tags behind a '*' are the pointer's, other attributes those of what is declared. */
 static eb_type *pointers(eb_unit *u, eb_type *base, eb_attrs *attrs) {
+    unsigned depth = 0; /* one more than there may be is told when all is read */
     eb_attributes(u, attrs);
     for (;;) {
         base = eb_type_with_tags(&u->types, base, &attrs->type_tags);
         attrs->type_tags.len = 0;
         if (!eb_skip(u, EB_TOK_STAR))
             return base;
-        base = eb_type_pointer(&u->types, base);
+        base = ++depth > TYPE_DEPTH_MOST ? base : eb_type_pointer(&u->types, base);
         unsigned quals = 0;
         for (bool more = true; more;) {
             more = true;
@@ -428,6 +431,14 @@ static bool nested(eb_unit *u) {
     return tok.value == EB_KW_ATTRIBUTE || (tok.value >= EB_KW_COUNT && !eb_starts_type(u, tok));
 }
 
+/* Typedefs and typeof make types of any depth, and whoever follows them goes down all of it. */
+static bool is_deep(const eb_type *type) {
+    unsigned depth = 0;
+    for (; type && depth <= TYPE_DEPTH_MOST; type = type->base)
+        depth++;
+    return depth > TYPE_DEPTH_MOST;
+}
+
 eb_declarator eb_declarator_of(eb_unit *u, eb_type *base) {
     eb_declarator d = {.lo = eb_peek(u).loc};
     eb_nest(u);
@@ -438,6 +449,8 @@ eb_declarator eb_declarator_of(eb_unit *u, eb_type *base) {
         uint32_t inside = u->at;
         uint32_t errors = u->ctx->errors;
         eb_skip_to_close(u);
+        if (eb_is(u, EB_TOK_END))
+            inside = u->at; /* it is not closed: nothing in it is looked at, once for each '(' */
         base = suffix(u, base, &d);
         uint32_t behind = u->at;
         u->at = inside;
@@ -465,6 +478,10 @@ eb_declarator eb_declarator_of(eb_unit *u, eb_type *base) {
         d.type = suffix(u, base, &d);
     }
     eb_unnest(u);
+    if (is_deep(d.type)) {
+        eb_diag_add(u->ctx, EB_DIAG_NESTING, d.lo, d.hi > d.lo ? d.hi : d.lo + 1, TYPE_DEPTH_MOST);
+        d.type = eb_type_basic(&u->types, EB_TYPE_ERROR);
+    }
     return d;
 }
 

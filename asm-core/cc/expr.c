@@ -544,8 +544,7 @@ static eb_expr *step(eb_unit *u, eb_expr *a, eb_tok op, bool postfix) {
 }
 
 static eb_expr *postfix_of(eb_unit *u, eb_expr *e) {
-    uint32_t links = 0;
-    for (;; eb_link(u, &links)) {
+    for (;; eb_link(u, 2)) { /* a member of a member takes twice the stack of a sum */
         eb_tok tok = eb_peek(u);
         if (eb_skip(u, EB_TOK_LBRACKET))
             e = subscript(u, e);
@@ -654,7 +653,10 @@ static eb_expr *unary(eb_unit *u) {
     case EB_TOK_NAME:
         if (op.value == EB_KW_SIZEOF || op.value == EB_KW_ALIGNOF) {
             eb_take(u);
-            return size_of(u, op);
+            eb_nest(u);
+            a = size_of(u, op);
+            eb_unnest(u);
+            return a;
         }
         if (eb_skip_word(u, EB_KW_EXTENSION))
             return cast_expression(u);
@@ -693,6 +695,7 @@ static eb_expr *cast_to(eb_unit *u, eb_type *type, eb_loc lo) {
 
 static eb_expr *cast_expression(eb_unit *u) {
     eb_nest(u);
+    uint32_t beside = eb_chain_open(u);
     eb_expr *e;
     if (eb_is(u, EB_TOK_LPAREN) && eb_starts_type(u, eb_ahead(u, 1))) {
         eb_loc lo = eb_take(u).loc;
@@ -704,6 +707,7 @@ static eb_expr *cast_expression(eb_unit *u) {
     } else {
         e = unary(u);
     }
+    eb_chain_close(u, beside);
     eb_unnest(u);
     return e;
 }
@@ -711,13 +715,15 @@ static eb_expr *cast_expression(eb_unit *u) {
 /* ---- binary, conditional, assignment ---- */
 
 static eb_expr *climb(eb_unit *u, unsigned least) {
+    uint32_t beside = eb_chain_open(u);
     eb_expr *a = cast_expression(u);
-    uint32_t links = 0;
     for (unsigned bound; (bound = eb_binding_of(eb_peek(u).kind)) >= least && bound;) {
         eb_tok op = eb_take(u);
-        eb_link(u, &links);
-        a = eb_binary(u, (eb_tok_kind)op.kind, a, climb(u, bound + 1));
+        eb_expr *b = climb(u, bound + 1);
+        eb_link(u, 1);
+        a = eb_binary(u, (eb_tok_kind)op.kind, a, b);
     }
+    eb_chain_close(u, beside);
     return a;
 }
 
@@ -829,13 +835,15 @@ eb_expr *eb_assignment(eb_unit *u) {
 }
 
 eb_expr *eb_expression(eb_unit *u) {
+    uint32_t beside = eb_chain_open(u);
     eb_expr *a = eb_assignment(u);
-    for (uint32_t links = 0; eb_skip(u, EB_TOK_COMMA); eb_link(u, &links)) {
+    for (; eb_skip(u, EB_TOK_COMMA); eb_link(u, 1)) {
         eb_expr *b = eb_rvalue(u, eb_assignment(u));
         eb_expr *e = eb_expr_new(u, EB_EXPR_COMMA, b->type, a->lo, b->hi);
         e->a = eb_rvalue(u, a);
         e->b = b;
         a = e;
     }
+    eb_chain_close(u, beside);
     return a;
 }

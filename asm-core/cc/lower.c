@@ -3,7 +3,7 @@
 
 #include "object.h"
 
-enum { WORD = 8 };
+enum { WORD = 8, DATA_DEPTH_MOST = 50 };
 
 /* ---- types ---- */
 
@@ -126,6 +126,22 @@ static bool is_static(const eb_decl *decl) {
             (decl->storage != EB_STORAGE_EXTERN || decl->attrs.gnu_inline));
 }
 
+/* What a variable holds, which may be the addresses of others, which hold ...: where that gets too
+ * deep, the outermost comes back to it. */
+static void lower_contents(eb_lower *l, eb_decl *decl, uint32_t symbol) {
+    if (l->data_depth == DATA_DEPTH_MOST) {
+        *EB_PUSH(&l->ctx->arena, &l->waiting) = decl;
+        return;
+    }
+    l->data_depth++;
+    eb_lower_data(l, decl, symbol);
+    while (l->data_depth == 1 && l->waiting.len) {
+        eb_decl *next = l->waiting.at[--l->waiting.len];
+        eb_lower_data(l, next, next->number);
+    }
+    l->data_depth--;
+}
+
 uint32_t eb_symbol_of(eb_lower *l, eb_decl *decl) {
     if (decl->number)
         return decl->number;
@@ -162,7 +178,7 @@ uint32_t eb_symbol_of(eb_lower *l, eb_decl *decl) {
     if (decl->attrs.align > symbol->align)
         symbol->align = decl->attrs.align;
     if (symbol->is_defined)
-        eb_lower_data(l, decl, number);
+        lower_contents(l, decl, number);
     return number;
 }
 

@@ -50,6 +50,8 @@ typedef struct eb_lower {
     unsigned preserve; /* inside __builtin_preserve_access_index */
     uint32_t break_to, continue_to;
     uint32_t break_depth, continue_depth, depth; /* of blocks, for cleanups */
+    uint32_t data_depth;                         /* of variables that point to variables */
+    EB_VEC(eb_decl *) waiting;                   /* whose contents are still to be made */
     EB_VEC(eb_cleanup) cleanups;
     eb_map strings;     /* literals to their symbols */
     eb_value result_at; /* where a record is to be returned, or 0 */

@@ -144,9 +144,20 @@ void eb_nest(eb_unit *u) {
         too_deep(u, NESTING_MOST);
 }
 
-void eb_link(eb_unit *u, uint32_t *links) {
-    if (++*links > CHAIN_MOST)
-        too_deep(u, CHAIN_MOST);
+uint32_t eb_chain_open(eb_unit *u) {
+    uint32_t beside = u->links;
+    u->links = 0;
+    return beside;
+}
+
+void eb_link(eb_unit *u, uint32_t by) {
+    u->links += by;
+    if (u->links > CHAIN_MOST)
+        too_deep(u, CHAIN_MOST / by);
+}
+
+void eb_chain_close(eb_unit *u, uint32_t beside) {
+    u->links = beside > u->links ? beside : u->links;
 }
 
 void eb_unnest(eb_unit *u) {

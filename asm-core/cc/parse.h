@@ -60,6 +60,7 @@ typedef struct eb_unit {
     uint32_t loops, switches;       /* around the statement being read */
     eb_stmt *in_switch;
     uint32_t depth;            /* of nesting */
+    uint32_t links;            /* of the highest chain that was read since eb_chain_open */
     EB_VEC(uint32_t) preserve; /* #pragma clang attribute push: 1 if preserve_access_index */
     EB_VEC(uint32_t) packs;    /* #pragma pack(push) */
     uint32_t pack;
@@ -102,8 +103,12 @@ void eb_pragmas(eb_unit *u);
 /* Nesting is bounded: recursion must not outgrow the stack. */
 void eb_nest(eb_unit *u);
 void eb_unnest(eb_unit *u);
-/* One more operator in a row: the tree gets one deeper, though the text does not nest. */
-void eb_link(eb_unit *u, uint32_t *links);
+/* Chains, a + b + c ..., are parsed in a loop but are as high a tree as they are long, and what
+ * they are made of may be chains again: between open and close, the highest part and the links that
+ * are put upon it make the height. An error where it is too high. */
+uint32_t eb_chain_open(eb_unit *u);
+void eb_link(eb_unit *u, uint32_t by);
+void eb_chain_close(eb_unit *u, uint32_t beside);
 
 /* ---- scopes (parse.c) ---- */
 

@@ -581,10 +581,12 @@ static eb_type *typeof_specifier(eb_unit *u) {
         return type;
     bool unevaluated = u->unevaluated;
     u->unevaluated = true;
+    eb_nest(u);
     if (eb_starts_type(u, eb_peek(u)))
         type = eb_type_name(u);
     else
         type = eb_expression(u)->type;
+    eb_unnest(u);
     u->unevaluated = unevaluated;
     if (!eb_expect(u, EB_TOK_RPAREN, "')'"))
         eb_skip_to_close(u);

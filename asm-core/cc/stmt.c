@@ -395,7 +395,7 @@ static eb_stmt *one_if(eb_unit *u) {
 /* One behind the other, not nested: generated programs have long chains of them. */
 static eb_stmt *if_statement(eb_unit *u) {
     eb_stmt *first = one_if(u), *s = first;
-    for (uint32_t links = 0; eb_is_word(u, EB_KW_ELSE); eb_link(u, &links)) {
+    for (; eb_is_word(u, EB_KW_ELSE); eb_link(u, 1)) {
         s->otherwise = eb_take(u).loc;
         if (!eb_is_word(u, EB_KW_IF)) {
             eb_loc head = eb_behind(u);
@@ -466,8 +466,7 @@ static bool is_label(const eb_unit *u) {
  * or stand in front of a declaration. */
 static eb_stmt *all_labels(eb_unit *u) {
     eb_stmt *first = NULL, **last = &first;
-    uint32_t links = 0;
-    for (; is_label(u); last = &(*last)->body, eb_link(u, &links))
+    for (; is_label(u); last = &(*last)->body, eb_link(u, 1))
         *last = eb_is_name(u) ? labelled(u) : case_statement(u);
     if (eb_is(u, EB_TOK_RBRACE) || eb_starts_declaration(u))
         *last = new_stmt(u, EB_STMT_EMPTY, eb_behind(u));
@@ -495,10 +494,12 @@ static eb_stmt *unnested(eb_unit *u) {
 
 static eb_stmt *statement(eb_unit *u) {
     eb_nest(u);
+    uint32_t beside = eb_chain_open(u);
     eb_pragmas(u);
     eb_stmt *s = unnested(u);
     eb_pragmas(u);
     s->hi = eb_behind(u);
+    eb_chain_close(u, beside);
     eb_unnest(u);
     return s;
 }
