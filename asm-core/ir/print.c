@@ -245,6 +245,10 @@ static void put_asm_operands(const eb_ir_operand *at, uint32_t count, const char
         eb_buf_fmt(out, " : %s %c %s %u %lld @%u", way, at[n].kind, eb_ir_types[at[n].type],
                    at[n].size, (long long)at[n].imm, at[n].symbol);
         put_quoted(at[n].name, out);
+        if (at[n].early)
+            eb_buf_str(out, EB_STR(" early"));
+        if (at[n].is_read)
+            eb_buf_str(out, EB_STR(" read"));
     }
 }
 

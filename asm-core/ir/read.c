@@ -146,6 +146,14 @@ static eb_str quoted(reader *r) {
     return (eb_str){out.at ? (const char *)out.at : "", out.len};
 }
 
+/* What becomes a string of ELF. */
+static eb_str quoted_name(reader *r) {
+    eb_str name = quoted(r);
+    if (name.len && memchr(name.at, 0, name.len))
+        wrong(r, "a name ends at a byte 0");
+    return name;
+}
+
 /* "(name)", which says nothing. */
 static void skip_hint(reader *r) {
     if (r->at == r->end || *r->at != '(')
@@ -219,12 +227,12 @@ static void read_symbol(reader *r) {
     if (number(r) != r->unit->symbols.len)
         wrong(r, "symbols are numbered from 1");
     unsigned kind = one_of(r, kinds, 2, "it is a function or a variable");
-    uint32_t n = eb_ir_symbol_add(r->unit, quoted(r), kind ? EB_IR_VARIABLE : EB_IR_FUNCTION);
+    uint32_t n = eb_ir_symbol_add(r->unit, quoted_name(r), kind ? EB_IR_VARIABLE : EB_IR_FUNCTION);
     eb_ir_symbol *sym = &r->unit->symbols.at[n];
     while (!line_ends(r)) {
         eb_str name = word(r);
         if (eb_str_is(name, "section"))
-            sym->section = quoted(r);
+            sym->section = quoted_name(r);
         else if (eb_str_is(name, "size"))
             sym->size = number(r);
         else if (eb_str_is(name, "align"))
@@ -262,8 +270,8 @@ static void read_core(reader *r) {
 static eb_ir_operand asm_operand(reader *r) {
     eb_ir_operand operand = {0};
     eb_str kind = word(r);
-    if (kind.len != 1 || !(is_digit(kind.at[0]) || strchr("rim", kind.at[0])))
-        wrong(r, "an operand is r, i, m or a number");
+    if (kind.len != 1 || !(is_digit(kind.at[0]) || strchr("rinem", kind.at[0])))
+        wrong(r, "an operand is r, i, n, e, m or a number");
     else
         operand.kind = kind.at[0];
     operand.type = (uint8_t)type(r);
@@ -272,6 +280,8 @@ static eb_ir_operand asm_operand(reader *r) {
     want(r, '@', "a symbol is missing");
     operand.symbol = number_up_to(r, r->unit->symbols.len);
     operand.name = quoted(r);
+    operand.early = take_word(r, "early");
+    operand.is_read = take_word(r, "read");
     return operand;
 }
 
