@@ -11,10 +11,16 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { generate } from '../corpus/generate.mjs';
+import { compileFlags } from './corpus.mjs';
 import { noCounts } from './counts.mjs';
 import { hasCommand } from './needs.mjs';
+import { shake } from './shake.mjs';
 import { Log, hashInputs, inRoot, listFiles } from './steps.mjs';
 
+/** Bytes of the largest input: of C and assembly, of other sorts. */
+const TEXT_MOST = 8192;
+const INPUT_MOST = 16384;
 const at = (...parts) => inRoot('build/fuzz', ...parts);
 const run = promisify(execFile);
 
@@ -146,6 +152,73 @@ function kernelPrograms(most) {
     .sort();
   const step = Math.max(1, Math.ceil(small.length / most));
   return small.filter((name, i) => i % step === 0);
+}
+
+/** Units that compile without any other file, in build/fuzz/programs: selftests
+ * without what it does not need (none if they are not to be had), and programs of the generator. */
+async function makePrograms(selftests) {
+  const dir = at('programs');
+  fs.mkdirSync(dir, { recursive: true });
+  const fast = inRoot('build/release/bpfc'); // thousands of compilations
+  const bpfc = fs.existsSync(fast) ? fast : at('bpfc');
+  const compiles = (to) => async (text) => {
+    fs.writeFileSync(to, text, 'latin1');
+    const args = ['cc', '-w', '-nostdinc', to, '-o', `${to}.o`];
+    return run(bpfc, args).then(
+      () => true,
+      () => false,
+    );
+  };
+  await twoAtATime(
+    selftests.map((source) => async () => {
+      const name = path.basename(source);
+      const flags = compileFlags(name.replace(/\.c$/, ''));
+      const { stdout } = await run(bpfc, ['cc', '-E', ...flags, name], {
+        cwd: path.dirname(source),
+        encoding: 'latin1',
+        maxBuffer: 1 << 28,
+      }).catch(() => ({ stdout: '' }));
+      const part = path.join(dir, `${name}.part.c`);
+      const small = await shake(stdout, compiles(part));
+      if (small && small.length < TEXT_MOST)
+        fs.writeFileSync(path.join(dir, name), small, 'latin1');
+      for (const gone of [part, `${part}.o`]) fs.rmSync(gone, { force: true });
+    }),
+  );
+  for (let seed = 0; seed < 40; seed++)
+    fs.writeFileSync(
+      path.join(dir, `generated-${seed}.c`),
+      generate(seed).replace(/#ifdef NATIVE\nstatic[^]*$/, ''),
+    );
+}
+
+/** IR: of the cases, and of the programs behind some pass. */
+async function irSeeds(dir) {
+  for (const name of listFiles(['test/cases'])) {
+    const text = fs.readFileSync(inRoot(name), 'latin1');
+    const input = /^-- input\.ir\n([^]*?)(?=^-- |(?![^]))/m.exec(text)?.[1];
+    if (input)
+      fs.writeFileSync(
+        path.join(dir, name.replaceAll('/', '-')),
+        input,
+        'latin1',
+      );
+  }
+  const passes = ['', '=mem2reg', '=inline', '=gvn'];
+  const programs = fs.readdirSync(at('programs'));
+  await twoAtATime(
+    programs.map((name, i) => async () => {
+      const args = ['cc', '-w', '-nostdinc', at('programs', name)];
+      args.push(`-fdump-ir${passes[i % passes.length]}`, '-o', '-');
+      const { stdout } = await run(at('bpfc'), args, {
+        encoding: 'latin1',
+        maxBuffer: 1 << 26,
+      }).catch(() => ({ stdout: '' })); // it is not for everybody
+      const [first = ''] = stdout.split(/(?<=\n)(?=unit )/);
+      if (first.length > 0 && first.length < INPUT_MOST)
+        fs.writeFileSync(path.join(dir, `${name}.ir`), first, 'latin1');
+    }),
+  );
 }
 
 /** ELF files in build/fuzz/objects: the cases assembled, and what clang makes of the C seeds. */
@@ -286,9 +359,10 @@ function programSeeds(dir) {
 }
 
 /** Seeds of all targets in build/fuzz/seeds, made anew when something that they are made of is. */
-async function makeSeeds(log, kernel, programs) {
+async function makeSeeds(log, { kernel, programs, selftests }) {
   const from = ['test/cases', 'test/fuzz/seeds', 'scripts/lib/fuzz.mjs'];
-  const stamp = hashInputs(from, [...kernel, ...programs]);
+  from.push('scripts/lib/shake.mjs', 'scripts/corpus/generate.mjs');
+  const stamp = hashInputs(from, [...kernel, ...programs, ...selftests]);
   const stampFile = at('seeds', 'stamp');
   if (
     fs.existsSync(stampFile) &&
@@ -296,9 +370,10 @@ async function makeSeeds(log, kernel, programs) {
     fuzzTargets().every((target) => fs.existsSync(at('seeds', target)))
   )
     return;
-  for (const dir of ['seeds', 'objects'])
+  for (const dir of ['seeds', 'objects', 'programs'])
     fs.rmSync(at(dir), { recursive: true, force: true });
   await makeObjects(log);
+  await makePrograms(selftests);
   const objects = [
     ...fs.readdirSync(at('objects')).map((name) => at('objects', name)),
     ...kernel,
@@ -306,9 +381,16 @@ async function makeSeeds(log, kernel, programs) {
   for (const target of fuzzTargets()) {
     const dir = at('seeds', target);
     fs.mkdirSync(dir, { recursive: true });
+    const small = fs.readdirSync(at('programs'));
     if (target === 'assemble') textSeeds(dir, kernel);
     else if (target === 'cc' || target === 'preprocess')
       unitSeeds(dir, programs);
+    else if (target === 'compile')
+      unitSeeds(
+        dir,
+        small.map((name) => at('programs', name)),
+      );
+    else if (target === 'ir') await irSeeds(dir);
     else if (target === 'btf' || target === 'kernel') btfSeeds(dir, objects);
     else if (target === 'core') coreSeeds(dir, objects);
     else if (target === 'disassemble') disassembleSeeds(dir, objects);
@@ -325,11 +407,11 @@ async function makeSeeds(log, kernel, programs) {
  * thorough. */
 export async function prepareFuzzers(log, { thorough }) {
   await buildFuzzers(log);
-  await makeSeeds(
-    log,
-    thorough ? kernelFiles(200) : [],
-    thorough ? kernelPrograms(150) : [],
-  );
+  await makeSeeds(log, {
+    kernel: thorough ? kernelFiles(200) : [],
+    programs: thorough ? kernelPrograms(150) : [],
+    selftests: thorough ? kernelPrograms(40) : [],
+  });
 }
 
 // ---- running ----
@@ -390,7 +472,7 @@ export async function runFuzzer(program, target, { seconds, runs }) {
     `-dict=${at('words.dict')}`,
     '-timeout=30',
     '-rss_limit_mb=2048',
-    `-max_len=${/^(assemble|cc|preprocess)$/.test(target) ? 8192 : 16384}`,
+    `-max_len=${/^(assemble|cc|compile|preprocess)$/.test(target) ? TEXT_MOST : INPUT_MOST}`,
     '-print_final_stats=1',
     ...(fresh ? ['-seed=1', `-runs=${runs}`] : []),
   ];

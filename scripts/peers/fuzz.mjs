@@ -18,7 +18,7 @@ const SAMPLE_RUNS = 3000;
 const SAMPLE_SECONDS = 60;
 const PLANTED_SAMPLE_RUNS = 20_000;
 
-/** Which target answers for a source file: the first row that matches. fuzz_calls helps fuzz_vm. */
+/** Which group answers for a source file: the first row that matches. */
 const ANSWERS = [
   [/^asm-core\/asm\/(dis|objdump)\w*\.c$/, 'disassemble'],
   [/^asm-core\/(asm|isa|base)\//, 'assemble'],
@@ -27,8 +27,13 @@ const ANSWERS = [
   [/^asm-core\/obj\//, 'object'],
   [/^asm-core\/vm\//, 'vm'],
   [/^asm-core\/cc\/(lex|pp)\w*\.c$/, 'preprocess'],
+  [/^asm-core\/cc\/(btf|lower)\w*\.c$/, 'compile'],
   [/^asm-core\/cc\//, 'cc'],
+  [/^asm-core\/ir\//, 'ir'],
+  [/^asm-core\/gen\//, 'compile'],
+  [/^asm-core\/api\//, 'api'],
 ];
+/** The targets of a group: fuzz_calls helps fuzz_vm, and fuzz_kernel has the BTF for fuzz_cc. */
 const GROUPS = {
   assemble: ['assemble'],
   disassemble: ['disassemble'],
@@ -37,9 +42,12 @@ const GROUPS = {
   core: ['core'],
   vm: ['vm', 'calls'],
   preprocess: ['preprocess'],
-  cc: ['cc'],
+  cc: ['cc', 'kernel'],
+  compile: ['compile'],
+  ir: ['ir'],
+  api: fuzzTargets(), // all of them enter there
 };
-const FOLDERS = ['base', 'isa', 'obj', 'asm', 'vm', 'cc'];
+const FOLDERS = ['base', 'isa', 'obj', 'asm', 'vm', 'cc', 'ir', 'gen', 'api'];
 
 const answerer = (file) =>
   ANSWERS.find(([pattern]) => pattern.test(file))?.[1] ?? '';

@@ -1,4 +1,5 @@
-/* c.c - mutations of C by tokens: taken out, put in, copied, and whole groups in brackets. */
+/* c.c - mutations of C by tokens: taken out, put in, copied, another of the kind, and whole groups
+ * in brackets. */
 #include "mutate.h"
 
 #include <string.h>
@@ -130,11 +131,45 @@ static size_t put_number(uint8_t *data, size_t size, size_t most, span to, chanc
     return put(data, size, most, to, text + at, sizeof text - at);
 }
 
+/* Words that stand in one another's place, so that a program stays one: types, and operators of two
+ * operands, which their spaces set apart. */
+static const char *const types[] = {"char",  "short", "int",  "long",  "unsigned", "_Bool", "u8",
+                                    "s8",    "u16",   "s16",  "u32",   "s32",      "u64",   "s64",
+                                    "__u32", "__u64", "__u8", "__u16", "__s32",    "__s64"};
+static const char *const operators[] = {
+    " + ",  " - ",  " * ",  " / ",  " % ",  " & ",  " | ",  " ^ ",   " << ", " >> ",
+    " < ",  " > ",  " <= ", " >= ", " == ", " != ", " && ", " || ",  " = ",  " += ",
+    " -= ", " *= ", " /= ", " %= ", " &= ", " |= ", " ^= ", " <<= ", " >>= "};
+enum { TYPES = sizeof types / sizeof types[0], OPERATORS = sizeof operators / sizeof operators[0] };
+
+/* The first word of the table at or behind `at`. */
+static span find_word(const uint8_t *data, size_t size, size_t at, const char *const *table,
+                      unsigned count) {
+    for (; at < size; at++)
+        for (unsigned n = 0; n < count; n++) {
+            size_t length = strlen(table[n]);
+            if (length <= size - at && memcmp(data + at, table[n], length) == 0 &&
+                !(in_word(data[at]) && in_word(data[at - 1])) &&
+                !(in_word(data[at]) && at + length < size && in_word(data[at + length])))
+                return (span){at, length};
+        }
+    return (span){0};
+}
+
+static size_t put_alike(uint8_t *data, size_t size, size_t most, size_t at, chance *dice) {
+    bool is_type = roll(dice, 3) == 0;
+    const char *const *table = is_type ? types : operators;
+    unsigned count = is_type ? TYPES : OPERATORS;
+    span old = find_word(data, size, at, table, count);
+    const char *word = table[roll(dice, count)];
+    return old.size ? put(data, size, most, old, word, strlen(word)) : size;
+}
+
 size_t mutate_c(uint8_t *data, size_t size, size_t most, chance *dice) {
     if (size < 3)
         return LLVMFuzzerMutate(data, size, most);
     span token = any_token(data, size, dice), here = {token.at, 0};
-    switch (roll(dice, 14)) {
+    switch (roll(dice, 18)) {
     case 0:
         return put_text(data, size, most, roll(dice, 2) ? here : token, words[roll(dice, WORDS)]);
     case 1:
@@ -161,7 +196,15 @@ size_t mutate_c(uint8_t *data, size_t size, size_t most, chance *dice) {
     case 10:
         return put(data, size, most, any_line(data, size, dice), "", 0);
     case 11:
+    case 12:
         return put_number(data, size, most, token, dice);
+    case 13:
+    case 14:
+    case 15:
+        return put_alike(data, size, most, token.at, dice);
+    case 16:
+        data[0] ^= (uint8_t)(1u << roll(dice, 6));
+        return size;
     default:
         return LLVMFuzzerMutate(data, size, most);
     }

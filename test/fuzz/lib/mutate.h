@@ -41,6 +41,8 @@ size_t mutate_code(uint8_t *data, size_t size, size_t most, bool big, chance *di
 size_t mutate_text(uint8_t *data, size_t size, size_t most, chance *dice);
 /* C behind a byte of options: its tokens, groups in brackets and lines. */
 size_t mutate_c(uint8_t *data, size_t size, size_t most, chance *dice);
+/* Text of IR: its words by others of their kind, its numbers and lines. */
+size_t mutate_ir(uint8_t *data, size_t size, size_t most, chance *dice);
 /* Lines of both texts. */
 size_t mix_texts(const uint8_t *a, size_t a_size, const uint8_t *b, size_t b_size, uint8_t *out,
                  size_t most, chance *dice);

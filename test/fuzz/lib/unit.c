@@ -17,8 +17,10 @@ static size_t part_end(const uint8_t *data, size_t size, size_t from) {
 ebpf_cc *unit_of(ebpf_ctx *ctx, const uint8_t *data, size_t size) {
     if (size == 0)
         return NULL;
-    ebpf_cc_options options = {
-        .cpu = 1 + (data[0] & 3), .endian = data[0] >> 2 & 1, .plain = data[0] >> 3 & 1};
+    ebpf_cc_options options = {.cpu = 1 + (data[0] & 3),
+                               .endian = data[0] >> 2 & 1,
+                               .plain = data[0] >> 3 & 1,
+                               .bare = data[0] >> 4 & 1};
     ebpf_cc *unit = NULL;
     size_t end = part_end(data, size, 1);
     ebpf_cc_new(ctx, "fuzz.c", 6, data + 1, end - 1, &options, &unit);
