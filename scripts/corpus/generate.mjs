@@ -1,7 +1,8 @@
 // Random C programs about what BPF code does and csmith does not: bit-fields, packed structs and
 // unions, every integer type in every assignment, narrow and wide mixed, switches, copies of structs
-// and arrays, memory built-ins, pointers into arrays, atomics, calls with narrow arguments. The same
-// seed gives the same text everywhere.
+// and arrays, memory built-ins, pointers into arrays and to variables, atomics, signed division by
+// powers of two, calls with narrow arguments and with pointers, callbacks of bpf_loop, inline
+// assembly. The same seed gives the same text everywhere.
 //
 // A program has one entry, SEC("syscall"), that reads 32 words of input and gives a checksum of all
 // that it computed; with -DNATIVE it is a program that prints the checksums of the loader's inputs
@@ -30,6 +31,29 @@ char _license[] SEC("license") = "GPL";
 #define noinline __attribute__((noinline))
 #define always_inline inline __attribute__((always_inline))
 struct input { u64 words[32]; };
+#ifdef NATIVE
+static long bpf_loop(u32 count, void *callback, void *context, u64 flags) {
+    long n = 0;
+    (void)flags;
+    while (n < count && !((long (*)(u64, void *))callback)(n, context))
+        n++;
+    return n < count ? n + 1 : n;
+}
+#define asm_insn(name, text, sign) \\
+    static always_inline u64 asm_##name(u64 a, u64 b) { return a sign b; }
+#else
+static long (*bpf_loop)(u32 count, void *callback, void *context, u64 flags) = (void *)181;
+#define asm_insn(name, text, sign) \\
+    static always_inline u64 asm_##name(u64 a, u64 b) { \\
+        asm volatile(text : "+r"(a) : "ri"(b)); \\
+        return a; \\
+    }
+#endif
+asm_insn(add, "%0 += %1", +)
+asm_insn(sub, "%0 -= %1", -)
+asm_insn(xor, "%0 ^= %1", ^)
+asm_insn(and, "%0 &= %1", &)
+asm_insn(mul, "%0 *= %1", *)
 static u64 sum;
 static always_inline void mix(u64 value) {
     sum = (sum ^ value) * 0x100000001b3ull;
@@ -238,6 +262,12 @@ export function generate(seed) {
     const [x, y] = [cast(wide, a.text), cast(wide, b.text)];
     if (op === '/' || op === '%')
       return { type: wide, text: `(${x} ${op} (${y} | 1))` };
+    if (seed % 4 === 0 && isSigned(type) && chance(25)) {
+      // v3 has none: at -O0 it is refused
+      const by = pick([1, 2, 4, 8, 16, 256, -2, -8]);
+      const one = pick(['/', '%']);
+      return { type, text: `(${cast(type, a.text)} ${one} (${by}))` };
+    }
     const small = bitsOf(a.type) < 32 && bitsOf(b.type) < 32 && op !== '*';
     if (small) return { type: 's32', text: `(${a.text} ${op} ${b.text})` };
     return { type, text: cast(type, `${x} ${op} ${y}`) };
@@ -245,8 +275,18 @@ export function generate(seed) {
 
   function unary(scope, depth) {
     const a = expression(scope, depth - 1);
-    const kind = below(8);
+    const kind = below(9);
     const type = promoted(a.type);
+    if (kind === 8) {
+      const name = pick(['add', 'sub', 'xor', 'and', 'mul']);
+      const by = chance(40)
+        ? String(below(1000))
+        : expression(scope, depth - 2).text;
+      return {
+        type: 'u64',
+        text: `asm_${name}(${cast('u64', a.text)}, ${cast('u64', by)})`,
+      };
+    }
     if (kind === 0) return { type, text: `(~${a.text})` };
     if (kind === 1) return { type: 's32', text: `(!${a.text})` };
     if (kind === 2)
@@ -444,6 +484,39 @@ export function generate(seed) {
     ];
   }
 
+  /** A walk over an array by an index of some type. */
+  function walk(scope) {
+    const arrays = scope.filter((one) => one.length && !one.record);
+    if (arrays.length === 0) return assignment(scope);
+    const { name: own, type, length } = pick(arrays);
+    const n = name('n');
+    const index = pick(['u8', 's8', 'u16', 's16', 'u32', 's32', 'u64']);
+    const within = [...scope, { name: n, type: index, fixed: true }];
+    const wide = bitsOf(type) === 64 ? 'u64' : 'u32';
+    const value = cast(wide, expression(within, 2).text);
+    const step = pick([1, 1, 2, 3]);
+    const down = chance(30);
+    const head = down
+      ? `for (${index} ${n} = ${length}; ${n} > 0;) {`
+      : `for (${index} ${n} = 0; ${n} < ${length}; ${n} += ${step}) {`;
+    const lines = [head];
+    if (down) lines.push(`    ${n}--;`);
+    lines.push(
+      `    ${own}[${n}] ${pick(['+', '^', '-', '|', '&'])}= ${value};`,
+    );
+    if (chance(30))
+      lines.push(
+        `    if (${own}[${n}] ${pick(['>', '==', '<'])} ${below(300)})`,
+        `        ${pick(['break', 'continue'])};`,
+      );
+    if (chance(40))
+      lines.push(
+        `    ${own}[${n} & ${length - 1}] = ${own}[(${n} + 1) & ${length - 1}];`,
+      );
+    if (chance(50)) lines.push(`    mix((u64)${own}[${n} & ${length - 1}]);`);
+    return [...lines, '}'];
+  }
+
   const atomics = [];
   function atomic(scope) {
     const one = pick(atomics);
@@ -454,11 +527,51 @@ export function generate(seed) {
       'fetch_and_xor',
       'fetch_and_and',
     ]);
+    const old = cast(one.type, chance(50) ? one.name : literal(one.type));
+    const kind = below(6);
+    if (kind === 0)
+      return [`mix(__sync_lock_test_and_set(&${one.name}, ${value}));`];
+    if (kind === 1)
+      return [
+        `mix(__sync_val_compare_and_swap(&${one.name}, ${old}, ${value}));`,
+      ];
     const call = `__sync_${op}(&${one.name}, ${value})`;
     return chance(50) ? [`${call};`] : [`mix(${call});`];
   }
 
   const functions = [];
+  const changers = [];
+  const callbacks = [];
+  /** The address of a variable of the type, or null. */
+  function addressOf(scope, type) {
+    const all = scope.filter(
+      (one) => one.type === type && !one.fixed && !one.record,
+    );
+    if (all.length === 0) return null;
+    const one = pick(all);
+    return one.length ? `&${one.name}[${below(one.length)}]` : `&${one.name}`;
+  }
+  function change(scope) {
+    const one = changers.length > 0 ? pick(changers) : null;
+    const place = one && addressOf(scope, one.type);
+    const value = cast('u64', expression(scope, 2).text);
+    return place
+      ? [`mix((u64)${one.name}(${place}, ${value}));`]
+      : assignment(scope);
+  }
+  function repeat(scope) {
+    if (callbacks.length === 0) return assignment(scope);
+    const { name: fn, context, fields } = pick(callbacks);
+    const own = name('c');
+    const values = fields.map(() => cast('u64', expression(scope, 2).text));
+    return [
+      '{',
+      `    struct ${context} ${own} = {${values.join(', ')}};`,
+      `    mix((u64)bpf_loop(${1 + below(6)}, ${fn}, &${own}, 0));`,
+      ...fields.map((field) => `    mix(${own}.${field});`),
+      '}',
+    ];
+  }
   function call(scope) {
     if (functions.length === 0) return assignment(scope);
     const one = pick(functions);
@@ -469,7 +582,11 @@ export function generate(seed) {
   }
 
   function statement(scope, depth, inLoop) {
-    const kind = below(20);
+    const kind = below(24);
+    if (kind === 20) return walk(scope);
+    if (kind === 21) return change(scope);
+    if (kind === 22 && !inLoop) return repeat(scope);
+    if (kind === 23) return inLoop ? assignment(scope) : walk(scope);
     if (depth > 0 && kind < 3) return branch(scope, depth);
     if (depth > 0 && kind < 5 && !inLoop) return loop(scope, depth);
     if (depth > 0 && kind < 6) return choice(scope, depth);
@@ -521,7 +638,7 @@ export function generate(seed) {
   }
 
   function makeFunction(globals) {
-    const parameters = Array.from({ length: 1 + below(4) }, () => pick(TYPES));
+    const parameters = Array.from({ length: 1 + below(5) }, () => pick(TYPES));
     const own = parameters.map((type) => ({ name: name('x'), type }));
     const { made, lines } = locals();
     const scope = [...globals, ...own, ...made, ...own, ...made];
@@ -540,6 +657,45 @@ export function generate(seed) {
     const value = expression(scope, 2).text;
     functions.push({ name: fn, parameters });
     return `${how} ${result} ${fn}(${list}) {\n${indent([...lines, ...body, `return ${cast(result, value)};`]).join('\n')}\n}\n`;
+  }
+
+  /** A function that changes what a pointer leads to. */
+  function makeChanger(globals) {
+    const type = pick(TYPES);
+    const fn = name('ch');
+    const p = name('p');
+    const by = { name: name('x'), type: 'u64' };
+    const scope = [...globals, by, by];
+    const wide = bitsOf(type) === 64 ? 'u64' : 'u32';
+    const body = [
+      `${type} old = *${p};`,
+      ...statement(scope, 1, false),
+      `*${p} ${pick(['', '+', '^', '-'])}= ${cast(wide, expression(scope, 2).text)};`,
+      ...(chance(50) ? statement(scope, 1, false) : []),
+      `return old ${pick(['+', '^'])} *${p};`,
+    ];
+    changers.push({ name: fn, type });
+    const how = pick(['static noinline', 'static noinline', 'static']);
+    return `${how} u64 ${fn}(${type} *${p}, u64 ${by.name}) {\n${indent(body).join('\n')}\n}\n`;
+  }
+
+  /** A callback of bpf_loop, which changes its context and sometimes stops. */
+  function makeCallback(globals) {
+    const context = name('context');
+    const fn = name('cb');
+    const fields = ['a', 'b'].slice(0, 1 + below(2));
+    const own = fields.map((field) => ({ name: `c->${field}`, type: 'u64' }));
+    const scope = [...globals, ...own, { name: 'i', type: 'u32', fixed: true }];
+    const body = [
+      ...statement(scope, 1, true),
+      `c->a ${pick(['+', '^', '*'])}= ${cast('u64', expression(scope, 2).text)};`,
+      chance(40)
+        ? `return ${cast('u32', expression(scope, 1).text)} % 5 == 0;`
+        : 'return 0;',
+    ];
+    callbacks.push({ name: fn, context, fields });
+    const members = fields.map((field) => `u64 ${field};`).join(' ');
+    return `struct ${context} { ${members} };\nstatic long ${fn}(u64 index, struct ${context} *c) {\n    u32 i = (u32)index;\n${indent(body).join('\n')}\n}\n`;
   }
 
   function initialOf({ fields }) {
@@ -579,7 +735,9 @@ export function generate(seed) {
     atomics.push(one);
     text += `static ${type} ${one.name};\n`;
   }
+  for (let n = below(3); n > 0; n--) text += makeChanger(globals);
   for (let n = 1 + below(3); n > 0; n--) text += makeFunction(globals);
+  if (chance(50)) text += makeCallback(globals);
 
   const { made, lines } = locals();
   const input = [];
