@@ -201,7 +201,7 @@ test(
   'a planted wrong operation is seen in random programs',
   { skip: skipRandom },
   () => {
-    const fault = '-D__builtin_bswap32=+';
+    const fault = '-D__builtin_bswap64=~';
     const words = ['programs', '--programs', '8', '--cc'];
     assert.equal(check(...words, CLANG).status, 0);
     const { status, missed, said } = check(...words, `${CLANG} ${fault}`);
