@@ -7,6 +7,7 @@
 
 #include "ebpf.h"
 #include "ebpf_cc.h"
+#include "ebpf_verify.h"
 #include "ebpf_vm.h"
 
 /* Exit statuses: 0; 1 the input is wrong or a file cannot be read; 2 the command line is wrong. */
@@ -17,13 +18,13 @@ enum { BTFS_MOST = 512 }; /* files after --btf */
 typedef struct options {
     const char *file, *out, *prog, *mem, *ctx;
     const char *base, *root;
-    const char *packet, *type, *stop, *kconfig;
+    const char *packet, *type, *stop, *kconfig, *object;
     int dialect, endian, format;
     uint64_t budget;
     const char *btf[BTFS_MOST];
     int btfs;
     bool json, raw, bytes, numeric, hex, source, objdump, relocs, alu32, labels, no_btf, text;
-    bool trace, coverage;
+    bool trace, coverage, lines;
 } options;
 
 typedef struct blob {
@@ -40,6 +41,9 @@ bool read_memory(const char *argument, blob *out);
 
 /* Print the diagnostics to stderr (as JSON to stdout with --json); the exit status for them. */
 int report(ebpf_ctx *ctx, const options *opt, int status);
+
+/* How an explanation goes to standard output or -o: enum ebpf_diag_format. */
+int explain_format(const options *opt);
 
 /* The input as an object: ELF, bare instructions with --raw, assembly otherwise. */
 int load_object(ebpf_ctx *ctx, const options *opt, const blob *file, ebpf_object **out);
@@ -76,6 +80,7 @@ int verb_dis(const options *opt);
 int verb_sim(const options *opt);
 int verb_info(const options *opt);
 int verb_strip(const options *opt);
+int verb_explain(const options *opt);
 int verb_core(const options *opt);
 int verb_btf(const options *opt);
 /* The header set that is linked in, or nothing. */

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { AS = 1, DIS = 2, SIM = 4, INFO = 8, CORE = 16, TYPES = 32, STRIP = 64 };
+enum { AS = 1, DIS = 2, SIM = 4, INFO = 8, CORE = 16, TYPES = 32, STRIP = 64, EXPLAIN = 128 };
 
 static const struct verb {
     const char *name;
@@ -23,6 +23,8 @@ static const struct verb {
      NULL},
     {"core", CORE, verb_core, "list CO-RE relocations against BTF; -o writes the relocated object",
      NULL},
+    {"explain", EXPLAIN, verb_explain,
+     "say in plain words why the kernel's verifier log FILE refuses", NULL},
     {"btf", TYPES, verb_btf, "show the types of BTF, or of an ELF file that has some", "dump"},
 };
 enum { VERBS = sizeof verbs / sizeof *verbs };
@@ -36,7 +38,7 @@ static const struct option {
     size_t offset;
     const char *help;
 } option_table[] = {
-    {"-o", "OUT", AS | DIS | INFO | CORE | TYPES | STRIP, TEXT, offsetof(options, out),
+    {"-o", "OUT", AS | DIS | INFO | CORE | TYPES | STRIP | EXPLAIN, TEXT, offsetof(options, out),
      "write to OUT (- is standard output)"},
     {"--dialect", "D", AS | DIS | SIM | INFO, DIALECT, offsetof(options, dialect),
      "llvm (r0 = 1) or ubpf (mov %r0, 1); llvm when not given"},
@@ -84,6 +86,13 @@ static const struct option {
      "the BTF that split BTF, a module's, stands on"},
     {"--root", "NAME|ID,...", TYPES, TEXT, offsetof(options, root),
      "these types only; in C with what they need"},
+    {"--object", "FILE", EXPLAIN, TEXT, offsetof(options, object),
+     "the object that was loaded: its lines of C, also where the log has none"},
+    {"--prog", "NAME", EXPLAIN, TEXT, offsetof(options, prog),
+     "with --object: which of its programs, where there are several"},
+    {"--lines", NULL, EXPLAIN, FLAG, offsetof(options, lines),
+     "the log itself as JSON: its lines, registers and stack slots read"},
+    {"--json", NULL, EXPLAIN, FLAG, offsetof(options, json), "the explanation as JSON"},
     {"--labels", NULL, STRIP, FLAG, offsetof(options, labels),
      "also local labels that nothing refers to"},
     {"--no-btf", NULL, STRIP, FLAG, offsetof(options, no_btf),
@@ -100,9 +109,9 @@ static void print_usage(FILE *out) {
     fprintf(out,
             "bpfc %s - the BPF toolchain without LLVM\n\nusage: bpfc VERB FILE [OPTION...]\n\n",
             ebpf_version());
-    fprintf(out, "  %-6s %s\n", "cc", "compile C into objects, with the options of C compilers");
+    fprintf(out, "  %-7s %s\n", "cc", "compile C into objects, with the options of C compilers");
     for (int i = 0; i < VERBS; i++)
-        fprintf(out, "  %-6s %s\n", verbs[i].name, verbs[i].help);
+        fprintf(out, "  %-7s %s\n", verbs[i].name, verbs[i].help);
     fprintf(out,
             "\nFILE may be - for standard input. `bpfc VERB --help` lists a verb's options.\n");
 }

@@ -18,6 +18,13 @@ static bool is_terminal(int file) {
 }
 #endif
 
+int explain_format(const options *opt) {
+    bool standard = !opt->out || strcmp(opt->out, "-") == 0;
+    return opt->json                                                ? EBPF_DIAG_JSON
+           : standard && is_terminal(STDOUT) && !getenv("NO_COLOR") ? EBPF_DIAG_ANSI
+                                                                    : EBPF_DIAG_TEXT;
+}
+
 int report(ebpf_ctx *ctx, const options *opt, int status) {
     ebpf_bytes text = {0};
     int format = opt->json                                    ? EBPF_DIAG_JSON

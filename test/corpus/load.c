@@ -1,6 +1,6 @@
 /* load.c - what the running kernel says to every program of BPF objects, for scripts/corpus.mjs.
  *
- *   load [--run] [--log] [--program NAME] OBJECT...
+ *   load [--run] [--log] [--refusals] [--program NAME] OBJECT...
  *
  * Each program is asked for on its own, in a process of its own: a program that another refuses
  * does not take part, and a crash is the answer of one program. libbpf does all that it does for a
@@ -8,7 +8,9 @@
  * kernel with a log, others that libbpf insists on get a descriptor of /dev/null instead. What user
  * space sets before loading is set here: sizes that the object leaves open, inner maps, program
  * types that no section names, flags that the selftests' annotations ask for. With --run a program
- * that was accepted is run too, next to those that its program arrays hold.
+ * that was accepted is run too, next to those that its program arrays hold. --log is everything
+ * that the verifier does; --refusals is what a user sees: the log at level 1, where a program is
+ * refused.
  *
  * Prints a line of JSON per program: { object, program, section, type, verdict: accepted, rejected,
  * environment (the kernel was not asked, or refused by policy) or crash, errno, reason, slots,
@@ -37,7 +39,7 @@ static struct bpf_object *object;
 static struct bpf_program *wanted;
 static char *verifier_log;
 static char last_warning[512];
-static bool running, whole_log;
+static bool running, whole_log, refusals;
 
 /* What the kernel said to the wanted program. */
 static struct {
@@ -297,7 +299,7 @@ static void judge(struct bpf_program *program, const char *path) {
     bpf_object__for_each_program(other, object)
         bpf_program__set_autoload(other, other == program || (running && arrays));
     bpf_program__set_log_buf(program, verifier_log, LOG_ROOM);
-    bpf_program__set_log_level(program, whole_log ? 6 : 4);
+    bpf_program__set_log_level(program, whole_log ? 6 : refusals ? 5 : 4);
     int loaded = bpf_object__load(object);
     describe(program, path);
     tell_number("type", bpf_program__type(program));
@@ -315,7 +317,7 @@ static void judge(struct bpf_program *program, const char *path) {
         tell_text("reason", *text ? text : last_warning,
                   *text ? size : strcspn(last_warning, "\n"));
     }
-    if (whole_log)
+    if (whole_log || (refusals && strcmp(verdict(), "rejected") == 0))
         tell_text("log", verifier_log, strlen(verifier_log));
     if (running && loaded == 0 && answer.asked && answer.result >= 0)
         run_program(object, program, bpf_program__type(program));
@@ -392,6 +394,8 @@ int main(int argc, char **argv) {
             running = true;
         else if (strcmp(argv[at], "--log") == 0)
             whole_log = true;
+        else if (strcmp(argv[at], "--refusals") == 0)
+            refusals = true;
         else if (strcmp(argv[at], "--program") == 0 && at + 1 < argc)
             only = argv[++at];
         else
