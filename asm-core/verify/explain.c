@@ -65,29 +65,47 @@ static void put_base_type(eb_str type, eb_buf *out) {
         eb_buf_fmt(out, "'%.*s'", (int)type.len, type.at);
 }
 
-void eb_log_put_type(eb_str type, eb_buf *out) {
+/* A type in words, of the map `map` if that has a name. */
+static void put_type(eb_str type, eb_str map, eb_buf *out) {
     eb_buf marks = {.arena = out->arena};
     const char *mark, *null = eb_str_find(type, "or_null_");
-    eb_str name = {"", 0};
     bool nullable = null != NULL;
     while ((mark = take_prefix(&type)))
         if (*mark)
             eb_buf_fmt(&marks, "%s%s", marks.len ? ", " : "", mark);
-    if (null && null > type.at) { /* ptr_or_null_task_struct */
-        name = behind((eb_str){null, (size_t)(type.at + type.len - null)}, 8);
-        type.len = (size_t)(null - type.at);
-        if (name.len)
-            type =
-                eb_str_fmt(out->arena, "%.*s%.*s", (int)type.len, type.at, (int)name.len, name.at);
+    if (null && null >= type.at) { /* ptr_or_null_task_struct */
+        eb_str before = {type.at, (size_t)(null - type.at)};
+        eb_str name = behind(type, before.len + 8);
+        type =
+            eb_str_fmt(out->arena, "%.*s%.*s", (int)before.len, before.at, (int)name.len, name.at);
     } else if (type.len > 8 && memcmp(type.at + type.len - 8, "_or_null", 8) == 0) {
         type.len -= 8;
         nullable = true;
     }
     put_base_type(type, out);
+    if (map.len)
+        eb_buf_fmt(out, " (map %.*s)", (int)map.len, map.at);
     if (marks.len)
         eb_buf_fmt(out, " (%.*s)", (int)marks.len, (const char *)marks.at);
     if (nullable)
         put(out, ", or NULL");
+}
+
+/* "fp, pkt, map_value": what a function takes. Most take memory, whatever kind it is. */
+static void put_types(eb_str list, eb_buf *out) {
+    bool first = true;
+    if (eb_str_find(list, "map_value") && eb_str_find(list, "fp")) {
+        put(out, "a pointer to memory: of the stack, a map's value, the packet and the like");
+        return;
+    }
+    while (list.len) {
+        const char *comma = memchr(list.at, ',', list.len);
+        eb_str type = {list.at, comma ? (size_t)(comma - list.at) : list.len};
+        list = behind(list, type.len + (comma != NULL));
+        put(out, first ? "" : list.len ? ", " : " or ");
+        put_type(eb_str_trim(type), (eb_str){"", 0}, out);
+        first = false;
+    }
 }
 
 static void put_range(const ebpf_log_value *value, eb_buf *out) {
@@ -97,7 +115,7 @@ static void put_range(const ebpf_log_value *value, eb_buf *out) {
     else if (signed_low && signed_high)
         eb_buf_fmt(out, "a number from %lld to %lld", (long long)value->smin,
                    (long long)value->smax);
-    else if (value->umax != UINT64_MAX)
+    else if (value->umax <= INT64_MAX)
         eb_buf_fmt(out, "a number from %llu to %llu", (unsigned long long)value->umin,
                    (unsigned long long)value->umax);
     else if (signed_low)
@@ -115,14 +133,15 @@ void eb_log_put_value(const ebpf_log_value *value, eb_buf *out) {
         put_range(value, out);
         return;
     }
-    eb_log_put_type(type, out);
-    if (value->map.size)
-        eb_buf_fmt(out, " of map %.*s", (int)value->map.size, (const char *)value->map.data);
-    if (value->offset)
+    put_type(type, (eb_str){value->map.data, value->map.size}, out);
+    if (eb_str_is(type, "fp"))
+        eb_buf_fmt(out, ", fp%+d", (int)value->offset);
+    else if (value->offset)
         eb_buf_fmt(out, ", %lld bytes behind its start", (long long)value->offset);
     if (eb_str_starts(type, "pkt") && !eb_str_is(type, "pkt_end"))
-        eb_buf_fmt(out, ", %u bytes of it checked", value->range);
-    if (value->smin != INT64_MIN || value->smax != INT64_MAX) {
+        eb_buf_fmt(out, value->range ? ", %u bytes of it checked" : ", none of it checked",
+                   value->range);
+    if (value->smin != INT64_MIN || value->smax != INT64_MAX || value->umax != UINT64_MAX) {
         put(out, ", plus ");
         put_range(value, out);
     }
@@ -156,7 +175,12 @@ void eb_log_put_step(const ebpf_log *log, const eb_step *step, eb_buf *out) {
         put_call(insn, out);
         break;
     case EB_STEP_ARGUMENT:
-        put(out, step->reg == 10 ? "the frame pointer" : "the program's argument, its context");
+        if (step->reg == 10)
+            put(out, "the frame pointer");
+        else if (line->insn == 0)
+            put(out, "the program's argument, its context");
+        else
+            eb_buf_fmt(out, "argument %d of this function", (int)step->reg);
         return;
     case EB_STEP_MOVE:
     case EB_STEP_FILL:
@@ -229,13 +253,22 @@ static const char *fill_one(const filler *f, const char *at) {
             put(f->out, "a register");
         return at + 1;
     }
-    at += kind == 't' || kind == 'a' || kind == 'i';
+    if (kind == 'v') {
+        if (f->of->known)
+            eb_log_put_value(&f->of->value, f->out);
+        else
+            put(f->out, "something else");
+        return at + 1;
+    }
+    at += kind == 't' || kind == 'a' || kind == 'i' || kind == 'l';
     if (*at < '1' || *at > '9')
         return at;
     uint32_t index = (uint32_t)(*at - '1');
     eb_str text = index < m->count ? eb_str_trim(m->captures[index].text) : (eb_str){"", 0};
     if (kind == 't')
-        eb_log_put_type(text, f->out);
+        put_type(text, (eb_str){"", 0}, f->out);
+    else if (kind == 'l')
+        put_types(text, f->out);
     else if (kind == 'a')
         fill_argument(f, text);
     else if (kind == 'i')
@@ -291,6 +324,19 @@ static int32_t register_of(const ebpf_log *log, const eb_log_reason *reason) {
     return returned ? 0 : -1;
 }
 
+/* Of a pointer and a number that are added, the number's register; the message names neither. */
+static int32_t added_number(const ebpf_log *log, int32_t line) {
+    int32_t operands[2];
+    ebpf_log_value value;
+    if (line < 0 || !eb_log_operands(&log->lines.at[line], &operands[0], &operands[1]))
+        return -1;
+    for (int i = 0; i < 2; i++)
+        if (eb_log_value_at(log, line, operands[i], &value) &&
+            eb_str_is((eb_str){value.type.data, value.type.size}, "scalar"))
+            return operands[i];
+    return -1;
+}
+
 /* What is found when all paths are through: the last instruction has no part in it. */
 static bool comes_last(int cause) {
     return cause == EB_CAUSE_STACK_SIZE || cause == EB_CAUSE_EXCEPTION ||
@@ -315,10 +361,34 @@ static void find_insn(const ebpf_log *log, eb_explanation *e) {
 static void find_place(const ebpf_log *log, eb_explanation *e) {
     e->placed = e->line >= 0 ? eb_log_place_of(log, e->line, &e->place)
                              : eb_log_place_of_insn(log, e->insn, &e->place);
-    if (log->report && log->report->at.place.line) {
-        e->place = log->report->at.place;
-        e->placed = true;
+    const eb_log_place *said = log->report ? &log->report->at.place : NULL;
+    if (!said || !said->line)
+        return;
+    if (e->placed && e->place.line == said->line && e->place.text.len) {
+        e->place.file = said->file; /* the text stays: the report cuts long lines */
+        e->place.column = said->column;
+        e->place.func = said->func;
+        return;
     }
+    e->place = *said;
+    e->placed = true;
+}
+
+/* Where the instruction and what is known of the register say more than the message. */
+static int refined(const ebpf_log *log, const eb_explanation *e) {
+    int cause = e->reason.cause;
+    bool scalar = eb_str_is((eb_str){e->value.type.data, e->value.type.size}, "scalar");
+    if (cause == EB_CAUSE_CONTEXT_FIELD && e->line >= 0 &&
+        eb_str_starts(eb_log_insn_text(&log->lines.at[e->line]), "*("))
+        return EB_CAUSE_CONTEXT_WRITE;
+    if (cause != EB_CAUSE_SCALAR_POINTER && cause != EB_CAUSE_UNINIT_REGISTER)
+        return cause;
+    if (e->known && !scalar) /* it was a pointer when it was last told of */
+        return EB_CAUSE_INVALIDATED_POINTER;
+    if (cause == EB_CAUSE_SCALAR_POINTER && e->known && e->value.flags & EBPF_VALUE_CONST &&
+        e->value.constant == 0)
+        return EB_CAUSE_NULL_HERE;
+    return cause;
 }
 
 void eb_log_explain(const ebpf_log *log, eb_explanation *out) {
@@ -333,10 +403,14 @@ void eb_log_explain(const ebpf_log *log, eb_explanation *out) {
     find_insn(log, out);
     find_place(log, out);
     out->reg = register_of(log, &out->reason);
+    if (out->reason.cause == EB_CAUSE_POINTER_UNBOUNDED_ADD ||
+        out->reason.cause == EB_CAUSE_POINTER_OUT || out->reason.cause == EB_CAUSE_POINTER_OFFSET)
+        out->reg = added_number(log, out->line);
     if (out->line >= 0 && out->reg >= 0) {
         out->known = eb_log_value_at(log, out->line, out->reg, &out->value);
         eb_log_trace(log, out->line, out->reg, &out->steps);
     }
+    out->reason.cause = refined(log, out);
     if (out->reason.cause >= 0) {
         out->explanation = fill(log, out, causes[out->reason.cause].explanation);
         out->remedy = fill(log, out, causes[out->reason.cause].remedy);
@@ -393,6 +467,30 @@ static void put_origin(const ebpf_log *log, const eb_explanation *e, const char 
     }
 }
 
+/* Of the events that the kernel tells, those that the walk above cannot see. */
+static void put_events(const eb_log_report *report, const char *const *style, eb_buf *out) {
+    static const char *const labels[] = {"invalidated", "acquired", "released", "context"};
+    for (uint32_t i = 0; i < report->path.len; i++) {
+        const eb_log_event *event = &report->path.at[i];
+        bool told = false;
+        for (size_t n = 0; n < sizeof labels / sizeof *labels; n++)
+            told |= eb_str_is(event->label, labels[n]);
+        if (!told)
+            continue;
+        eb_buf_fmt(out, "  %snote:%s %.*s: %.*s", style[BOLD], style[NORMAL], (int)event->label.len,
+                   event->label.at, (int)event->text.len, event->text.at);
+        if (event->insn >= 0)
+            eb_buf_fmt(out, ", instruction %d", (int)event->insn);
+        if (event->place.line) {
+            put(out, " (");
+            put_place(&event->place, out);
+            put(out, ")");
+        }
+        put(out, "\n");
+        put_source(&event->place, out);
+    }
+}
+
 void eb_log_explain_text(const ebpf_log *log, bool colours, eb_buf *out) {
     const char *const *style = colours ? coloured : plain;
     eb_explanation e;
@@ -423,6 +521,8 @@ void eb_log_explain_text(const ebpf_log *log, bool colours, eb_buf *out) {
     if (e.remedy.len)
         eb_buf_fmt(out, "  %shelp:%s %.*s\n", style[CYAN], style[NORMAL], (int)e.remedy.len,
                    e.remedy.at);
+    if (log->report)
+        put_events(log->report, style, out);
     if (log->report && e.reason.cause >= 0 && log->report->reason.len)
         eb_buf_fmt(out, "  the kernel explains: %.*s\n", (int)log->report->reason.len,
                    log->report->reason.at);

@@ -146,7 +146,7 @@ static bool read_numbered(ebpf_log *log, eb_log_line *line, eb_str text) {
     int32_t insn;
     if (!take_insn(&text, &insn) || !take(&text, ": "))
         return false;
-    if (is_insn(text)) {
+    if (is_insn(text) || eb_str_starts(text, "<invalid ")) { /* libbpf's, in place of it */
         read_insn(line, text);
     } else if (is_state(text)) {
         line->kind = EBPF_LOG_STATE;

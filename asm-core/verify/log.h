@@ -154,6 +154,8 @@ typedef EB_VEC(eb_step) eb_steps;
 
 /* Where the value of `reg` at `line` (an instruction) comes from, the latest step first. */
 void eb_log_trace(const ebpf_log *log, int32_t line, int32_t reg, eb_steps *out);
+/* The registers of "r1 += r2"; false where there are not two. */
+bool eb_log_operands(const eb_log_line *line, int32_t *dst, int32_t *src);
 /* What is known of `reg` there. */
 bool eb_log_value_at(const ebpf_log *log, int32_t line, int32_t reg, ebpf_log_value *out);
 
@@ -184,8 +186,6 @@ void eb_log_explain(const ebpf_log *log, eb_explanation *out);
 void eb_log_explain_text(const ebpf_log *log, bool colours, eb_buf *out);
 void eb_log_explain_json(const ebpf_log *log, eb_buf *out);
 void eb_log_lines_json(const ebpf_log *log, uint32_t first, uint32_t count, eb_buf *out);
-/* "a pointer to a map's value": a register's type in words. */
-void eb_log_put_type(eb_str type, eb_buf *out);
 /* "the result of bpf_map_lookup_elem": what a step is, in words. */
 void eb_log_put_step(const ebpf_log *log, const eb_step *step, eb_buf *out);
 /* "a number from 0 to 255": a value in words. */

@@ -169,6 +169,13 @@ static bool find_store(walk *w, int32_t offset, insn *got) {
     return false;
 }
 
+static int32_t first_insn(const ebpf_log *log) {
+    for (uint32_t i = 0; i < log->lines.len; i++)
+        if (log->lines.at[i].kind == EBPF_LOG_INSN)
+            return (int32_t)i;
+    return -1;
+}
+
 /* One step; false where the value starts. */
 static bool trace_step(walk *w, int32_t *reg, eb_steps *out) {
     insn got;
@@ -210,8 +217,9 @@ static bool trace_step(walk *w, int32_t *reg, eb_steps *out) {
             *reg = got.src;
         return got.kind == MOVE || got.kind == CHANGE;
     }
-    if (*reg == 1 || *reg == 10) /* what the program starts with */
-        push_step(w->log, out, EB_STEP_ARGUMENT, 0, *reg);
+    int32_t first = first_insn(w->log);
+    if (first >= 0 && (*reg == 10 || (*reg >= 1 && *reg <= (w->log->lines.at[first].insn ? 5 : 1))))
+        push_step(w->log, out, EB_STEP_ARGUMENT, first, *reg);
     return false;
 }
 
@@ -241,4 +249,15 @@ bool eb_log_value_at(const ebpf_log *log, int32_t line, int32_t reg, ebpf_log_va
             return false; /* written, and nothing is said of it; or a function's start */
     }
     return false;
+}
+
+bool eb_log_operands(const eb_log_line *line, int32_t *dst, int32_t *src) {
+    eb_str text = behind(line->text, 5);
+    *dst = take_register(&text);
+    *src = -1;
+    while (text.len && text.at[0] != '=')
+        text = behind(text, 1);
+    text = eb_str_trim(behind(text, 1));
+    *src = take_register(&text);
+    return *dst >= 0 && *src >= 0;
 }

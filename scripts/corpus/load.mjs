@@ -109,6 +109,38 @@ export async function judge(objects, { turn = 0, fresh = false, log } = {}) {
   return records;
 }
 
+const LOG_MOST = 1 << 20;
+
+/**
+ * What a user sees of the programs that are refused, by the object's path: records with `log`, at
+ * level 1; of a longer log its last megabyte, as a kernel gives it whose buffer is too small.
+ */
+export async function refusals(objects, { log } = {}) {
+  const { key: loaderKey } = buildLoader();
+  const kernel = os.release() + os.version();
+  const records = new Map();
+  let done = 0;
+  await parallel(objects, async (object) => {
+    const key = hash(fs.readFileSync(object), loaderKey, kernel, 'refusals');
+    let refused = kept(key);
+    if (!refused) {
+      const said = await ask(['--refusals', object]);
+      refused = said
+        .filter(({ verdict }) => verdict === 'rejected')
+        .map((record) => ({
+          program: record.program,
+          expect: record.expect,
+          log: (record.log ?? '').slice(-LOG_MOST),
+        }));
+      keep(key, refused);
+      done += 1;
+      if (done % 100 === 0) log?.(`kernel: ${done} objects`);
+    }
+    records.set(object, refused);
+  });
+  return records;
+}
+
 /** The verifier's whole log of one program. */
 export async function logOf(object, program) {
   const [said] = await ask(['--log', '--program', program, object]);

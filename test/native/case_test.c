@@ -20,6 +20,9 @@
  *   -- target.s   assembly of an object whose BTF is relocated against
  *   -- core       expected: what became of the CO-RE relocations, which failed when there is --
  * diag
+ *   -- input.log  or a log of the kernel's verifier; program.c or program.s is what it is of, for
+ *                 `npm run check:peers -- explain`
+ *   -- explain    expected: why the program was refused
  *   -- run        lines "prog=NAME mem=HEX", all optional; expected behind each, "=> r0" and the
  *                 memory after it when it was given, or "=> fault"
  * BLESS=1 writes what came out into the expected parts that a case has.
@@ -40,6 +43,7 @@
 #include "btf_dump.h"
 #include "btf_gen.h"
 #include "ebpf_cc.h"
+#include "ebpf_verify.h"
 #include "ebpf_vm.h"
 #include "gen.h"
 #include "guard.h"
@@ -621,16 +625,28 @@ static void check_ir(test_case *c, eb_str input) {
         fail_msg("%s: %.*s", c->path, (int)said.size, (const char *)said.data);
 }
 
+/* ---- logs ---- */
+
+static void check_log(test_case *c, eb_str text) {
+    ebpf_log *log;
+    ebpf_bytes said;
+    assert_int_equal(ebpf_log_read(c->ctx, text.at, text.len, &log), EBPF_OK);
+    assert_int_equal(ebpf_log_explain(c->ctx, log, EBPF_DIAG_TEXT, &said), EBPF_OK);
+    expect(c, "explain", said.data, said.size);
+}
+
 static void check_case(void **state) {
     test_case *c = *state;
     read_case(c);
     split_case(c);
     part *input = find_part(c, "input.s"), *source = find_part(c, "input.c");
-    part *ir = find_part(c, "input.ir");
-    assert_true(input || source || ir);
+    part *ir = find_part(c, "input.ir"), *log = find_part(c, "input.log");
+    assert_true(input || source || ir || log);
     parse_args(c);
     c->ctx = ebpf_ctx_new(0);
-    if (ir)
+    if (log)
+        check_log(c, log->text);
+    else if (ir)
         check_ir(c, ir->text);
     else if (source)
         check_c(c, source->text);
