@@ -78,6 +78,27 @@ export interface EngineFunctions {
   ebpf_object_info(ctx: number, object: number, out: number): number;
   ebpf_object_text(ctx: number, object: number, out: number): number;
   ebpf_object_strip(ctx: number, object: number, flags: number): number;
+  ebpf_log_read(ctx: number, at: number, size: number, out: number): number;
+  ebpf_log_object(
+    ctx: number,
+    log: number,
+    object: number,
+    program: number,
+    programSize: number,
+  ): number;
+  ebpf_log_explain(
+    ctx: number,
+    log: number,
+    format: number,
+    out: number,
+  ): number;
+  ebpf_log_json(
+    ctx: number,
+    log: number,
+    first: number,
+    count: number,
+    out: number,
+  ): number;
   ebpf_btf_read(
     ctx: number,
     name: number,

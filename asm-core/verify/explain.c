@@ -282,11 +282,10 @@ static eb_str fill(const ebpf_log *log, const eb_explanation *of, const char *te
     eb_buf out = {.arena = &log->ctx->arena};
     filler f = {log, of, &out};
     while (*template) {
-        size_t plain = strcspn(template, "$");
-        eb_buf_put(&out, template, plain);
-        template += plain;
-        if (*template)
+        if (*template == '$')
             template = fill_one(&f, template + 1);
+        else
+            eb_buf_byte(&out, (uint8_t) * template ++);
     }
     return text_of(&out);
 }

@@ -38,6 +38,8 @@ eb_str eb_str_trim(eb_str text) {
 
 const char *eb_str_find(eb_str text, const char *what) {
     size_t len = strlen(what);
+    if (text.len < len)
+        return NULL;
     const char *at = text.at, *end = text.at + text.len;
     while (len && (size_t)(end - at) >= len &&
            (at = memchr(at, *what, (size_t)(end - at) - len + 1))) {
@@ -215,6 +217,7 @@ static void read_line(ebpf_log *log, eb_str text) {
     line->kind = EBPF_LOG_OTHER;
     line->insn = line->from = -1;
     line->text = text;
+    line->state = line->file = (eb_str){"", 0};
     if (eb_str_starts(text, "; ") || eb_str_is(text, ";"))
         read_source(line, (eb_str){text.at + 1, text.len - 1});
     else if (read_numbered(log, line, text) || read_from(log, line, text) ||

@@ -45,7 +45,10 @@ static eb_str behind(eb_str text, size_t count) {
 
 /* The text of the pattern itself up to its next placeholder. */
 static size_t literal_of(const char *pattern) {
-    return strcspn(pattern, "%");
+    size_t n = 0;
+    while (pattern[n] && pattern[n] != '%')
+        n++;
+    return n;
 }
 
 /* How many bytes of `text` the placeholder `kind` takes when `next` follows, or SIZE_MAX. */

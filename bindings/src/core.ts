@@ -80,6 +80,19 @@ export {
 } from './errors';
 export { Handle, type Closable } from './handle';
 export type { Headers, IncludeOptions } from './include';
+export {
+  explain,
+  VerifierLog,
+  type ExplainOptions,
+  type LogEvent,
+  type LogExplanation,
+  type LogLine,
+  type LogOrigin,
+  type LogReport,
+  type LogSource,
+  type LogStats,
+  type LogValue,
+} from './log';
 export { BpfMap, type MapEvent, type MapShape, type UpdateMode } from './map';
 export {
   BpfObject,

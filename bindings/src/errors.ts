@@ -6,6 +6,7 @@
  * faults in the VM is a MachineError; the toolchain's own failures are an EngineError.
  */
 import { libbpfErrnoMessages, LibbpfErrno } from './constants';
+import type { VerifierLog } from './log';
 
 export { EngineError } from '../../wasm/loader';
 
@@ -147,6 +148,8 @@ export interface KernelErrorFields extends BPFErrorFields {
   subject?: string;
   /** The verifier's log, complete, where there is one. */
   log?: string;
+  /** What that log means: cause, line of C, remedy. load() tells. */
+  explanation?: VerifierLog;
 }
 
 /** The kernel, or the way to it, refused an operation. */
@@ -154,6 +157,7 @@ export class KernelError extends BPFError {
   override readonly name: string = 'KernelError';
   readonly subject?: string;
   readonly log?: string;
+  readonly explanation?: VerifierLog;
 
   constructor(message: string, fields: KernelErrorFields) {
     super(message, fields);
@@ -161,6 +165,10 @@ export class KernelError extends BPFError {
     if (fields.log !== undefined) {
       this.log = fields.log;
       hide(this, 'log');
+    }
+    if (fields.explanation !== undefined) {
+      this.explanation = fields.explanation;
+      hide(this, 'explanation');
     }
   }
 }

@@ -14,6 +14,7 @@ import { closeAll, Handle } from './handle';
 import { Link } from './kernel_link';
 import { KernelMap } from './kernel_map';
 import { KernelProgram } from './kernel_program';
+import { explain } from './log';
 import { BpfObject } from './object';
 
 export interface Availability {
@@ -155,8 +156,24 @@ export function load(
     return new KernelObject(native);
   } catch (error) {
     native.close();
-    throw error;
+    throw explained(error, elf.object);
   }
+}
+
+/** A refusal by the verifier with its log explained, also in the message. */
+function explained(error: unknown, object: BpfObject | undefined): unknown {
+  if (!(error instanceof KernelError) || !error.log) return error;
+  const { message, operation, errno, code, subject, log } = error;
+  const known = object?.programs.some(({ name }) => name === subject);
+  const explanation = explain(
+    log,
+    known && object && subject ? { object, program: subject } : {},
+  );
+  if (!explanation.refused) return error;
+  return new KernelError(`${message}\n${explanation.text.trimEnd()}`, {
+    ...{ operation, errno, code, log, explanation },
+    ...(subject !== undefined && { subject }),
+  });
 }
 
 /** What libbpf gets; of `raw` bytes there is no description. */

@@ -73,7 +73,7 @@ function writeDictionary() {
   const tables = listFiles(['asm-core/def']).filter((n) => n.endsWith('.def'));
   for (const name of tables) {
     const text = fs.readFileSync(inRoot(name), 'utf8');
-    if (name.endsWith('diag.def')) continue;
+    if (/(diag|reason)\.def$/.test(name)) continue;
     for (const [, word] of text.matchAll(/"([^"\\\n]{2,40})"/g))
       for (const part of word.split(/\$\w|@/))
         if (part.trim().length > 1) words.add(part.trim());
@@ -85,8 +85,23 @@ function writeDictionary() {
       .readFileSync(inRoot(name), 'utf8')
       .matchAll(/\{"(\.[\w.]+)"/g))
       words.add(word);
-  const lines = [...words].map((word) => JSON.stringify(word));
-  fs.writeFileSync(at('words.dict'), `${lines.join('\n')}\n`);
+  const write = (file, all) =>
+    fs.writeFileSync(
+      at(file),
+      `${all.map((w) => JSON.stringify(w)).join('\n')}\n`,
+    );
+  write('words.dict', [...words]);
+  write('explain.dict', messageWords());
+}
+
+/** What the verifier's messages consist of, without what they are about. */
+function messageWords() {
+  const text = fs.readFileSync(inRoot('asm-core/def/reason.def'), 'utf8');
+  const patterns = text.matchAll(
+    /^(?:SAYS|MAYBE|NOISE|TYPE)\(.*?"([^"\\]+)"/gm,
+  );
+  const parts = [...patterns].flatMap(([, pattern]) => pattern.split(/%./));
+  return [...new Set(parts.filter((part) => part.trim().length > 1))];
 }
 
 /** The assembly in a case, with its dialect and byte order. */
@@ -327,6 +342,24 @@ function coreSeeds(dir, objects) {
   }
 }
 
+/** The logs of the cases, by themselves and with an object. */
+function logSeeds(dir, objects) {
+  const small = objects.filter((name) => fs.statSync(name).size < 6000);
+  for (const [i, name] of listFiles(['test/cases/verify']).entries()) {
+    const text = fs.readFileSync(inRoot(name), 'utf8');
+    const [, log] = /^-- input\.log\n([^]*?)(?=^-- |(?![^]))/m.exec(text) ?? [];
+    if (!log) continue;
+    const to = path.join(dir, path.basename(name));
+    fs.writeFileSync(to, log);
+    const object = small[i % Math.max(1, small.length)];
+    if (object)
+      fs.writeFileSync(
+        `${to}-object`,
+        pair(Buffer.from(log), fs.readFileSync(object)),
+      );
+  }
+}
+
 /** Objects of the kernel's selftests and their assembly, small ones of all sorts. */
 function kernelFiles(most) {
   const dir = inRoot('build/corpus/selftests');
@@ -393,6 +426,7 @@ async function makeSeeds(log, { kernel, programs, selftests }) {
     else if (target === 'ir') await irSeeds(dir);
     else if (target === 'btf' || target === 'kernel') btfSeeds(dir, objects);
     else if (target === 'core') coreSeeds(dir, objects);
+    else if (target === 'explain') logSeeds(dir, objects);
     else if (target === 'disassemble') disassembleSeeds(dir, objects);
     else if (target !== 'calls')
       for (const object of objects)
@@ -469,7 +503,7 @@ export async function runFuzzer(program, target, { seconds, runs }) {
   const options = [
     `-max_total_time=${seconds}`,
     `-artifact_prefix=${at('found', `${program}-`)}`,
-    `-dict=${at('words.dict')}`,
+    `-dict=${at(target === 'explain' ? 'explain.dict' : 'words.dict')}`,
     '-timeout=30',
     '-rss_limit_mb=2048',
     `-max_len=${/^(assemble|cc|compile|preprocess)$/.test(target) ? TEXT_MOST : INPUT_MOST}`,

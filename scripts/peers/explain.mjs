@@ -78,7 +78,8 @@ function judgeSelftests(found) {
       'refused selftests whose cause is explained',
       found.length,
       unknown.map(
-        ({ where, full }) => `${where}: ${full.message ?? 'no reason in the log'}`,
+        ({ where, full }) =>
+          `${where}: ${full.message ?? 'no reason in the log'}`,
       ),
       REQUIRED,
     ),
@@ -113,12 +114,13 @@ const CATEGORIES = [
 function reportOf({ full }, index) {
   const [category, problem] = CATEGORIES[index % CATEGORIES.length];
   const { source, instruction = 0 } = full;
-  const placed = source?.line && source.text && {
-    func: source.function,
-    column: 3,
-    ...source,
-    text: `${index % 2 ? ' '.repeat(8) : ''}${source.text}`,
-  };
+  const placed = source?.line &&
+    source.text && {
+      func: source.function,
+      column: 3,
+      ...source,
+      text: `${index % 2 ? ' '.repeat(8) : ''}${source.text}`,
+    };
   const at = (insn, label, text) => ({
     ...{ insn, label, text, place: placed || undefined },
     insns: [
@@ -128,7 +130,8 @@ function reportOf({ full }, index) {
   });
   return {
     ...{ category, problem },
-    reason: `${full.explanation.replace(/\s+/g, ' ')}.`,
+    // Words that are longer than a line are cut, and nothing says so.
+    reason: `${full.explanation.replace(/\s+/g, ' ').replace(/\/\S+\//g, '')}.`,
     suggestion: `${full.remedy.replace(/\s+/g, ' ') || 'None'}.`,
     at: at(instruction, 'error', full.message),
     path: (full.origin ?? []).map((step) =>
@@ -170,7 +173,11 @@ function misread(found, index) {
 function judgeReports(found) {
   const usable = found.filter(({ full }) => full.refused);
   const wrong = usable.map(misread).filter(Boolean);
-  return judged('the same logs with the report of Linux 7.3', usable.length, wrong);
+  return judged(
+    'the same logs with the report of Linux 7.3',
+    usable.length,
+    wrong,
+  );
 }
 
 /* ---- test/cases/verify ---- */
@@ -237,7 +244,11 @@ export async function judgeCases() {
   } finally {
     fs.rmSync(folder, { recursive: true });
   }
-  return judged('cases that this kernel refuses for the stored cause', total, wrong);
+  return judged(
+    'cases that this kernel refuses for the stored cause',
+    total,
+    wrong,
+  );
 }
 
 export default {
@@ -254,10 +265,6 @@ export default {
     const found = objects.flatMap((object) =>
       records.get(object).map((record) => explained(object, record)),
     );
-    return [
-      ...judgeSelftests(found),
-      judgeReports(found),
-      await judgeCases(),
-    ];
+    return [...judgeSelftests(found), judgeReports(found), await judgeCases()];
   },
 };

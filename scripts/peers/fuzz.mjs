@@ -26,6 +26,7 @@ const ANSWERS = [
   [/^asm-core\/obj\/btf\w*\.c$/, 'btf'],
   [/^asm-core\/obj\//, 'object'],
   [/^asm-core\/vm\//, 'vm'],
+  [/^asm-core\/verify\//, 'explain'],
   [/^asm-core\/cc\/(lex|pp)\w*\.c$/, 'preprocess'],
   [/^asm-core\/cc\/(btf|lower)\w*\.c$/, 'compile'],
   [/^asm-core\/cc\//, 'cc'],
@@ -45,9 +46,13 @@ const GROUPS = {
   cc: ['cc', 'kernel'],
   compile: ['compile'],
   ir: ['ir'],
+  explain: ['explain'],
   api: fuzzTargets(), // all of them enter there
 };
-const FOLDERS = ['base', 'isa', 'obj', 'asm', 'vm', 'cc', 'ir', 'gen', 'api'];
+const FOLDERS = [
+  ...['base', 'isa', 'obj', 'asm', 'vm', 'verify'],
+  ...['cc', 'ir', 'gen', 'api'],
+];
 
 const answerer = (file) =>
   ANSWERS.find(([pattern]) => pattern.test(file))?.[1] ?? '';

@@ -292,6 +292,10 @@ describeUnless(noKernel, 'kernel', () => {
       expect(error).toMatchObject({ subject: 'refused', code: 'EACCES' });
       expect(error.log).toMatch(/invalid.*stack.*off=8/s);
       expect(error.message).not.toBe('');
+      const { explanation } = error;
+      expect(explanation).toMatchObject({ refused: true, raw: error.log });
+      expect(explanation?.cause).toMatch(/^stack-/);
+      expect(error.message).toContain(explanation?.remedy);
     });
 
     test('the log of a success on request', () => {

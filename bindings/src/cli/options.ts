@@ -8,7 +8,8 @@ import type { Endian } from '../object';
 import { DEFAULT_BUDGET } from '../vm';
 import { EXIT_USAGE, Failure } from './files';
 
-export type VerbName = 'as' | 'dis' | 'sim' | 'info' | 'strip' | 'core' | 'btf';
+export type VerbName =
+  'as' | 'dis' | 'sim' | 'info' | 'strip' | 'core' | 'explain' | 'btf';
 
 export const verbHelp: Record<VerbName, string> = {
   as: 'assemble FILE into an object (FILE.o, or -o OUT)',
@@ -17,6 +18,7 @@ export const verbHelp: Record<VerbName, string> = {
   info: 'describe an object as JSON, or as text on a terminal',
   strip: 'take debug information out of an object, in place or to -o OUT',
   core: 'list CO-RE relocations against BTF; -o writes the relocated object',
+  explain: "say in plain words why the kernel's verifier log FILE refuses",
   btf: 'show the types of BTF, or of an ELF file that has some',
 };
 
@@ -55,6 +57,8 @@ export interface Options {
   format: BtfFormat;
   base?: string;
   root?: string;
+  object?: string;
+  lines: boolean;
   btf: string[];
   json: boolean;
 }
@@ -78,7 +82,7 @@ const table: readonly Option[] = [
   {
     name: '-o',
     argument: 'OUT',
-    verbs: ['as', 'dis', 'info', 'strip', 'btf', 'core'],
+    verbs: ['as', 'dis', 'info', 'strip', 'btf', 'core', 'explain'],
     help: 'write to OUT (- is standard output)',
     store: (to, word) => set(to, 'out', word),
   },
@@ -248,6 +252,32 @@ const table: readonly Option[] = [
     store: (to, word) => set(to, 'root', word),
   },
   {
+    name: '--object',
+    argument: 'FILE',
+    verbs: ['explain'],
+    help: 'the object that was loaded: its lines of C, also where the log has none',
+    store: (to, word) => set(to, 'object', word),
+  },
+  {
+    name: '--prog',
+    argument: 'NAME',
+    verbs: ['explain'],
+    help: 'with --object: which of its programs, where there are several',
+    store: (to, word) => set(to, 'prog', word),
+  },
+  {
+    name: '--lines',
+    verbs: ['explain'],
+    help: 'the log itself as JSON: its lines, registers and stack slots read',
+    store: (to) => set(to, 'lines', true),
+  },
+  {
+    name: '--json',
+    verbs: ['explain'],
+    help: 'the explanation as JSON',
+    store: (to) => set(to, 'json', true),
+  },
+  {
     name: '--labels',
     verbs: ['strip'],
     help: 'also local labels that nothing refers to',
@@ -311,7 +341,7 @@ function u64(word: string): bigint | undefined {
 
 export function usage(version: string): string {
   const verbs = Object.entries({ cc: ccHelp, ...verbHelp })
-    .map(([name, help]) => `  ${name.padEnd(6)} ${help}\n`)
+    .map(([name, help]) => `  ${name.padEnd(7)} ${help}\n`)
     .join('');
   return (
     `bpf ${version} - the BPF toolchain without LLVM\n\n` +
@@ -360,6 +390,7 @@ export function parse(
     relocs: false,
     alu32: false,
     labels: false,
+    lines: false,
     noBtf: false,
     text: false,
     prog: '',

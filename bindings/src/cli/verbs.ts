@@ -1,9 +1,10 @@
 /**
- * verbs.ts - as, dis, sim, info, strip, btf, core; what asm-core/cli does, through wasm.
+ * verbs.ts - as, dis, sim, info, strip, explain, btf, core; what asm-core/cli does, through wasm.
  */
 import { assemble, disassemble } from '../asm';
 import { Btf } from '../btf';
 import { BpfSyntaxError, MachineError, type Report } from '../errors';
+import { explainAs, linesOf } from '../log';
 import { BpfObject } from '../object';
 import { relocateAs } from '../relocate';
 import { Machine } from '../vm';
@@ -27,6 +28,7 @@ export const verbs: Record<VerbName, (options: Options) => number> = {
   sim,
   info,
   strip,
+  explain,
   btf,
   core,
 };
@@ -121,6 +123,34 @@ function strip(options: Options): number {
     const object = BpfObject.fromElf(bytes, { filename });
     print(object, options);
     writeFile(out, object.strip({ labels, btf: noBtf }).toElf());
+    return 0;
+  });
+}
+
+function explain(options: Options): number {
+  const { file, out = '-', object: from, prog: program, json } = options;
+  const log = readFile(file);
+  return reported(options, () => {
+    const object =
+      from === undefined
+        ? undefined
+        : BpfObject.fromElf(readFile(from), { filename: from });
+    const coloured = out === '-' && isTerminal() && !process.env['NO_COLOR'];
+    const format = json ? 'json' : coloured ? 'ansi' : 'text';
+    const end = out === '-' && (json || options.lines) ? '\n' : '';
+    try {
+      const text = explainAs(format, log, {
+        ...(object && { object, program }),
+      });
+      writeFile(out, `${options.lines ? linesOf(log) : text}${end}`);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      const has = program ? 'no such program' : 'not one program only';
+      throw new Failure(
+        `${from} has ${has}; name one by --prog (bpf info lists them)`,
+        EXIT_INPUT,
+      );
+    }
     return 0;
   });
 }
