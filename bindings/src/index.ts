@@ -110,11 +110,10 @@ export {
   type MapChanges,
   type ProgramChanges,
 } from './kernel';
-export { Link, linkIds, openLink, type LinkInfo } from './kernel_link';
+export { Link, linkIds, type LinkInfo } from './kernel_link';
 export {
   enableStats,
   KernelProgram,
-  openProgram,
   programIds,
   StatsSwitch,
   type ProgramDetails,
@@ -124,15 +123,13 @@ export {
   type RunOptions,
   type RunResult,
 } from './kernel_program';
+export type { PinOptions } from './pin';
 export {
   bpffsMounted,
   mountBpffs,
-  openPinnedLink,
-  openPinnedMap,
-  openPinnedProgram,
+  openPinned,
   pins,
   unpin,
-  type OpenPinnedOptions,
   type Pin,
 } from './pins';
 export type { AttachTarget, Neighbour, Placement } from './target';

@@ -9,6 +9,7 @@ import { addon } from './addon';
 import { Handle, unwatch, watch } from './handle';
 import type { KernelMap } from './kernel_map';
 import type { KernelProgram } from './kernel_program';
+import { take } from './pin';
 
 interface LinkBase {
   /** The kernel's id. */
@@ -116,6 +117,16 @@ export class Link extends Handle {
     watch(this, what);
   }
 
+  /** The link with this kernel id (5.8; needs CAP_SYS_ADMIN). */
+  static fromId(id: number): Link {
+    return new Link(addon().openLink(id));
+  }
+
+  /** The link that is pinned at a path (5.7); TypeError if something else is. */
+  static fromPin(path: string): Link {
+    return take(path, 'link', (fd) => new Link(addon().linkFromFd(fd)));
+  }
+
   /** -1 where the kernel has no link object for this attachment. */
   get fd(): number {
     this.ensureOpen();
@@ -211,11 +222,6 @@ export function pinnable(fd: number, what: string): number {
   throw new TypeError(
     `this ${what} has no object in the kernel that could be pinned`,
   );
-}
-
-/** The link with this kernel id (5.8; needs CAP_SYS_ADMIN). */
-export function openLink(id: number): Link {
-  return new Link(addon().openLink(id));
 }
 
 /** Ids of all links of the machine, as far as they exist when they are come to. */

@@ -19,6 +19,7 @@ import {
   type MapSlots,
   type UpdateMode,
 } from './map';
+import { take, type PinOptions } from './pin';
 import { RecordSender, RecordStream, type StreamOptions } from './stream';
 
 const littleEndian = endianness() === 'LE';
@@ -129,6 +130,11 @@ export class KernelMap extends BpfMap<Uint8Array, Uint8Array> {
   /** The map behind a file descriptor: on a duplicate of it, or with `own` on itself. */
   static fromFd(fd: number, own = false): KernelMap {
     return opened(addon().openMapFd(fd, own));
+  }
+
+  /** The map that is pinned at a path (4.4); TypeError if something else is. */
+  static fromPin(path: string, options: PinOptions = {}): KernelMap {
+    return take(path, 'map', (fd) => KernelMap.fromFd(fd, true), options);
   }
 
   get closed(): boolean {
@@ -281,7 +287,7 @@ export class KernelMap extends BpfMap<Uint8Array, Uint8Array> {
     return new RecordSender(name, native.openSender());
   }
 
-  /** A path in a BPF file system that keeps it in the kernel (4.4); see openPinnedMap(), unpin(). */
+  /** A path in a BPF file system that keeps it in the kernel (4.4); see fromPin(), unpin(). */
   pin(path: string): void {
     addon().pin(this.fd, path);
   }

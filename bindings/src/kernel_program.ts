@@ -8,6 +8,7 @@ import { addon } from './addon';
 import { closeAll, Handle } from './handle';
 import type { KernelObject } from './kernel';
 import { Link, pinnable } from './kernel_link';
+import { take } from './pin';
 import { nativeTarget, type AttachTarget } from './target';
 
 export interface ProgramInfo {
@@ -129,6 +130,18 @@ export class KernelProgram extends Handle {
     this.#object = object;
     this.native = native;
     this.name = name;
+  }
+
+  /** The program with this kernel id (4.13; needs CAP_SYS_ADMIN). Its section is not known. */
+  static fromId(id: number): KernelProgram {
+    return new KernelProgram(addon().openProgram(id));
+  }
+
+  /** The program that is pinned at a path (4.4); TypeError if something else is. */
+  static fromPin(path: string): KernelProgram {
+    return take(path, 'program', (fd) => {
+      return new KernelProgram(addon().programFromFd(fd));
+    });
   }
 
   /** Undefined of programs that were opened by id or pin. */
@@ -270,11 +283,6 @@ function strings(btfId: number): (offset: number) => string {
     const end = btf.indexOf(0, start + offset);
     return decoder.decode(btf.subarray(start + offset, end));
   };
-}
-
-/** The program with this kernel id (4.13; needs CAP_SYS_ADMIN). Its section is not known. */
-export function openProgram(id: number): KernelProgram {
-  return new KernelProgram(addon().openProgram(id));
 }
 
 /** Ids of all programs of the machine, as far as they exist when they are come to. */

@@ -29,52 +29,18 @@ export function unpin(path: string): void {
   addon().unpin(path);
 }
 
-export interface OpenPinnedOptions {
-  /** Open maps and programs only for reading (BPF_F_RDONLY). */
-  readOnly?: boolean;
-}
-
-/** BPF_F_RDONLY */
-const READ_ONLY = 1 << 3;
-
-/** The program that is pinned at a path (4.4); TypeError if something else is. */
-export function openPinnedProgram(
-  path: string,
-  options: OpenPinnedOptions = {},
-): KernelProgram {
-  return adopt(path, 'program', options, (fd) => {
-    return new KernelProgram(addon().programFromFd(fd));
-  });
-}
-
-/** The map that is pinned at a path (4.4); TypeError if something else is. */
-export function openPinnedMap(
-  path: string,
-  options: OpenPinnedOptions = {},
-): KernelMap {
-  return adopt(path, 'map', options, (fd) => KernelMap.fromFd(fd, true));
-}
-
-/** The link that is pinned at a path (5.7); TypeError if something else is. */
-export function openPinnedLink(path: string): Link {
-  return adopt(path, 'link', {}, (fd) => new Link(addon().linkFromFd(fd)));
-}
-
-function adopt<T>(
-  path: string,
-  wanted: string,
-  { readOnly }: OpenPinnedOptions,
-  take: (fd: number) => T,
-): T {
-  const { kind, fd } = addon().openPinned(path, readOnly ? READ_ONLY : 0);
-  try {
-    if (kind !== wanted) {
-      throw new TypeError(`${path} is a ${kind}, not a ${wanted}`);
-    }
-    return take(fd);
-  } catch (error) {
-    closeSync(fd);
-    throw error;
+/** What is pinned at a path, as what it is. */
+export function openPinned(path: string): KernelProgram | KernelMap | Link {
+  const kind = kindOf(path);
+  switch (kind) {
+    case 'program':
+      return KernelProgram.fromPin(path);
+    case 'map':
+      return KernelMap.fromPin(path);
+    case 'link':
+      return Link.fromPin(path);
+    default:
+      throw new TypeError(`${path} is no program, map or link of BPF`);
   }
 }
 
@@ -91,18 +57,22 @@ export function* pins(folder = ROOT): Generator<Pin, void> {
     if (entry.isDirectory()) {
       yield* pins(path);
     } else if (entry.isFile()) {
-      const kind = kindOf(path);
+      const kind = kindIfThere(path);
       if (kind !== undefined) yield { path, kind };
     }
   }
 }
 
+function kindOf(path: string): Pin['kind'] {
+  const { kind, fd } = addon().openPinned(path);
+  closeSync(fd);
+  return kind;
+}
+
 /** Undefined when it was taken away in between. */
-function kindOf(path: string): Pin['kind'] | undefined {
+function kindIfThere(path: string): Pin['kind'] | undefined {
   try {
-    const { kind, fd } = addon().openPinned(path);
-    closeSync(fd);
-    return kind;
+    return kindOf(path);
   } catch (error) {
     if (error instanceof KernelError && error.code === 'ENOENT') {
       return undefined;

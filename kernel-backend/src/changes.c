@@ -68,13 +68,16 @@ int kb_know_sections(struct kb_object *object) {
 
 /* What libbpf said, or nothing: 0 or failed. */
 static int done(struct kb_capture *capture, int rc, const char *operation, const char *name,
-                struct kb_error *err) {
+                const char *target, struct kb_error *err) {
     kb_capture_end(capture);
-    if (rc)
+    if (rc == -ESRCH && target)
+        rc = kb_fail(err, ESRCH, operation, name,
+                     "there is no '%s' for it to attach to: neither in the running kernel's BTF "
+                     "(/sys/kernel/btf) nor in the program that was named",
+                     target);
+    else if (rc)
         rc = kb_fail(err, -rc, operation, name, "%s",
-                     kb_capture_line(
-                         capture, rc == -EBUSY ? "the object is loaded; open it again to change it"
-                                               : "this cannot be changed"));
+                     kb_capture_line(capture, "this cannot be changed so"));
     kb_capture_free(capture);
     return rc;
 }
@@ -115,7 +118,7 @@ int kb_object_change_program(struct kb_object *object, size_t index,
                        "the object is loaded; open it again to change it");
     kb_capture_begin(&capture);
     int rc = change_program(program, changes);
-    return done(&capture, rc, operation, bpf_program__name(program), err);
+    return done(&capture, rc, operation, bpf_program__name(program), changes->target_name, err);
 }
 
 static int change_sizes(struct bpf_map *map, const struct kb_map_changes *changes) {
@@ -171,7 +174,7 @@ int kb_object_change_map(struct kb_object *object, size_t index,
                        "the object is loaded; open it again to change it");
     kb_capture_begin(&capture);
     int rc = change_map(map, changes);
-    return done(&capture, rc, operation, bpf_map__name(map), err);
+    return done(&capture, rc, operation, bpf_map__name(map), NULL, err);
 }
 
 int kb_object_set_initial(struct kb_object *object, size_t index, size_t offset, const void *bytes,

@@ -8,7 +8,7 @@ import { createServer } from 'node:net';
 import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
 import {
   KernelError,
-  openProgram,
+  KernelProgram,
   type AttachTarget,
   type LinkInfo,
 } from 'bpf';
@@ -625,7 +625,7 @@ client.connect(server.getsockname())
 
   test('a program that was opened by its id attaches as any', async () => {
     const object = loadC(counting('raw_tp'));
-    using program = openProgram(programOf(object).info.id);
+    using program = KernelProgram.fromId(programOf(object).info.id);
     const link = program.attach({ kind: 'raw_tracepoint', name: 'sys_enter' });
     getuid();
     expect(slot(object)).toBeGreaterThanOrEqual(10n);

@@ -133,7 +133,7 @@ function suite(load: () => typeof Api): void {
       const pinned = ours.KernelMap.fromFd(first.fd);
       pinned.pin(path);
       pinned.close();
-      expect(ours.openPinnedMap(path).info.id).toBe(first.id);
+      expect(ours.KernelMap.fromPin(path).info.id).toBe(first.id);
       const fd = bpf.objGet(path);
       const taken = bpf.createMapRef(fd, { transfer: true });
       expect([taken.fd, taken.id]).toEqual([fd, first.id]);

@@ -11,7 +11,6 @@ import {
   KernelError,
   KernelMap,
   load,
-  openPinnedMap,
   perCpu,
   possibleCpus,
   struct,
@@ -161,7 +160,9 @@ describeUnless(noKernel, 'kernel maps', () => {
     test('descriptors that are no map’s', () => {
       expect(errorOf(() => KernelMap.fromFd(0)).message).toMatch(/no map's/);
       expect(errorOf(() => KernelMap.fromFd(999_999)).code).toBe('EBADF');
-      expect(errorOf(() => openPinnedMap('/no/such/pin')).code).toBe('ENOENT');
+      expect(errorOf(() => KernelMap.fromPin('/no/such/pin')).code).toBe(
+        'ENOENT',
+      );
     });
 
     test('children do not inherit descriptors', () => {
