@@ -9,19 +9,12 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { connect, createServer, type AddressInfo, type Server } from 'node:net';
 import { join } from 'node:path';
-import {
-  afterAll,
-  afterEach,
-  beforeAll,
-  describe,
-  expect,
-  test,
-} from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { KernelError, unpin, type AttachTarget, type Link } from 'bpf';
 import { describeUnless, root, testUnless } from '../support';
 import {
   cgroupRoot,
-  closeLoaded,
+  leaveNothing,
   counting,
   enterCgroup,
   loadC,
@@ -34,7 +27,7 @@ import {
   unbuilt,
   type Wire,
 } from './hooks';
-import { bpfDescriptors, noKernel } from './support';
+import { noKernel } from './support';
 
 const PORT = 45_117;
 const XDP_PASS = '2';
@@ -57,10 +50,7 @@ function errorOf(run: () => unknown): KernelError {
   throw new Error('it did not fail');
 }
 
-afterEach(() => {
-  closeLoaded();
-  expect(bpfDescriptors()).toEqual([]);
-});
+leaveNothing();
 
 describeUnless(noWire(), 'attach, interfaces', () => {
   let wire: Wire;

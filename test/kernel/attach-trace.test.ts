@@ -5,7 +5,7 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
+import { afterAll, describe, expect, test } from '@jest/globals';
 import {
   KernelError,
   KernelProgram,
@@ -16,6 +16,7 @@ import { describeUnless, testUnless } from '../support';
 import {
   buildTarget,
   closeLoaded,
+  leaveNothing,
   COOKIE,
   cookie,
   counting,
@@ -29,7 +30,7 @@ import {
   enterCgroup,
   cgroupRoot,
 } from './hooks';
-import { bpfDescriptors, noKernel } from './support';
+import { noKernel } from './support';
 
 const LIBC = 'libc.so.6';
 const getuid = (): void => {
@@ -53,10 +54,7 @@ describeUnless(noKernel, 'attach, tracing', () => {
   const runTarget = (): void => {
     expect(spawnSync(target ?? '', []).status).toBe(0);
   };
-  afterEach(() => {
-    closeLoaded();
-    expect(bpfDescriptors()).toEqual([]);
-  });
+  leaveNothing();
   afterAll(() => folder.remove());
 
   describe('tracepoints', () => {

@@ -19,6 +19,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
+import { afterEach, beforeEach, expect } from '@jest/globals';
 import {
   BpfObject,
   compile,
@@ -34,7 +35,7 @@ import {
   type Link,
   type LoadOptions,
 } from 'bpf';
-import { noKernel } from './support';
+import { bpfDescriptors, noKernel } from './support';
 
 if (noKernel === undefined) {
   mountTracefs();
@@ -106,6 +107,18 @@ export function loadC(text: string, options: LoadOptions = {}): KernelObject {
 
 export function closeLoaded(): void {
   for (const object of opened.splice(0)) object.close();
+}
+
+/** After each test everything that it opened is closed; other files may have left some of theirs. */
+export function leaveNothing(): void {
+  let before: string[] = [];
+  beforeEach(() => {
+    before = bpfDescriptors();
+  });
+  afterEach(() => {
+    closeLoaded();
+    expect(bpfDescriptors().filter((fd) => !before.includes(fd))).toEqual([]);
+  });
 }
 
 export function programOf(object: KernelObject, name = 'prog'): KernelProgram {

@@ -11,7 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
+import { afterAll, describe, expect, test } from '@jest/globals';
 import {
   bpffsMounted,
   ClosedError,
@@ -33,7 +33,7 @@ import {
 } from 'bpf';
 import { describeUnless } from '../support';
 import {
-  closeLoaded,
+  leaveNothing,
   counting,
   loadC,
   openFiles,
@@ -65,10 +65,7 @@ const getuid = (): void => {
 };
 
 describeUnless(noKernel, 'objects', () => {
-  afterEach(() => {
-    closeLoaded();
-    expect(bpfDescriptors()).toEqual([]);
-  });
+  leaveNothing();
 
   describe('changes before the load', () => {
     const three = `
