@@ -467,6 +467,27 @@ export interface Versions {
   kernel: string;
 }
 
+export type FeatureKind =
+  | 'mapType'
+  | 'programType'
+  | 'attachType'
+  | 'helper'
+  | 'kfunc'
+  | 'linkType'
+  | 'mapFlag'
+  | 'programFlag'
+  | 'btfKind';
+
+export interface NativeFeature {
+  answer: 'yes' | 'no' | 'inconclusive';
+  /** Of an answer that is not yes. */
+  reason?: string;
+  /** What the kernel said: 'EINVAL'. */
+  code?: string;
+  /** The first release of Linux that has it, where that is known. */
+  since?: string;
+}
+
 export interface Addon {
   init(classes: { KernelError: KernelErrorConstructor }): void;
   /** `bytes` is trusted ELF: asm-core's writer made it. It is copied. */
@@ -482,6 +503,13 @@ export interface Addon {
   nextProgId(after: number): number | undefined;
   nextMapId(after: number): number | undefined;
   nextLinkId(after: number): number | undefined;
+  /** Asks the kernel anew; RangeError for a name that is not in featureNames(). */
+  probeFeature(what: {
+    kind: FeatureKind;
+    name: string;
+    of?: string;
+  }): NativeFeature;
+  featureNames(of: { kind: FeatureKind }): string[];
   createMap(def: NativeMapDef): NativeMap;
   /** The descriptor is duplicated, or with `own` taken over if this does not throw. */
   openMapFd(fd: number, own?: boolean): NativeMap;

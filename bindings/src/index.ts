@@ -153,6 +153,14 @@ export {
   TracePipe,
   type TraceLine,
 } from './trace_pipe';
+export { doctor, type Check, type CheckState, type Health } from './doctor';
+export {
+  features,
+  kernelConfig,
+  type Answer,
+  type Feature,
+  type FeatureKind,
+} from './features';
 export * from './classic';
 export {
   AttachType,

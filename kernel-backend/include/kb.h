@@ -642,6 +642,42 @@ int kb_sender_fd(const struct kb_sender *sender);
 /* -ENOSPC, leaving the record alone: it has no room now. -E2BIG: it never has. */
 int kb_sender_send(struct kb_sender *sender, const void *data, size_t size, struct kb_error *err);
 
+/* Features -------------------------------------------------------------------------------------*/
+
+enum kb_feature_kind {
+    KB_FEATURE_MAP_TYPE,
+    KB_FEATURE_PROGRAM_TYPE,
+    KB_FEATURE_ATTACH_TYPE,
+    KB_FEATURE_HELPER, /* of a program type */
+    KB_FEATURE_KFUNC,  /* any name; kb_feature_name() lists none */
+    KB_FEATURE_LINK_TYPE,
+    KB_FEATURE_MAP_FLAG,
+    KB_FEATURE_PROGRAM_FLAG,
+    KB_FEATURE_BTF_KIND,
+    KB_FEATURE_KINDS
+};
+
+enum kb_answer { KB_HAS_NOT, KB_HAS, KB_UNSURE };
+
+struct kb_feature {
+    enum kb_answer answer;
+    int errnum;        /* what the kernel said, 0 if nothing */
+    const char *since; /* the first release that has it, NULL if unknown; static */
+    char reason[512];  /* of an answer that is not yes */
+};
+
+/* Names as def/ and libbpf have them: "ringbuf", "xdp", "cgroup_inet4_connect", "map_lookup_elem",
+ * "mmapable", "enum64". NULL at the end. */
+const char *kb_feature_name(enum kb_feature_kind kind, size_t index);
+
+/*
+ * Asks the running kernel by doing it on a small scale: nothing stays. `of` is the program type of
+ * a helper. Unsure when this process may not ask, or the kernel does not tell two causes apart.
+ * -ENOENT if there is no such name.
+ */
+int kb_probe_feature(enum kb_feature_kind kind, const char *name, const char *of,
+                     struct kb_feature *feature, struct kb_error *err);
+
 /* The machine ----------------------------------------------------------------------------------*/
 
 /*

@@ -1,11 +1,13 @@
 #!/usr/bin/env node
 /**
- * main.ts - the `bpf` command: bpfc's verbs through wasm, with the same options and output.
+ * main.ts - the `bpf` command: bpfc's verbs through wasm, with the same options and output, and what
+ * needs the kernel.
  *
  * Exit statuses: 0; 1 the input is wrong or a file cannot be read; 2 the command line is wrong.
  */
 import { engineVersion, EngineError } from '../index';
 import { cc } from './cc';
+import { machineHelp, runDoctor, runFeatures } from './doctor';
 import { codeOf, EXIT_INPUT, EXIT_USAGE, Failure, writeAll } from './files';
 import { parse, usage, verbOf, verbUsage } from './options';
 import { verbs } from './verbs';
@@ -38,10 +40,18 @@ function dispatch([word, ...rest]: readonly string[]): number {
     return 0;
   }
   if (word === '--help' || word === 'help') {
-    writeAll(1, usage(engineVersion()));
+    const more = Object.entries(machineHelp).map(
+      ([name, help]) => `  ${name.padEnd(8)} ${help}\n`,
+    );
+    writeAll(
+      1,
+      `${usage(engineVersion())}\nOf this machine, with --json for programs:\n${more.join('')}`,
+    );
     return 0;
   }
   if (word === 'cc') return cc(rest);
+  if (word === 'doctor') return runDoctor(rest);
+  if (word === 'features') return runFeatures(rest);
   const verb = verbOf(word);
   const options = parse(verb, rest);
   if (options === 'help') {

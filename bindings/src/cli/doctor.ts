@@ -1,0 +1,109 @@
+/**
+ * doctor.ts - `bpf doctor` and `bpf features`: what the machine can do, for people or as JSON. Only the
+ * npm command has them: bpfc knows no kernel.
+ */
+import { doctor, type CheckState } from '../doctor';
+import { features, type Feature } from '../features';
+import { EXIT_INPUT, EXIT_USAGE, Failure, writeAll } from './files';
+
+/** What bpf has beyond bpfc, for its help. */
+export const machineHelp: Record<string, string> = {
+  doctor: 'say what stands in the way of BPF on this machine, and the remedy',
+  features: 'say what this kernel can do: features [KIND [NAME...]]',
+};
+
+const marks: Record<CheckState, string> = {
+  ok: 'ok     ',
+  limit: 'LIMIT  ',
+  problem: 'PROBLEM',
+  unknown: 'unknown',
+};
+
+/** Takes --json out of the words; no other option is known. */
+function withJson(words: readonly string[]): { json: boolean; rest: string[] } {
+  const rest = words.filter((word) => word !== '--json');
+  const wrong = rest.find((word) => word.startsWith('-'));
+  if (wrong !== undefined) {
+    throw new Failure(`there is no option ${wrong}, only --json`, EXIT_USAGE);
+  }
+  return { json: rest.length < words.length, rest };
+}
+
+/** Status 1 when BPF cannot be used at all. */
+export function runDoctor(words: readonly string[]): number {
+  const { json, rest } = withJson(words);
+  if (rest.length > 0) throw new Failure('doctor takes no file', EXIT_USAGE);
+  const health = doctor();
+  if (json) {
+    writeAll(1, `${JSON.stringify(health, null, 2)}\n`);
+  } else {
+    const { kernel, arch, libbpf, usable } = health;
+    const lines = health.checks.flatMap(({ name, state, found, remedy }) => [
+      `${marks[state]}  ${name.padEnd(16)}  ${found}`,
+      ...(remedy === undefined ? [] : [`${' '.repeat(27)}-> ${remedy}`]),
+    ]);
+    const verdict = usable
+      ? 'BPF can be used here.'
+      : 'BPF cannot be used here.';
+    const head = `Linux ${kernel} on ${arch}, libbpf ${libbpf || 'unknown'}`;
+    writeAll(1, `${[head, '', ...lines, '', verdict].join('\n')}\n`);
+  }
+  return health.usable ? 0 : EXIT_INPUT;
+}
+
+/** Kinds whose names can be listed. */
+const kinds = [
+  'mapType',
+  'programType',
+  'attachType',
+  'linkType',
+  'mapFlag',
+  'programFlag',
+  'btfKind',
+] as const;
+
+const usage = `kinds are ${kinds.join(', ')}, and with names helper TYPE/NAME, kfunc NAME, config NAME`;
+
+function probe(kind: string, name: string): Feature {
+  const simple = kinds.find((each) => each === kind);
+  if (simple) return features[simple](name);
+  if (kind === 'kfunc' || kind === 'config') return features[kind](name);
+  const [type = '', helper] = name.split('/');
+  if (kind === 'helper' && helper !== undefined) {
+    return features.helper(type, helper);
+  }
+  throw new Failure(usage, EXIT_USAGE);
+}
+
+function namesOf(kind: string): string[] {
+  const simple = kinds.find((each) => each === kind);
+  if (simple) return features.names(simple);
+  throw new Failure(usage, EXIT_USAGE);
+}
+
+/** All features, those of a kind, or single ones. */
+export function runFeatures(words: readonly string[]): number {
+  const { json, rest } = withJson(words);
+  const [kind, ...names] = rest;
+  const wanted: readonly string[] = kind === undefined ? kinds : [kind];
+  const all: Record<string, Record<string, Feature>> = {};
+  for (const each of wanted) {
+    const list = names.length > 0 ? names : namesOf(each);
+    all[each] = Object.fromEntries(
+      list.map((name) => [name, probe(each, name)]),
+    );
+  }
+  if (json) {
+    writeAll(1, `${JSON.stringify(all, null, 2)}\n`);
+    return 0;
+  }
+  for (const [each, found] of Object.entries(all)) {
+    const lines = Object.entries(found).map(([name, feature]) => {
+      const { answer, reason, value, since } = feature;
+      const more = reason ?? value ?? (since && `Linux ${since}`) ?? '';
+      return `  ${answer.padEnd(12)}  ${name.padEnd(24)}  ${more}`.trimEnd();
+    });
+    writeAll(1, `${each}\n${lines.join('\n')}\n`);
+  }
+  return 0;
+}
