@@ -72,11 +72,25 @@ function runsOf(api, machine, program) {
   return runs;
 }
 
+const PROG_ARRAY = 3;
+const MAPS_OF_MAPS = [12, 13];
+
+/** The value as text: of what holds programs or maps, whose numbers go by their order, the name. */
+function shown(machine, map, value) {
+  const number = () => Buffer.from(value).readUInt32LE();
+  if (map.type === PROG_ARRAY)
+    return Object.keys(machine.programs)[number()] ?? hex(value);
+  if (!MAPS_OF_MAPS.includes(map.type)) return hex(value);
+  const named = Object.entries(machine.maps);
+  return named.find(([, { id }]) => id === number())?.[0] ?? hex(value);
+}
+
 /** Entries that are not zero by key, or what a ring or perf buffer was sent, by its turn. */
-function entriesOf(map) {
+function entriesOf(machine, map) {
   const pairs = [];
   try {
-    for (const [key, value] of map) pairs.push([hex(key), hex(value)]);
+    for (const [key, value] of map)
+      pairs.push([hex(key), shown(machine, map, value)]);
   } catch {
     try {
       let turn = 0;
@@ -94,14 +108,15 @@ function mapsOf(machine, elf) {
   const maps = {};
   for (const [name, map] of Object.entries(machine.maps)) {
     if (/^\.|\.(bss|data|rodata|kconfig)/.test(name)) continue;
-    maps[name] = entriesOf(map);
+    maps[name] = entriesOf(machine, map);
   }
   for (const symbol of elf.symbols) {
     const { name } = elf.sections[symbol.section] ?? {};
     if (symbol.type !== 1 || !/^\.(bss|data)/.test(name ?? '')) continue;
     const bytes = machine.section(name);
-    const { value, size } = symbol;
-    (maps[name] ??= {})[symbol.name] = hex(
+    const { value, size, bind } = symbol;
+    const shownAs = `${bind === 0 ? 'static ' : ''}${symbol.name}`;
+    (maps[name] ??= {})[shownAs] = hex(
       bytes?.subarray(value, value + size) ?? '',
     );
   }
@@ -111,7 +126,7 @@ function mapsOf(machine, elf) {
 /** { program: { runs, maps } } of the named programs, each in a machine of its own. */
 function simulate(api, btf, object, programs) {
   const bytes = fs.readFileSync(object);
-  const key = hash(bytes, fs.readFileSync(WASM), programs.join(), 'vm 2');
+  const key = hash(bytes, fs.readFileSync(WASM), programs.join(), 'vm 4');
   const known = kept(key);
   if (known) return known;
   const elf = readElf(bytes);

@@ -93,6 +93,7 @@ SEC("syscall") int unsteady(void *context) {
 #ifdef OTHER
 struct context { struct other { long a, b; } member; };
 const volatile long constant = 3;
+static volatile int unknown = 2;
 #else
 struct context;
 #endif
@@ -101,6 +102,9 @@ int id;
 SEC("syscall") int numbers(struct context *context) {
     static union bpf_attr attr = {.map_type = BPF_MAP_TYPE_ARRAY, .key_size = 4, .value_size = 4, .max_entries = 1};
     id = bpf_core_type_id_local(struct numbered);
+#ifdef OTHER
+    unknown++;
+#endif
     long (*sys_bpf)(int, void *, unsigned) = (void *)166;
     return sys_bpf(BPF_MAP_CREATE, &attr, sizeof attr);
 }

@@ -232,7 +232,7 @@ static bool is_zero(const uint8_t *bytes, size_t size) {
     return true;
 }
 
-/* Each global by its name. */
+/* Each global by its name; static ones are told as such, since a compiler may leave them out. */
 static void tell_globals(const struct btf *btf, struct bpf_map *map, uint8_t *bytes) {
     size_t size = bpf_map__value_size(map);
     __u32 id = bpf_map__btf_value_type_id(map), zero = 0;
@@ -241,8 +241,12 @@ static void tell_globals(const struct btf *btf, struct bpf_map *map, uint8_t *by
         return;
     for (__u32 n = 0; n < btf_vlen(section); n++) {
         const struct btf_var_secinfo *var = btf_var_secinfos(section) + n;
-        const char *name = btf__name_by_offset(btf, btf__type_by_id(btf, var->type)->name_off);
-        __u32 type = btf__type_by_id(btf, var->type)->type;
+        const struct btf_type *declared = btf__type_by_id(btf, var->type);
+        bool is_static = btf_var(declared)->linkage == BTF_VAR_STATIC;
+        __u32 type = declared->type;
+        char name[256];
+        snprintf(name, sizeof name, "%s%s", is_static ? "static " : "",
+                 btf__name_by_offset(btf, declared->name_off));
         if ((size_t)var->offset + var->size > size)
             continue;
         clean(btf, type, bytes + var->offset, var->size);
