@@ -275,9 +275,11 @@ export async function judgePrograms({ count, first, notesOf, ...options }) {
     const share = ((100 * good) / tally.accepted).toFixed(1);
     rows.push({
       what: `${title} programs that the kernel accepts from clang-19`,
-      required: '≥ 95 %',
+      required: '≥ 95 % or all but one',
       measured: `${good} of ${tally.accepted} (${share} %), of ${tally.all} made`,
-      ok: tally.accepted > 0 && good >= 0.95 * tally.accepted,
+      ok:
+        tally.accepted > 0 &&
+        good >= Math.min(0.95 * tally.accepted, tally.accepted - 1),
       notes: notesOf(tally.refused),
     });
     const { inKernel: kernel, inVm: vm } = tally;
