@@ -44,7 +44,6 @@ static int run(ebpf_ctx *ctx, void *args) {
     if (!unit || !is_program(unit))
         return EBPF_E_ARG;
     require_readable(ctx, unit);
-    bool blank = unit->symbols.len > 1 && unit->big && unit->cpu == 2 && !unit->optimize;
     eb_ir_optimize(unit);
     REQUIRE(unit->broken.len == 0);
     require_readable(ctx, unit);
@@ -55,7 +54,7 @@ static int run(ebpf_ctx *ctx, void *args) {
         return EBPF_E_INPUT;
     if (unit->cores.len > 1)
         return EBPF_E_ARG; /* the types that the records are about are not in the text */
-    plant(blank && obj->symbols.len > 2, in->data, in->size);
+    plant(unit->cpu == 1 && obj->symbols.len > 2, in->data, in->size);
     in->obj = obj;
     return EBPF_OK;
 }
