@@ -3,11 +3,12 @@
  * functions, perf events, BTF-typed hooks and iterators. Probes are perf events of the PMUs kprobe
  * and uprobe (Linux 4.17), which take a program by a link (5.15, with a cookie) or by ioctl(2). The
  * multi-probes, hooks and iterators are links by bpf(2). libbpf is asked only where its own state
- * is needed: USDT's argument specifications, patterns of kernel functions, freplace's BTF.
+ * is needed: USDT's argument specifications and freplace's BTF.
  */
 #include "attach.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <linux/perf_event.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -323,6 +324,9 @@ int kb_attach_uprobe_multi(struct request *req) {
     rc = kb_attach_create(req, &attr);
     if (found)
         free(symbols.offsets);
+    if (rc == -EINVAL && req->attach_type == KB_ATTACH_TRACE_UPROBE_SESSION &&
+        kb_kernel_older("6.13"))
+        return kb_attach_fail(req, EINVAL, "this kernel has no sessions of uprobes (Linux 6.13)");
     return rc ? kb_attach_refused(req, -rc, path) : 0;
 }
 
@@ -372,21 +376,96 @@ int kb_attach_usdt(struct request *req) {
     return by_libbpf(req, link, errnum, &capture, path);
 }
 
-/* libbpf turns a pattern into functions by tracefs and kallsyms. */
-static int kprobe_pattern(struct request *req) {
-    LIBBPF_OPTS(bpf_kprobe_multi_opts, opts, .retprobe = req->opts.at_return,
-                .session = req->attach_type == KB_ATTACH_TRACE_KPROBE_SESSION);
-    struct kb_capture capture;
-    int rc = need_object(req, "a pattern");
+/* Names of functions, each once. */
+struct names {
+    char **list;
+    size_t count, room;
+};
 
-    if (rc)
-        return rc;
-    kb_capture_begin(&capture);
-    struct bpf_link *link =
-        bpf_program__attach_kprobe_multi_opts(req->program->bpf, req->opts.pattern, &opts);
-    int errnum = link ? 0 : errno;
-    kb_capture_end(&capture);
-    return by_libbpf(req, link, errnum, &capture, req->opts.pattern);
+static void free_names(struct names *names) {
+    for (size_t i = 0; i < names->count; i++)
+        free(names->list[i]);
+    free(names->list);
+}
+
+static bool add_name(struct names *names, const char *name) {
+    if (names->count == names->room) {
+        size_t room = names->room ? 2 * names->room : 64;
+        char **grown = realloc(names->list, room * sizeof(*grown));
+        if (!grown)
+            return false;
+        names->list = grown;
+        names->room = room;
+    }
+    names->list[names->count] = strdup(name);
+    return names->list[names->count] && ++names->count;
+}
+
+static int compare_names(const void *a, const void *b) {
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* The kernel looks each name up once: static functions of one name count as one. */
+static void drop_repeated(struct names *names) {
+    size_t kept = 0;
+
+    if (!names->count)
+        return;
+    qsort(names->list, names->count, sizeof(*names->list), compare_names);
+    for (size_t i = 0; i < names->count; i++) {
+        if (kept && strcmp(names->list[kept - 1], names->list[i]) == 0)
+            free(names->list[i]);
+        else
+            names->list[kept++] = names->list[i];
+    }
+    names->count = kept;
+}
+
+/* Functions that can be traced and match; 0 or -errno. */
+static int matching_functions(const char *pattern, struct names *names) {
+    FILE *file = fopen("/sys/kernel/tracing/available_filter_functions", "re");
+    char *line = NULL;
+    size_t size = 0;
+    int rc = 0;
+
+    if (!file)
+        return -errno;
+    while (!rc && getline(&line, &size, file) > 0) {
+        line[strcspn(line, " \t\n")] = 0; /* a module's name may follow */
+        if (fnmatch(pattern, line, 0) == 0 && !add_name(names, line))
+            rc = -ENOMEM;
+    }
+    free(line);
+    fclose(file);
+    drop_repeated(names);
+    return rc ? rc : names->count ? 0 : -ESRCH;
+}
+
+static int kprobe_pattern(struct request *req) {
+    struct names names = {NULL, 0, 0};
+    const char *pattern = req->opts.pattern;
+    int rc = matching_functions(pattern, &names);
+
+    if (rc == -ESRCH)
+        rc = kb_attach_fail(req, ESRCH,
+                            "no function that can be traced matches '%s'; "
+                            "/sys/kernel/tracing/available_filter_functions lists them",
+                            pattern);
+    else if (rc)
+        rc = kb_attach_fail(req, -rc,
+                            "/sys/kernel/tracing/available_filter_functions, where patterns are "
+                            "looked up, cannot be read: %s (tracefs mounted?)",
+                            strerror(-rc));
+    else {
+        req->opts.pattern = NULL;
+        req->opts.names = (const char *const *)names.list;
+        req->opts.offsets = NULL;
+        req->opts.cookies = NULL;
+        req->opts.count = names.count;
+        rc = kb_attach_kprobe_multi(req);
+    }
+    free_names(&names);
+    return rc;
 }
 
 int kb_attach_kprobe_multi(struct request *req) {

@@ -37,6 +37,8 @@ const getuid = (): void => {
   for (let i = 0; i < 10; i++) process.getuid?.();
 };
 
+const openFile = (): unknown => readFileSync('/proc/self/comm');
+
 function errorOf(run: () => unknown): KernelError {
   try {
     run();
@@ -132,7 +134,6 @@ describeUnless(noKernel, 'attach, tracing', () => {
   });
 
   describe('hooks of BTF', () => {
-    const open = (): unknown => readFileSync('/proc/self/comm');
     for (const section of [
       'fentry/vfs_open',
       'fexit/vfs_open',
@@ -143,7 +144,7 @@ describeUnless(noKernel, 'attach, tracing', () => {
     ]) {
       testUnless(refused(section), section, async () => {
         const object = loadC(counting(section));
-        expect(await runs(object, undefined, open)).toBeGreaterThan(0n);
+        expect(await runs(object, undefined, openFile)).toBeGreaterThan(0n);
       });
     }
 
@@ -173,7 +174,7 @@ describeUnless(noKernel, 'attach, tracing', () => {
     const replaced = `
 __noinline int replaceable(int x) { asm volatile("" : "+r"(x)); return x + 1; }
 `;
-    const host = counting('tp_btf/sys_enter', {
+    const host = counting('xdp', {
       head: replaced,
       body: 'put(2, replaceable(1));',
     });
@@ -201,14 +202,14 @@ __noinline int replaceable(int x) { asm volatile("" : "+r"(x)); return x + 1; }
         counting('freplace/replaceable', { ctx: 'int x', result: '41' }),
         { programs: { prog: { target } } },
       );
+      const run = (): bigint => {
+        programOf(object).run({ data: new Uint8Array(64) });
+        return slot(object, 2);
+      };
       const link = programOf(other).attach();
-      const running = programOf(object).attach();
-      getuid();
-      expect(slot(object, 2)).toBe(41n);
+      expect(run()).toBe(41n);
       link.close();
-      getuid();
-      expect(slot(object, 2)).toBe(2n);
-      running.close();
+      expect(run()).toBe(2n);
     });
   });
 
@@ -241,22 +242,20 @@ __noinline int replaceable(int x) { asm volatile("" : "+r"(x)); return x + 1; }
     for (const kind of ['kprobe_multi', 'kretprobe_multi'] as const) {
       testUnless(noMulti, kind, async () => {
         const section = kind.replace('_', '.');
-        const object = loadC(counting(`${section}/__x64_sys_getui*`, cookie));
-        expect(await runs(object, undefined, getuid)).toBeGreaterThanOrEqual(
-          10n,
-        );
+        const object = loadC(counting(`${section}/vfs_ope*`, cookie));
+        expect(await runs(object, undefined, openFile)).toBeGreaterThan(0n);
         const target: AttachTarget = {
           kind,
           names: ['__x64_sys_getuid', '__x64_sys_getgid'],
           cookies: [COOKIE, 1],
         };
-        expect(await runs(object, target, getuid)).toBeGreaterThanOrEqual(20n);
+        expect(await runs(object, target, getuid)).toBeGreaterThanOrEqual(10n);
         expect(slot(object, 1)).toBe(COOKIE);
       });
     }
     testUnless(noMulti, 'kprobe.session', async () => {
-      const object = loadC(counting('kprobe.session/__x64_sys_getuid'));
-      expect(await runs(object, undefined, getuid)).toBeGreaterThanOrEqual(20n);
+      const object = loadC(counting('kprobe.session/vfs_open'));
+      expect(await runs(object, undefined, openFile)).toBeGreaterThan(1n);
     });
 
     testUnless(
