@@ -16,6 +16,8 @@ static void generate(eb_fn *fn, ebpf_object *obj, eb_links *links, uint32_t *fra
     eb_gen_flow(mfn);
     if (!eb_gen_frame(mfn))
         return;
+    if (mfn->unit->optimize)
+        eb_gen_tails(mfn);
     *frame = mfn->frame;
     eb_gen_emit(mfn, obj, links);
 }

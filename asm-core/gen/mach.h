@@ -3,8 +3,8 @@
  * select.c makes blocks of machine instructions over registers without end (from EB_VREG on); real
  * ones stand where the machine wants them: arguments, results, the frame pointer. Values flow
  * between blocks through registers that are copied on the edges. allocate.c then gives each a real
- * register or a place in the frame, frame.c lays out the frame, peephole.c takes out what became
- * superfluous, emit.c writes bytes, relocations and records. */
+ * register or a place in the frame, peephole.c takes out what became superfluous, frame.c lays out
+ * the frame, tails.c joins what ends alike, emit.c writes bytes, relocations and records. */
 #ifndef EB_MACH_H
 #define EB_MACH_H
 
@@ -153,6 +153,7 @@ void eb_gen_allocate(eb_mfn *mfn); /* allocate.c */
 void eb_gen_peephole(eb_mfn *mfn); /* peephole.c */
 void eb_gen_flow(eb_mfn *mfn);     /* flow.c */
 bool eb_gen_frame(eb_mfn *mfn);    /* frame.c; false after an error */
+void eb_gen_tails(eb_mfn *mfn);    /* tails.c */
 
 /* ---- live.c: where registers are live ----
  *
