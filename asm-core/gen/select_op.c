@@ -84,6 +84,12 @@ static void extend32(eb_sel *s, uint32_t dst) {
     eb_sel_alui(s, EB_C_ALU64 | EB_C_ARSH, dst, 32);
 }
 
+/* What counts a shift: a field's number that was widened for it is as good as it is. */
+static eb_value count_of(const eb_sel *s, eb_value value) {
+    const eb_ir *ir = eb_sel_ir(s, value);
+    return ir->op == EB_IR_ZEXT && eb_sel_ir(s, ir->a)->op == EB_IR_CORE ? ir->a : value;
+}
+
 static bool is_core_imm(const eb_sel *s, eb_value value) {
     const eb_ir *ir = eb_sel_ir(s, value);
     if (ir->op != EB_IR_CORE)
@@ -107,6 +113,8 @@ void eb_sel_binary(eb_sel *s, eb_value value) {
         a = ir->b;
         b = ir->a;
     }
+    if (ir->op == EB_IR_SHL || ir->op == EB_IR_SHR || ir->op == EB_IR_SAR)
+        b = count_of(s, b);
     if (eb_sel_is_const(s, b, &imm) && (by_power(s, value, a, imm) || mask(s, value, a, imm))) {
         eb_sel_clean(s, value);
         return;

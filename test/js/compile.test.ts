@@ -14,6 +14,7 @@ import {
   check,
   compile,
   CompileError,
+  disassemble,
   kernelAvailable,
   load,
   Machine,
@@ -285,6 +286,18 @@ describe('objects', () => {
     expect(relocations.map(({ path }) => path.split(' ')[1])).toEqual(
       expect.arrayContaining(['task.pid', 'task.in[1].c', 'task.flag']),
     );
+  });
+
+  test('a shift by what CO-RE says of a bit-field needs no register', () => {
+    const made = compile(`
+      struct s { unsigned a : 2, b : 3; } __attribute__((preserve_access_index));
+      unsigned long f(struct s *s, unsigned long v) {
+        v <<= __builtin_preserve_field_info(s->b, 4);
+        return v >> __builtin_preserve_field_info(s->b, 5);
+      }`);
+    const text = disassemble(made);
+    expect(text).toMatch(/r2 <<= 59\b/);
+    expect(text).toMatch(/>>= 61\b/);
   });
 
   test('wrong C throws, and warnings become errors', () => {
