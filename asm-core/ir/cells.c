@@ -31,7 +31,7 @@ typedef struct flow { /* of a block, as sets of cells */
 typedef struct cells {
     eb_fn *fn;
     eb_arena *scratch;
-    bool *escapes;
+    uint8_t *escapes;
     uint32_t *of_slot, *of_symbol; /* 1 + the first cell there; cell.next goes on */
     uint32_t *of;                  /* by value: 1 + the cell that a plain load or store is of */
     EB_VEC(cell) at;

@@ -24,7 +24,7 @@ static void note(fill *of, const eb_fn *fn, const eb_ir *ir) {
         *of = (fill){FILLED, byte};
 }
 
-static void find(eb_fn *fn, const bool *escapes, fill *fills) {
+static void find(eb_fn *fn, const uint8_t *escapes, fill *fills) {
     for (uint32_t n = 0; n < fn->slots.len; n++)
         fills[n] = (fill){.state = escapes[n] ? VARIED : NOTHING};
     for (eb_value v = 1; v < fn->values.len; v++) {
@@ -64,7 +64,7 @@ static bool become_memset(eb_fn *fn, const fill *fills, eb_value copy) {
 
 /* A copy into another such slot fills that: then again. */
 bool eb_pass_fill(eb_fn *fn) {
-    const bool *escapes = eb_mem_escapes(fn);
+    const uint8_t *escapes = eb_mem_escapes(fn);
     fill *fills = eb_alloc_array(eb_scratch(fn), fn->slots.len + 1, sizeof *fills);
     bool changed = false, more = fn->slots.len != 0;
     for (unsigned round = 0; more && round < ROUNDS_MOST; round++) {

@@ -59,8 +59,14 @@ static bool is_memory(const eb_ir *ir) {
     return ir->op == EB_IR_COPYMEM || ir->op == EB_IR_MOVEMEM || ir->op == EB_IR_SETMEM;
 }
 
+/* What an instruction may reach that names no memory. */
+static eb_mem world_of(const eb_ir *ir) {
+    bool helper = ir->op == EB_IR_HELPER;
+    return (eb_mem){.root = EB_MEM_WORLD, .helper = helper, .number = helper ? ir->list : 0};
+}
+
 bool eb_mem_written(const eb_fn *fn, const eb_ir *ir, eb_mem *p) {
-    *p = (eb_mem){.root = EB_MEM_WORLD};
+    *p = world_of(ir);
     if (ir->op == EB_IR_STORE || ir->op == EB_IR_ATOMIC)
         *p = eb_mem_at(fn, ir->a, ir->imm, ir->size);
     else if (is_memory(ir) && !ir->c)
@@ -69,7 +75,7 @@ bool eb_mem_written(const eb_fn *fn, const eb_ir *ir, eb_mem *p) {
 }
 
 bool eb_mem_read(const eb_fn *fn, const eb_ir *ir, eb_mem *p) {
-    *p = (eb_mem){.root = EB_MEM_WORLD};
+    *p = world_of(ir);
     if (ir->op == EB_IR_STORE || ir->op == EB_IR_SETMEM)
         return false;
     if (ir->op == EB_IR_LOAD || ir->op == EB_IR_ATOMIC)
@@ -114,16 +120,19 @@ static bool is_access(const eb_fn *fn, const eb_ir *ir, eb_value value, const eb
            (p.base || (p.at >= 0 && (uint64_t)(p.at + p.size) <= fn->slots.at[p.number].size));
 }
 
-bool *eb_mem_escapes(eb_fn *fn) {
-    bool *escapes = eb_alloc_array(eb_scratch(fn), fn->slots.len + 1, sizeof *escapes);
+uint8_t *eb_mem_escapes(eb_fn *fn) {
+    uint8_t *escapes = eb_alloc_array(eb_scratch(fn), fn->slots.len + 1, sizeof *escapes);
     for (eb_value v = 1; v < fn->values.len; v++) {
         const eb_ir *ir = eb_ir_at(fn, v);
         if (!ir->block)
             continue;
         for (eb_uses uses = eb_uses_of(fn, v); eb_uses_next(&uses);) {
             const eb_ir *root = eb_mem_root_of(fn, *uses.at);
-            if (root->op == EB_IR_SLOT && !is_access(fn, ir, v, uses.at))
-                escapes[root->extra] = true;
+            if (root->op != EB_IR_SLOT || is_access(fn, ir, v, uses.at))
+                continue;
+            uint8_t how = ir->op == EB_IR_HELPER ? EB_MEM_GIVEN : EB_MEM_ESCAPES;
+            if (escapes[root->extra] < how)
+                escapes[root->extra] = how;
         }
     }
     return escapes;
@@ -180,12 +189,31 @@ static bool is_other_element(const eb_fn *fn, const eb_mem *p, const eb_mem *q) 
            x.number != y.number && is_inside(p, x.scale) && is_inside(q, x.scale);
 }
 
-bool eb_mem_touches(const eb_fn *fn, const bool *escapes, const eb_mem *p, const eb_mem *q) {
+/* Whether an argument of the helper points into the slot. */
+static bool is_given(const eb_fn *fn, const eb_mem *helper, uint32_t slot) {
+    const eb_list *list = &fn->lists.at[helper->number];
+    for (uint32_t n = 0; helper->number && n < list->values.len; n++) {
+        const eb_ir *root = eb_mem_root_of(fn, list->values.at[n]);
+        if (root->op == EB_IR_SLOT && root->extra == slot)
+            return true;
+    }
+    return false;
+}
+
+/* Whether what names no memory may reach a slot: nobody has kept the address of one that is only
+ * given to helpers. */
+static bool reaches(const eb_fn *fn, const uint8_t *escapes, const eb_mem *p, uint32_t slot) {
+    if (escapes[slot] != EB_MEM_GIVEN)
+        return escapes[slot] != EB_MEM_STAYS;
+    return p->root == EB_MEM_WORLD && (!p->helper || is_given(fn, p, slot));
+}
+
+bool eb_mem_touches(const eb_fn *fn, const uint8_t *escapes, const eb_mem *p, const eb_mem *q) {
     if (p->root == EB_MEM_OUTSIDE)
         return false;
     if (!eb_mem_is_named(p)) {
         if (q->root == EB_MEM_SLOT)
-            return escapes[q->number];
+            return reaches(fn, escapes, p, q->number);
         return p->root == EB_MEM_WORLD || !fn->unit->symbols.at[q->number].is_private;
     }
     if (p->root != q->root || p->number != q->number)

@@ -15,14 +15,18 @@ typedef enum eb_mem_root {
 
 typedef struct eb_mem {
     uint8_t root;     /* eb_mem_root */
-    uint32_t number;  /* of the slot or symbol */
+    bool helper;      /* WORLD: a helper, which is given the slots in its arguments only */
+    uint32_t number;  /* of the slot or symbol; of a helper its list of arguments */
     eb_value base;    /* 0, or what `at` counts from: somewhere in the slot or symbol */
     int64_t at, size; /* bytes */
 } eb_mem;
 
-/* By slot: its address goes anywhere but into loads and stores at known places. In the function's
- * scratch arena. */
-bool *eb_mem_escapes(eb_fn *fn);
+/* Where a slot's address goes: into loads and stores at known places, to helpers as an argument,
+ * which none of them keeps, or anywhere else. */
+enum { EB_MEM_STAYS, EB_MEM_GIVEN, EB_MEM_ESCAPES };
+
+/* By slot, in the function's scratch arena. */
+uint8_t *eb_mem_escapes(eb_fn *fn);
 
 /* The SLOT or SYMBOL that an address starts from, through sums with an index; or the value that
  * nothing more is known of. */
@@ -38,7 +42,7 @@ bool eb_mem_read(const eb_fn *fn, const eb_ir *ir, eb_mem *p);
 bool eb_mem_written(const eb_fn *fn, const eb_ir *ir, eb_mem *p);
 
 /* Whether `p` and `q`, which is named, may share a byte. */
-bool eb_mem_touches(const eb_fn *fn, const bool *escapes, const eb_mem *p, const eb_mem *q);
+bool eb_mem_touches(const eb_fn *fn, const uint8_t *escapes, const eb_mem *p, const eb_mem *q);
 
 /* The load becomes what it would give if the lower bytes of `value` stood there; the instructions
  * that cut and extend it are put before it. */

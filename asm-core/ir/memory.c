@@ -3,9 +3,10 @@
  *
  * Contents are known as a short list of (slot, bytes, value), the bytes counted from its start or
  * from an address somewhere in it (an element at an index), carried from a block to one of which
- * it is the only predecessor. Dead stores are found backwards in each block; behind a return, all
- * slots are dead. A store to what a helper is given later is not: the kernel compares the padding
- * of keys, too. Scalars at constant places are known further: cells.c. */
+ * it is the only predecessor. Dead stores are found backwards, from blocks to those that lead
+ * there; behind a return, all slots are dead. A store to what a helper is given later is not: the
+ * kernel compares the padding of keys, too. Scalars at constant places are known further: cells.c.
+ */
 #include "cfg.h"
 #include "pass.h"
 #include "mem.h"
@@ -27,12 +28,18 @@ typedef struct span { /* of a slot: bytes that will be written before they are r
     int64_t lo, hi;
 } span;
 
+typedef struct span_list {
+    span *at;
+    uint32_t count;
+} span_list;
+
 typedef struct mem {
     eb_fn *fn;
-    bool *escapes;
+    uint8_t *escapes;
     bool *unread; /* by slot: nobody ever reads it */
     uint32_t slots;
-    known_list *ends; /* of blocks */
+    known_list *ends;  /* of blocks */
+    span_list *starts; /* of blocks that have been looked at backwards */
     known now[KNOWN_MOST];
     uint32_t count;
     span dead[DEAD_MOST];
@@ -204,18 +211,53 @@ static void find_unread(mem *m) {
             m->unread[p.number] = false;
 }
 
-static void drop_dead(mem *m, uint32_t b) {
-    const eb_block *block = &m->fn->blocks.at[b];
-    m->dead_count = 0;
-    if (eb_ir_at(m->fn, block->last)->op == EB_IR_RETURN)
-        for (uint32_t n = 0; n < m->slots && n < DEAD_MOST; n++) {
-            eb_mem slot = place_in(n, 0, INT32_MAX);
-            bury(m, &slot);
+/* What is dead where either way goes on. */
+static void meet(mem *m, const span_list *other) {
+    span both[DEAD_MOST];
+    uint32_t count = 0;
+    for (uint32_t n = 0; n < m->dead_count; n++)
+        for (uint32_t k = 0; k < other->count && count < DEAD_MOST; k++) {
+            span a = m->dead[n], b = other->at[k];
+            span s = {a.slot, a.lo > b.lo ? a.lo : b.lo, a.hi < b.hi ? a.hi : b.hi};
+            if (a.slot == b.slot && s.lo < s.hi)
+                both[count++] = s;
         }
-    for (eb_value v = block->last, before; v; v = before) {
+    memcpy(m->dead, both, count * sizeof both[0]);
+    m->dead_count = count;
+}
+
+/* What is dead at the end of a block; of a block that follows and has not been looked at, as the
+ * first one of a loop, nothing is. */
+static void start_dead(mem *m, const eb_block *block) {
+    m->dead_count = 0;
+    for (uint32_t n = 0; !block->succs.len && n < m->slots && n < DEAD_MOST; n++) {
+        eb_mem slot = place_in(n, 0, INT32_MAX);
+        bury(m, &slot);
+    }
+    for (uint32_t s = 0; s < block->succs.len; s++) {
+        const span_list *next = &m->starts[block->succs.at[s]];
+        if (s) {
+            meet(m, next);
+            continue;
+        }
+        m->dead_count = next->count;
+        if (next->count)
+            memcpy(m->dead, next->at, next->count * sizeof m->dead[0]);
+    }
+}
+
+static void drop_dead(mem *m, uint32_t b) {
+    start_dead(m, &m->fn->blocks.at[b]);
+    for (eb_value v = m->fn->blocks.at[b].last, before; v; v = before) {
         before = eb_ir_at(m->fn, v)->prev;
         visit_dead(m, v);
     }
+    span_list *start = &m->starts[b];
+    if (!m->dead_count)
+        return;
+    start->count = m->dead_count;
+    start->at = eb_alloc_array(eb_scratch(m->fn), m->dead_count, sizeof *start->at);
+    memcpy(start->at, m->dead, m->dead_count * sizeof m->dead[0]);
 }
 
 bool eb_pass_memory(eb_fn *fn) {
@@ -230,7 +272,8 @@ bool eb_pass_memory(eb_fn *fn) {
         forward_block(&m, fn->rpo.at[n]);
     (void)eb_ir_settle(fn);
     find_unread(&m);
-    for (uint32_t n = 0; n < fn->rpo.len; n++)
+    m.starts = eb_alloc_array(eb_scratch(fn), fn->blocks.len, sizeof *m.starts);
+    for (uint32_t n = fn->rpo.len; n-- > 0;)
         drop_dead(&m, fn->rpo.at[n]);
     return m.changed;
 }
