@@ -56,7 +56,7 @@ static const eb_mi *end_of(const eb_mblock *block) {
 static uint32_t hash_of(const eb_mblock *block) {
     const eb_mi *mi = end_of(block);
     uint32_t hash = EB_HASH_STEP(EB_HASH_START, mi->kind ^ mi->dst << 4);
-    hash = EB_HASH_STEP(EB_HASH_STEP(hash, mi->src ^ mi->cond << 4), (uint32_t)mi->imm);
+    hash = EB_HASH_STEP(EB_HASH_STEP(hash, mi->src ^ (uint32_t)mi->cond << 4), (uint32_t)mi->imm);
     for (uint32_t s = 0; s < block->succs.len; s++)
         hash = EB_HASH_STEP(EB_HASH_STEP(hash, block->succs.at[s]), block->succs.at[s] >> 8);
     return hash;
