@@ -89,6 +89,7 @@ static void set_memory(eb_lower *l, const eb_lvalue *at, uint64_t size, eb_loc l
     eb_value v = eb_emit(l, EB_IR_SETMEM, EB_IR_VOID, to, eb_emit_const(l, EB_IR_I32, 0, loc), loc);
     eb_ir_at(l->fn, v)->imm = (int64_t)size;
     eb_ir_at(l->fn, v)->size = (uint8_t)(at->align < WORD ? at->align : WORD);
+    eb_ir_at(l->fn, v)->flags = at->is_volatile ? EB_IR_VOLATILE : 0;
 }
 
 /* Stores of words, as large as the alignment allows, that are not 0 already. */

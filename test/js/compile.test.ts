@@ -300,6 +300,19 @@ describe('objects', () => {
     expect(text).toMatch(/>>= 61\b/);
   });
 
+  test('what is volatile is zeroed whole, what is not as far as it is read', () => {
+    const stores = (type: string): number =>
+      disassemble(
+        compile(`int f(long n) {
+          ${type} char b[64] = {};
+          b[n & 7] = 4;
+          return b[3];
+        }`),
+      ).split('*(u64 *)(r10').length - 1;
+    expect(stores('volatile')).toBe(8);
+    expect(stores('')).toBe(1);
+  });
+
   test('wrong C throws, and warnings become errors', () => {
     expect(errorOf(() => compile('int f(void) { return x; }')).name).toBe(
       'CompileError',
