@@ -26,7 +26,9 @@ static void put_wide(const data *d, const eb_init *init, uint64_t value) {
 static void put_field(const data *d, const eb_init *init, uint64_t value) {
     for (uint32_t n = 0; n < init->bits; n++) {
         uint32_t bit = init->bit + n;
-        bool set = value >> (d->l->ir->big ? init->bits - 1 - n : n) & 1;
+        uint32_t from = d->l->ir->big ? init->bits - 1 - n : n;
+        bool negative = !eb_type_is_unsigned(init->type) && (int64_t)value < 0;
+        bool set = from < BYTE * WORD ? value >> from & 1 : negative; /* of __int128 */
         uint8_t mask = (uint8_t)(1 << (d->l->ir->big ? BYTE - 1 - bit % BYTE : bit % BYTE));
         uint8_t *at = &d->bytes[init->offset + bit / BYTE];
         *at = (uint8_t)(set ? *at | mask : *at & ~mask);
