@@ -43,6 +43,9 @@ int ebpf_cc_new(ebpf_ctx *ctx, const char *name, size_t name_size, const void *t
         args.bare = options->bare != 0;
         args.options.big = options->endian == EBPF_BIG;
         args.options.optimize = !options->plain;
+        args.options.small = options->small != 0;
+        args.options.standard.year = options->year;
+        args.options.standard.strict = options->strict != 0;
         args.options.defines = (eb_str){options->defines, options->defines_size};
         args.options.warnings = (eb_str){options->warnings, options->warnings_size};
     }

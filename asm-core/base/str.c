@@ -264,3 +264,21 @@ eb_str eb_str_fmt(eb_arena *arena, const char *format, ...) {
     eb_buf_byte(&buf, 0);
     return (eb_str){(const char *)buf.at, buf.len - 1};
 }
+
+void eb_buf_utf8(eb_buf *out, uint32_t c) {
+    if (c < 0x80) {
+        eb_buf_byte(out, (uint8_t)c);
+    } else if (c < 0x800) {
+        eb_buf_byte(out, (uint8_t)(0xc0 | c >> 6));
+        eb_buf_byte(out, (uint8_t)(0x80 | (c & 0x3f)));
+    } else if (c < 0x10000) {
+        eb_buf_byte(out, (uint8_t)(0xe0 | c >> 12));
+        eb_buf_byte(out, (uint8_t)(0x80 | (c >> 6 & 0x3f)));
+        eb_buf_byte(out, (uint8_t)(0x80 | (c & 0x3f)));
+    } else {
+        eb_buf_byte(out, (uint8_t)(0xf0 | (c >> 18 & 7)));
+        eb_buf_byte(out, (uint8_t)(0x80 | (c >> 12 & 0x3f)));
+        eb_buf_byte(out, (uint8_t)(0x80 | (c >> 6 & 0x3f)));
+        eb_buf_byte(out, (uint8_t)(0x80 | (c & 0x3f)));
+    }
+}

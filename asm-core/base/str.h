@@ -46,6 +46,8 @@ uint8_t *eb_buf_reserve(eb_buf *buf, size_t size);
 void eb_buf_put(eb_buf *buf, const void *bytes, size_t size);
 void eb_buf_str(eb_buf *buf, eb_str text);
 void eb_buf_byte(eb_buf *buf, uint8_t byte);
+/* A character of Unicode as UTF-8. */
+void eb_buf_utf8(eb_buf *buf, uint32_t c);
 void eb_buf_align(eb_buf *buf, size_t align); /* pad with zeroes */
 
 /* printf's %s %.*s %c %d %i %u %x %p-less subset with l, ll, z, 0, + and widths. */

@@ -115,6 +115,7 @@ typedef struct eb_asm {
 
 struct eb_stmt {
     uint8_t kind;
+    bool falls_through; /* empty, with the attribute that says so */
     eb_loc lo, hi;
     uint32_t at;           /* the number of its first token */
     eb_stmt *next;         /* in its block */
@@ -155,8 +156,10 @@ typedef enum eb_storage {
 typedef struct eb_attrs {
     bool used, weak, hidden, always_inline, gnu_inline, noinline, naked, packed, preserve, unused,
         noreturn;
-    bool transparent, overloadable, no_unroll, must_use, deprecated;
+    bool transparent, overloadable, no_unroll, must_use, deprecated, fallthrough;
     uint32_t align; /* bytes, or 0 */
+    bool has_alignas;
+    eb_loc alignas_lo;
     eb_str section;
     uint32_t cleanup;   /* 1 + the name of a function, or 0 */
     uint32_t mode;      /* bytes of attribute mode, or 0 */

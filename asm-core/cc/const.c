@@ -129,6 +129,11 @@ static bool same_object(const eb_expr *a, const eb_expr *b) {
     return a == b || (decls && a->of.decl == b->of.decl);
 }
 
+/* The start of a variable, which is nowhere else than any other. */
+static bool is_variable(eb_constant c) {
+    return is_somewhere(c) && c.base->kind == EB_EXPR_DECL && c.value == 0;
+}
+
 /* Pointers with numbers, and the distance of two into one object. */
 static eb_constant of_addresses(const eb_expr *e, eb_constant a, eb_constant b) {
     bool plus = e->op == EB_TOK_PLUS, minus = e->op == EB_TOK_MINUS;
@@ -148,6 +153,9 @@ static eb_constant of_addresses(const eb_expr *e, eb_constant a, eb_constant b) 
     }
     if (same && !plus && !minus)
         return compared(e, a.value, b.value);
+    bool apart = !same && is_variable(a) && is_variable(b);
+    if (apart && (e->op == EB_TOK_EQ || e->op == EB_TOK_NE))
+        return number(e->op == EB_TOK_NE, e->type);
     return none;
 }
 
@@ -243,9 +251,67 @@ static uint64_t above(uint64_t value, unsigned width) {
     return count;
 }
 
+static uint64_t reversed(uint64_t value, unsigned width) {
+    uint64_t out = 0;
+    for (unsigned n = 0; n < width; n++)
+        out = out << 1 | (value >> n & 1);
+    return out;
+}
+
+/* The bytes of a literal that a pointer points to, from there on with the NUL; nothing if it is no
+ * literal. */
+static eb_str literal_at(const eb_expr *e) {
+    eb_constant c = eb_constant_of(e);
+    if (c.kind != EB_CONSTANT_ADDRESS || c.base->kind != EB_EXPR_STRING ||
+        c.value >= c.base->of.text.len)
+        return (eb_str){0};
+    return (eb_str){c.base->of.text.at + c.value, c.base->of.text.len - (size_t)c.value};
+}
+
+/* strlen, strcmp, strncmp and memcmp of literals. */
+static eb_constant of_strings(const eb_expr *e) {
+    eb_expr **args = e->of.args.at;
+    bool two = e->builtin != EB_BUILTIN_STRLEN;
+    if (e->of.args.count < 1u + two)
+        return none;
+    eb_str a = literal_at(args[0]), b = two ? literal_at(args[1]) : a;
+    uint64_t most = UINT64_MAX;
+    if (e->of.args.count > 2) {
+        eb_constant count = eb_constant_of(args[2]);
+        if (count.kind != EB_CONSTANT_NUMBER)
+            return none;
+        most = count.value;
+    }
+    if (!a.at || !b.at)
+        return none;
+    bool bytes = e->builtin == EB_BUILTIN_MEMCMP || e->builtin == EB_BUILTIN_BCMP;
+    for (uint64_t n = 0; n < most; n++) {
+        if (n >= a.len || n >= b.len)
+            return none;
+        if (!two && !a.at[n])
+            return number(n, e->type);
+        if (a.at[n] != b.at[n])
+            return number((uint8_t)a.at[n] < (uint8_t)b.at[n] ? UINT64_MAX : 1, e->type);
+        if (!a.at[n] && !bytes)
+            break;
+    }
+    return number(0, e->type);
+}
+
 /* Builtins of numbers (those that take none of zero are not constant for it). */
 static eb_constant builtin(const eb_expr *e) {
+    switch (e->builtin) {
+    case EB_BUILTIN_STRLEN:
+    case EB_BUILTIN_STRCMP:
+    case EB_BUILTIN_STRNCMP:
+    case EB_BUILTIN_MEMCMP:
+    case EB_BUILTIN_BCMP:
+        return of_strings(e);
+    default:
+        break;
+    }
     eb_constant a = e->of.args.count ? eb_constant_of(e->of.args.at[0]) : none;
+    unsigned width;
     if (a.kind != EB_CONSTANT_NUMBER)
         return none;
     switch (e->builtin) { /* one case per row */
@@ -272,6 +338,30 @@ static eb_constant builtin(const eb_expr *e) {
     case EB_BUILTIN_CLZL:
     case EB_BUILTIN_CLZLL:
         return a.value ? number(above(a.value, 64), e->type) : none;
+    case EB_BUILTIN_PARITY:
+    case EB_BUILTIN_PARITYL:
+    case EB_BUILTIN_PARITYLL:
+        return number(ones(a.value) & 1, e->type);
+    case EB_BUILTIN_CLRSB:
+    case EB_BUILTIN_CLRSBL:
+    case EB_BUILTIN_CLRSBLL:
+        width = (unsigned)eb_type_size(e->of.args.at[0]->type) * 8;
+        a.value ^= (int64_t)a.value < 0 ? UINT64_MAX : 0;
+        return number(above(a.value, width) - 1, e->type);
+    case EB_BUILTIN_CLZS:
+        return a.value ? number(above(a.value, 16), e->type) : none;
+    case EB_BUILTIN_CTZS:
+        return a.value ? number(below(a.value), e->type) : none;
+    case EB_BUILTIN_POPCOUNTG:
+        return number(ones(a.value), e->type);
+    case EB_BUILTIN_REVERSE8:
+    case EB_BUILTIN_REVERSE16:
+    case EB_BUILTIN_REVERSE32:
+    case EB_BUILTIN_REVERSE64:
+        return number(reversed(a.value, 8u << (e->builtin - EB_BUILTIN_REVERSE8)), e->type);
+    case EB_BUILTIN_ABS:
+    case EB_BUILTIN_LABS:
+        return number((int64_t)a.value < 0 ? 0 - a.value : a.value, e->type);
     case EB_BUILTIN_EXPECT:
         return a;
     default:
@@ -312,6 +402,8 @@ eb_constant eb_constant_of(const eb_expr *e) {
         return binary(e);
     case EB_EXPR_BUILTIN:
         return builtin(e);
+    case EB_EXPR_COMMA: /* GNU: where nothing is done by the first */
+        return eb_constant_of(e->a).kind ? eb_constant_of(e->b) : none;
     case EB_EXPR_COND:
         a = eb_constant_of(e->a);
         if (!a.kind)
@@ -324,8 +416,7 @@ eb_constant eb_constant_of(const eb_expr *e) {
     }
 }
 
-/* Where C demands a constant, __builtin_constant_p has no later chance to say yes. */
-static void settle(eb_expr *e) {
+void eb_settle(eb_expr *e) {
     if (!e)
         return;
     if (e->kind == EB_EXPR_BUILTIN && e->builtin == EB_BUILTIN_CONSTANT_P) {
@@ -333,11 +424,11 @@ static void settle(eb_expr *e) {
         e->of.value = 0;
     } else if (e->kind == EB_EXPR_BUILTIN || e->kind == EB_EXPR_CALL) {
         for (uint32_t n = 0; n < e->of.args.count; n++)
-            settle(e->of.args.at[n]);
+            eb_settle(e->of.args.at[n]);
     }
-    settle(e->a);
-    settle(e->b);
-    settle(e->c);
+    eb_settle(e->a);
+    eb_settle(e->b);
+    eb_settle(e->c);
 }
 
 bool eb_constant_integer(eb_unit *u, eb_expr *expr, int64_t *value) {
@@ -346,7 +437,7 @@ bool eb_constant_integer(eb_unit *u, eb_expr *expr, int64_t *value) {
         return false;
     eb_constant c = eb_constant_of(expr);
     if (!c.kind) {
-        settle(expr);
+        eb_settle(expr);
         c = eb_constant_of(expr);
     }
     if (c.kind != EB_CONSTANT_NUMBER || !eb_type_is_integer(expr->type)) {

@@ -61,15 +61,21 @@ const eb_member *eb_member_of(const eb_expr *e) {
     return member;
 }
 
-/* The member that an lvalue names, if it is a bit-field. */
-static const eb_member *bit_field(const eb_expr *e) {
+const eb_member *eb_bit_field_of(const eb_expr *e) {
     const eb_member *member = e->kind == EB_EXPR_MEMBER ? eb_member_of(e) : NULL;
     return member && member->is_field ? member : NULL;
 }
 
+bool eb_refuse_bit_field(eb_unit *u, const eb_expr *e, const char *what) {
+    bool field = eb_bit_field_of(e) != NULL;
+    if (field)
+        eb_diag_add(u->ctx, EB_DIAG_BIT_FIELD_USE, e->lo, e->hi, what);
+    return field;
+}
+
 /* The integer promotions; a bit-field's are those of its width (C11 6.3.1.1). */
 static eb_expr *promoted(eb_unit *u, eb_expr *e) {
-    const eb_member *field = e->kind == EB_EXPR_LOAD ? bit_field(e->a) : NULL;
+    const eb_member *field = e->kind == EB_EXPR_LOAD ? eb_bit_field_of(e->a) : NULL;
     if (!eb_type_is_integer(e->type))
         return e;
     eb_type *type = eb_type_promoted(&u->types, e->type);

@@ -70,6 +70,7 @@ void eb_attrs_merge(eb_unit *u, eb_attrs *to, const eb_attrs *from) {
     to->deprecated |= from->deprecated;
     if (from->deprecation.len)
         to->deprecation = from->deprecation;
+    to->has_alignas |= from->has_alignas;
     if (from->align > to->align)
         to->align = from->align;
     if (from->section.len)
@@ -123,12 +124,23 @@ static void declare_typedef(eb_unit *u, eb_decl *decl) {
     eb_bind(u, decl->name, decl);
 }
 
+static bool is_linked(const eb_decl *decl) {
+    return decl->is_global && !decl->is_local &&
+           (decl->kind == EB_DECL_VARIABLE || decl->kind == EB_DECL_FUNCTION);
+}
+
 /* A variable or function with linkage that may have been declared before: the one declaration that
  * all uses refer to. */
 static eb_decl *declare_linked(eb_unit *u, eb_decl *decl) {
     eb_decl *old = eb_bound(u, decl->name);
-    if (!old || !old->is_global || (old->kind != EB_DECL_VARIABLE && old->kind != EB_DECL_FUNCTION))
+    if (!old || !is_linked(old)) {
+        eb_decl *hidden = eb_file_decl(u, decl->name);
         old = eb_lookup_here(u, decl->name);
+        if (!old && hidden && is_linked(hidden)) { /* behind a local namesake */
+            old = hidden;
+            eb_bind(u, decl->name, old);
+        }
+    }
     if (!old && !eb_bound(u, decl->name))
         old = eb_kernel_function_like(u, decl);
     if (!old) {
@@ -145,6 +157,12 @@ static eb_decl *declare_linked(eb_unit *u, eb_decl *decl) {
         return decl;
     }
     old->type = composite(old->type, decl->type);
+    if (decl->storage == EB_STORAGE_STATIC && old->storage != EB_STORAGE_STATIC) {
+        eb_str text = eb_name_text(u, decl->name);
+        eb_diag *diag =
+            eb_diag_add(u->ctx, EB_DIAG_STATIC_AFTER, decl->lo, decl->hi, (int)text.len, text.at);
+        note_old(u, diag, old);
+    }
     if (decl->storage == EB_STORAGE_STATIC)
         old->storage = EB_STORAGE_STATIC;
     else if (decl->storage != EB_STORAGE_EXTERN && old->storage == EB_STORAGE_EXTERN &&
@@ -197,17 +215,70 @@ static void check_variable(eb_unit *u, eb_decl *decl) {
         decl->type = eb_type_basic(&u->types, EB_TYPE_ERROR);
 }
 
+/* What stands in front of a declaration and does not go with what is declared. */
+static void check_specifiers(eb_unit *u, const eb_declarator *d, const eb_spec *spec,
+                             bool function) {
+    bool is_typedef = spec->storage == EB_STORAGE_TYPEDEF;
+    const char *what = function ? "a function" : is_typedef ? "a typedef" : "a variable";
+    if (spec->is_thread_local && !function && !is_typedef)
+        eb_diag_add(u->ctx, EB_DIAG_THREAD_LOCAL, spec->lo, spec->lo + 1);
+    if ((spec->is_inline || spec->is_noreturn) && !function)
+        eb_diag_add(u->ctx, EB_DIAG_SPECIFIER_PLACE, spec->lo, spec->lo + 1,
+                    spec->is_inline ? "inline" : "_Noreturn", what);
+    if (spec->attrs.has_alignas && (function || is_typedef))
+        eb_diag_add(u->ctx, EB_DIAG_ALIGNAS_PLACE, spec->attrs.alignas_lo,
+                    spec->attrs.alignas_lo + 1, what);
+    if (spec->storage == EB_STORAGE_AUTO && !spec->is_auto_type && eb_scope_is_global(u))
+        eb_diag_add(u->ctx, EB_DIAG_SPECIFIER_PLACE, d->lo, d->hi, "auto", "file scope");
+}
+
+static void check_attributes(eb_unit *u, const eb_decl *decl) {
+    if (decl->attrs.weak && decl->storage == EB_STORAGE_STATIC)
+        eb_diag_add(u->ctx, EB_DIAG_WEAK_STATIC, decl->lo, decl->hi);
+    if (decl->attrs.has_alignas && eb_type_is_complete(decl->type) && decl->attrs.align &&
+        decl->attrs.align < eb_type_align(decl->type))
+        eb_diag_add(u->ctx, EB_DIAG_ALIGNAS_LESS, decl->lo, decl->hi, decl->attrs.align,
+                    eb_type_string(u, decl->type));
+    if (!decl->attrs.cleanup || decl->is_global)
+        return;
+    eb_str name = eb_name_text(u, decl->attrs.cleanup - 1);
+    eb_decl *call = eb_lookup(u, decl->attrs.cleanup - 1);
+    if (!call || call->kind != EB_DECL_FUNCTION) {
+        eb_diag_add(u->ctx, EB_DIAG_UNDECLARED, decl->lo, decl->hi, (int)name.len, name.at);
+        return;
+    }
+    const eb_type *type = eb_type_plain(call->type);
+    eb_type *to = type->count == 1 ? eb_type_plain(type->of.params[0].type) : NULL;
+    to = to && to->kind == EB_TYPE_POINTER ? to->base : NULL;
+    if (!to ||
+        (!eb_type_is(to, EB_TYPE_VOID) && !eb_type_is(to, EB_TYPE_ERROR) &&
+         !eb_type_is(decl->type, EB_TYPE_ERROR) && !eb_type_compatible(to, decl->type, true)))
+        eb_diag_add(u->ctx, EB_DIAG_CLEANUP, decl->lo, decl->hi, (int)name.len, name.at,
+                    eb_type_string(u, decl->type));
+}
+
+static void check_constexpr(eb_unit *u, const eb_decl *decl) {
+    for (uint32_t n = 0; n < decl->inits.len; n++) {
+        eb_expr *e = decl->inits.at[n].expr;
+        if (!eb_expr_is_error(e) && !eb_constant_of(e).kind && e->kind != EB_EXPR_STRING)
+            eb_diag_add(u->ctx, EB_DIAG_NOT_CONSTANT, e->lo, e->hi);
+    }
+}
+
 static eb_decl *variable(eb_unit *u, const eb_declarator *d, const eb_spec *spec) {
     bool linked = eb_scope_is_global(u) || spec->storage == EB_STORAGE_EXTERN;
     eb_decl *decl = new_decl(u, EB_DECL_VARIABLE, d, spec);
     asm_name(u, decl);
     eb_attributes(u, &decl->attrs);
     decl->type = eb_apply_type_attrs(u, decl->type, &decl->attrs, decl->lo);
+    check_specifiers(u, d, spec, false);
     if (!spec->is_auto_type)
         decl = linked ? declare_linked(u, decl) : declare_local(u, decl);
     if (eb_skip(u, EB_TOK_ASSIGN)) {
         if (decl->has_init && linked)
             redefined(u, decl, decl);
+        if (spec->storage == EB_STORAGE_EXTERN && !eb_scope_is_global(u))
+            eb_diag_add(u->ctx, EB_DIAG_EXTERN_VALUE, d->lo, d->hi);
         decl->lo = d->lo;
         decl->hi = d->hi;
         if (spec->is_auto_type) {
@@ -224,6 +295,9 @@ static eb_decl *variable(eb_unit *u, const eb_declarator *d, const eb_spec *spec
         eb_expected(u, "'=' behind the name: __auto_type takes its type from the value");
     }
     check_variable(u, decl);
+    check_attributes(u, decl);
+    if (spec->is_constexpr && decl->has_init)
+        check_constexpr(u, decl);
     if (decl->is_global && decl->has_init && !eb_source_is_silent(u->ctx, decl->lo))
         eb_check_static(u, decl);
     return decl;
@@ -233,17 +307,63 @@ static eb_decl *function(eb_unit *u, const eb_declarator *d, const eb_spec *spec
     eb_decl *decl = new_decl(u, EB_DECL_FUNCTION, d, spec);
     asm_name(u, decl);
     eb_attributes(u, &decl->attrs);
-    return declare_linked(u, decl);
+    check_specifiers(u, d, spec, true);
+    if (decl->attrs.weak && decl->storage == EB_STORAGE_STATIC)
+        eb_diag_add(u->ctx, EB_DIAG_WEAK_STATIC, decl->lo, decl->hi);
+    decl = declare_linked(u, decl);
+    if (eb_skip(u, EB_TOK_ASSIGN)) {
+        eb_diag_add(u->ctx, EB_DIAG_FUNCTION_VALUE, d->lo, d->hi);
+        eb_assignment(u);
+    }
+    return decl;
 }
 
-static void define_function(eb_unit *u, eb_decl *decl, const eb_declarator *d,
-                            const eb_spec *spec) {
+static eb_param *param_called(const eb_declarator *d, eb_param *params, uint32_t name) {
+    for (uint64_t n = 0; n < d->param_count; n++)
+        if (params[n].name == name)
+            return &params[n];
+    return NULL;
+}
+
+/* C before 1999: what is between the names of parameters and the body says their types. */
+static void old_parameters(eb_unit *u, eb_declarator *d) {
+    eb_param *params = eb_alloc_array(&u->ctx->arena, (size_t)d->param_count, sizeof *params);
+    for (uint64_t n = 0; n < d->param_count; n++)
+        params[n] = d->params[n];
+    d->params = params;
+    while (!eb_is(u, EB_TOK_LBRACE) && eb_starts_declaration(u)) {
+        eb_spec spec = eb_specifiers(u);
+        do {
+            eb_declarator p = eb_declarator_of(u, spec.type);
+            eb_param *param = p.name ? param_called(d, params, p.name) : NULL;
+            if (param) {
+                param->type = eb_adjusted(u, p.type);
+            } else if (p.name) {
+                eb_str text = eb_name_text(u, p.name - 1);
+                eb_diag_add(u->ctx, EB_DIAG_NO_PARAM, p.lo, p.hi, (int)text.len, text.at);
+            }
+        } while (eb_skip(u, EB_TOK_COMMA));
+        if (!eb_expect(u, EB_TOK_SEMICOLON, "';' behind a declaration"))
+            eb_resync(u);
+    }
+    for (uint64_t n = 0; n < d->param_count; n++) {
+        if (params[n].type)
+            continue;
+        eb_str text = eb_name_text(u, params[n].name - 1);
+        eb_warn(u, EB_DIAG_IMPLICIT_INT, params[n].loc, params[n].loc + (eb_loc)text.len,
+                (int)text.len, text.at);
+        params[n].type = eb_type_basic(&u->types, EB_TYPE_INT);
+    }
+}
+
+static void define_function(eb_unit *u, eb_decl *decl, const eb_declarator *d) {
     if (decl->is_defined)
         redefined(u, decl, decl);
+    if (!d->is_function)
+        eb_diag_add(u->ctx, EB_DIAG_TYPEDEF_BODY, d->lo, d->hi);
     decl->is_defined = true;
     decl->lo = d->lo;
     decl->hi = d->hi;
-    (void)spec;
     eb_decl **params = eb_alloc_array(&u->ctx->arena, (size_t)d->param_count, sizeof *params);
     for (uint64_t n = 0; n < d->param_count; n++) {
         eb_decl *param = eb_alloc(&u->ctx->arena, sizeof *param);
@@ -268,6 +388,7 @@ static eb_decl *declared(eb_unit *u, eb_declarator *d, const eb_spec *spec) {
     if (spec->storage == EB_STORAGE_TYPEDEF) {
         eb_decl *decl = new_decl(u, EB_DECL_TYPEDEF, d, spec);
         eb_attributes(u, &decl->attrs);
+        check_specifiers(u, d, spec, false);
         decl->type = eb_apply_type_attrs(u, decl->type, &decl->attrs, decl->lo);
         declare_typedef(u, decl);
         if (u->function && !eb_scope_is_global(u))
@@ -279,10 +400,21 @@ static eb_decl *declared(eb_unit *u, eb_declarator *d, const eb_spec *spec) {
     return variable(u, d, spec);
 }
 
+/* asm("...") at file scope. */
+static void file_assembly(eb_unit *u) {
+    eb_tok tok = eb_take(u);
+    eb_diag_add(u->ctx, EB_DIAG_FILE_ASM, tok.loc, eb_tok_end(u, tok));
+    eb_resync(u);
+}
+
 /* A typedef of an anonymous record names it for diagnostics only; nothing to do. */
 eb_decl *eb_declaration(eb_unit *u) {
     if (eb_is_word(u, EB_KW_STATIC_ASSERT)) {
         eb_static_assert(u);
+        return NULL;
+    }
+    if (eb_is_word(u, EB_KW_ASM)) {
+        file_assembly(u);
         return NULL;
     }
     eb_spec spec = eb_specifiers(u);
@@ -293,16 +425,24 @@ eb_decl *eb_declaration(eb_unit *u) {
         return NULL;
     for (;;) {
         eb_declarator d = eb_declarator_of(u, spec.type);
+        if (d.name && spec.is_auto_type && d.type != spec.type && spec.storage == EB_STORAGE_AUTO)
+            eb_diag_add(u->ctx, EB_DIAG_EXPECTED, d.lo, d.hi,
+                        "a name alone: auto takes its type from the value");
         if (!d.name) {
             eb_expected(u, "a name to declare");
             eb_resync(u);
             return first;
         }
         eb_decl *decl = declared(u, &d, &spec);
+        if (decl->kind == EB_DECL_FUNCTION && d.is_old && !eb_is(u, EB_TOK_COMMA) &&
+            !eb_is(u, EB_TOK_SEMICOLON))
+            old_parameters(u, &d);
+        else if (d.is_old)
+            eb_diag_add(u->ctx, EB_DIAG_NAMES_ONLY, d.lo, d.hi);
         if (decl->kind == EB_DECL_FUNCTION && eb_is(u, EB_TOK_LBRACE)) {
             if (!eb_scope_is_global(u))
                 eb_diag_add(u->ctx, EB_DIAG_NESTED_FUNCTION, d.lo, d.hi);
-            define_function(u, decl, &d, &spec);
+            define_function(u, decl, &d);
             return decl;
         }
         if (!eb_scope_is_global(u) && decl->kind == EB_DECL_VARIABLE) {

@@ -17,6 +17,7 @@ typedef enum attribute {
     A_DECL_TAG,
     A_DEPRECATED,
     A_ERROR,
+    A_FALLTHROUGH,
     A_HIDDEN,
     A_MODE,
     A_MUST_USE,
@@ -31,6 +32,7 @@ typedef enum attribute {
     A_TYPE_TAG,
     A_UNUSED,
     A_USED,
+    A_VECTOR,
     A_WEAK
 } attribute;
 
@@ -46,17 +48,23 @@ static const struct {
     {"cleanup", A_CLEANUP},
     {"deprecated", A_DEPRECATED},
     {"error", A_ERROR},
+    {"fallthrough", A_FALLTHROUGH},
     {"gnu_inline", A_GNU_INLINE},
+    {"maybe_unused", A_UNUSED},
     {"mode", A_MODE},
     {"naked", A_NAKED},
+    {"nodiscard", A_MUST_USE},
     {"noinline", A_NOINLINE},
     {"noreturn", A_NORETURN},
+    {"_Noreturn", A_NORETURN},
     {"packed", A_PACKED},
     {"preserve_access_index", A_PRESERVE},
     {"section", A_SECTION},
     {"transparent_union", A_TRANSPARENT},
     {"unused", A_UNUSED},
     {"used", A_USED},
+    {"ext_vector_type", A_VECTOR},
+    {"vector_size", A_VECTOR},
     {"visibility", A_HIDDEN},
     {"warn_unused_result", A_MUST_USE},
     {"weak", A_WEAK},
@@ -165,9 +173,19 @@ static void with_arguments(eb_unit *u, attribute id, eb_attrs *attrs) {
         text = string_argument(u);
         attrs->hidden = eb_str_is(text, "hidden") || eb_str_is(text, "internal");
         break;
-    case A_MODE:
-        attrs->mode = mode_size(eb_tok_text(u->words, eb_take(u)));
+    case A_MODE: {
+        eb_tok tok = eb_take(u);
+        text = eb_tok_text(u->words, tok);
+        attrs->mode = mode_size(text);
+        if (!attrs->mode)
+            eb_diag_add(u->ctx, EB_DIAG_UNKNOWN_MODE, tok.loc, eb_tok_end(u, tok), (int)text.len,
+                        text.at);
         break;
+    }
+    case A_VECTOR:
+        eb_diag_add(u->ctx, EB_DIAG_VECTOR, eb_behind(u) - 1, eb_behind(u));
+        eb_skip_to_close(u);
+        return;
     case A_CLEANUP:
         if (eb_is_name(u))
             attrs->cleanup = eb_take(u).value + 1;
@@ -175,7 +193,8 @@ static void with_arguments(eb_unit *u, attribute id, eb_attrs *attrs) {
             eb_expected(u, "a function's name");
         break;
     default:
-        eb_skip_to_close(u);
+        u->at--;
+        eb_skip_group(u);
         return;
     }
     if (!eb_expect(u, EB_TOK_RPAREN, "')'"))
@@ -192,6 +211,9 @@ static void without_arguments(attribute id, eb_attrs *attrs) {
         break;
     case A_DEPRECATED:
         attrs->deprecated = true;
+        break;
+    case A_FALLTHROUGH:
+        attrs->fallthrough = true;
         break;
     case A_MUST_USE:
         attrs->must_use = true;
@@ -231,31 +253,69 @@ static void without_arguments(attribute id, eb_attrs *attrs) {
     }
 }
 
+bool eb_is_attribute(const eb_unit *u) {
+    return eb_is_word(u, EB_KW_ATTRIBUTE) ||
+           (eb_is(u, EB_TOK_LBRACKET) && eb_ahead(u, 1).kind == EB_TOK_LBRACKET);
+}
+
+uint32_t eb_attributes_length(const eb_unit *u) {
+    eb_unit ahead = *u;
+    while (eb_is_attribute(&ahead)) {
+        eb_skip_word(&ahead, EB_KW_ATTRIBUTE);
+        if (eb_is(&ahead, EB_TOK_LPAREN) || eb_is(&ahead, EB_TOK_LBRACKET))
+            eb_skip_group(&ahead);
+    }
+    return ahead.at - u->at;
+}
+
+/* One, whose name comes next; GNU's, clang's and C23's that mean something have no name twice. */
+static void one_attribute(eb_unit *u, eb_attrs *attrs) {
+    eb_tok tok = eb_take(u);
+    eb_str name = eb_tok_text(u->words, tok);
+    bool foreign = false;
+    if (eb_skip(u, EB_TOK_COLONCOLON) && eb_peek(u).kind == EB_TOK_NAME) {
+        foreign = !eb_str_is(bare(name), "gnu") && !eb_str_is(bare(name), "clang");
+        eb_tok second = eb_take(u);
+        tok = foreign ? tok : second;
+        name = foreign ? name : eb_tok_text(u->words, tok);
+    }
+    attribute id = foreign ? A_OTHER : attribute_of(name);
+    if (id == A_OTHER && (foreign || !is_known(bare(name))))
+        eb_warn(u, EB_DIAG_UNKNOWN_ATTRIBUTE, tok.loc, eb_tok_end(u, tok), (int)name.len, name.at);
+    if (eb_skip(u, EB_TOK_LPAREN))
+        with_arguments(u, id, attrs);
+    else
+        without_arguments(id, attrs);
+}
+
+/* Up to `close`, which is not taken. */
+static void attribute_list(eb_unit *u, eb_attrs *attrs, eb_tok_kind close) {
+    while (!eb_is(u, close) && !eb_is(u, EB_TOK_END)) {
+        if (eb_skip(u, EB_TOK_COMMA))
+            continue;
+        if (eb_peek(u).kind != EB_TOK_NAME) {
+            eb_expected(u, "an attribute's name");
+            eb_skip_to_close(u);
+            break;
+        }
+        one_attribute(u, attrs);
+    }
+}
+
 void eb_attributes(eb_unit *u, eb_attrs *attrs) {
-    while (eb_skip_word(u, EB_KW_ATTRIBUTE)) {
+    while (eb_is_attribute(u)) {
+        if (eb_skip(u, EB_TOK_LBRACKET)) {
+            eb_take(u);
+            attribute_list(u, attrs, EB_TOK_RBRACKET);
+            eb_skip(u, EB_TOK_RBRACKET);
+            eb_expect(u, EB_TOK_RBRACKET, "']]' behind attributes");
+            continue;
+        }
+        eb_take(u);
         if (!eb_expect(u, EB_TOK_LPAREN, "'((' behind __attribute__") ||
             !eb_expect(u, EB_TOK_LPAREN, "'((' behind __attribute__"))
             return;
-        while (!eb_is(u, EB_TOK_RPAREN) && !eb_is(u, EB_TOK_END)) {
-            if (eb_skip(u, EB_TOK_COMMA))
-                continue;
-            eb_tok tok = eb_take(u);
-            if (tok.kind != EB_TOK_NAME) {
-                u->at--;
-                eb_expected(u, "an attribute's name");
-                eb_skip_to_close(u);
-                break;
-            }
-            eb_str name = eb_tok_text(u->words, tok);
-            attribute id = attribute_of(name);
-            if (id == A_OTHER && !is_known(bare(name)))
-                eb_warn(u, EB_DIAG_UNKNOWN_ATTRIBUTE, tok.loc, eb_tok_end(u, tok), (int)name.len,
-                        name.at);
-            if (eb_skip(u, EB_TOK_LPAREN))
-                with_arguments(u, id, attrs);
-            else
-                without_arguments(id, attrs);
-        }
+        attribute_list(u, attrs, EB_TOK_RPAREN);
         eb_skip(u, EB_TOK_RPAREN);
         eb_expect(u, EB_TOK_RPAREN, "')'");
     }
@@ -291,8 +351,7 @@ eb_type *eb_apply_type_attrs(eb_unit *u, eb_type *type, const eb_attrs *attrs, e
 
 /* ---- parameters ---- */
 
-/* Arrays and functions as parameters are pointers (C11 6.7.6.3). */
-static eb_type *adjusted(eb_unit *u, eb_type *type) {
+eb_type *eb_adjusted(eb_unit *u, eb_type *type) {
     eb_type *plain = eb_type_plain(type);
     if (plain->kind == EB_TYPE_ARRAY)
         return eb_type_pointer(&u->types, plain->base);
@@ -301,17 +360,84 @@ static eb_type *adjusted(eb_unit *u, eb_type *type) {
     return type;
 }
 
+/* C before 1999: names, whose types are declared behind the ')'. */
+static bool has_names_only(eb_unit *u) {
+    eb_tok next = eb_ahead(u, 1);
+    return !eb_is_c23(u) && eb_is_name(u) && !eb_starts_type(u, eb_peek(u)) &&
+           (next.kind == EB_TOK_COMMA || next.kind == EB_TOK_RPAREN);
+}
+
+static eb_type *parameter_names(eb_unit *u, eb_type *result, eb_declarator *d) {
+    EB_VEC(eb_param) params = {0};
+    do {
+        eb_tok tok = eb_peek(u);
+        if (!eb_is_name(u)) {
+            eb_expected(u, "a parameter's name");
+            break;
+        }
+        eb_take(u);
+        *EB_PUSH(&u->ctx->arena, &params) = (eb_param){.name = tok.value + 1, .loc = tok.loc};
+    } while (eb_skip(u, EB_TOK_COMMA));
+    if (!eb_expect(u, EB_TOK_RPAREN, "')' behind parameters"))
+        eb_skip_to_close(u);
+    d->params = params.at;
+    d->param_count = params.len;
+    d->is_old = true;
+    eb_type *type = eb_type_function(&u->types, result, NULL, 0, false);
+    type->no_prototype = true;
+    return type;
+}
+
+static void check_param(eb_unit *u, const eb_spec *spec, const eb_declarator *p, bool alone) {
+    bool is_void = p->type->kind == EB_TYPE_VOID;
+    if (spec->storage && spec->storage != EB_STORAGE_REGISTER)
+        eb_diag_add(u->ctx, EB_DIAG_PARAM_STORAGE, spec->lo, spec->lo + 1);
+    if (spec->attrs.has_alignas)
+        eb_diag_add(u->ctx, EB_DIAG_ALIGNAS_PLACE, spec->lo, spec->lo + 1, "a parameter");
+    if (is_void && (p->name || !alone))
+        eb_diag_add(u->ctx, EB_DIAG_INCOMPLETE, spec->lo, eb_behind(u), "void");
+}
+
+/* The lengths of arrays may name the parameters in front of them. */
+static void bind_param(eb_unit *u, const eb_declarator *d) {
+    eb_decl *param = eb_alloc(&u->ctx->arena, sizeof *param);
+    param->kind = EB_DECL_PARAM;
+    param->name = d->name - 1;
+    param->lo = d->lo;
+    param->hi = d->hi;
+    param->type = eb_adjusted(u, d->type);
+    eb_bind(u, param->name, param);
+}
+
+/* Lists longer than any that somebody writes are not compared with themselves. */
+static void check_names(eb_unit *u, const eb_param *params, uint32_t count) {
+    for (uint32_t n = 1; n < count && count <= 256; n++)
+        for (uint32_t m = 0; m < n && params[n].name; m++)
+            if (params[m].name == params[n].name) {
+                eb_str text = eb_name_text(u, params[n].name - 1);
+                eb_diag_add(u->ctx, EB_DIAG_DUPLICATE_PARAM, params[n].loc,
+                            params[n].loc + (eb_loc)text.len, (int)text.len, text.at);
+                return;
+            }
+}
+
 /* Behind '('; ')' is taken. */
 static eb_type *parameters(eb_unit *u, eb_type *result, eb_declarator *d) {
     EB_VEC(eb_param) params = {0};
     bool variadic = false, none = eb_is_word(u, EB_KW_VOID) && eb_ahead(u, 1).kind == EB_TOK_RPAREN;
-    bool empty = eb_is(u, EB_TOK_RPAREN);
-    if (none)
+    bool empty = eb_is(u, EB_TOK_RPAREN) && !eb_is_c23(u);
+    if (has_names_only(u))
+        return parameter_names(u, result, d);
+    none = none || (eb_is(u, EB_TOK_RPAREN) && !empty);
+    if (eb_is_word(u, EB_KW_VOID) && none)
         eb_take(u);
     eb_scope_open(u);
     u->param_lists++;
     while (!none && !empty) {
-        if (eb_skip(u, EB_TOK_ELLIPSIS)) {
+        if (eb_is(u, EB_TOK_ELLIPSIS)) {
+            if (!params.len && !eb_is_c23(u))
+                eb_expected(u, "a parameter in front of '...'");
+            eb_take(u);
             variadic = true;
             break;
         }
@@ -319,14 +445,18 @@ static eb_type *parameters(eb_unit *u, eb_type *result, eb_declarator *d) {
         eb_declarator p = eb_declarator_of(u, spec.type);
         eb_attributes(u, &spec.attrs);
         eb_attrs_merge(u, &spec.attrs, &p.attrs);
+        if (p.name && eb_in_main_file(u, p.lo))
+            bind_param(u, &p);
+        check_param(u, &spec, &p, !params.len && eb_is(u, EB_TOK_RPAREN));
         *EB_PUSH(&u->ctx->arena, &params) =
-            (eb_param){adjusted(u, p.type), p.name, p.lo ? p.lo : spec.lo, spec.attrs.decl_tags,
+            (eb_param){eb_adjusted(u, p.type), p.name, p.lo ? p.lo : spec.lo, spec.attrs.decl_tags,
                        spec.attrs.unused};
         if (!eb_skip(u, EB_TOK_COMMA))
             break;
     }
     u->param_lists--;
     eb_scope_close(u);
+    check_names(u, params.at, params.len);
     if (!eb_expect(u, EB_TOK_RPAREN, "')' behind parameters"))
         eb_skip_to_close(u);
     eb_type *type = eb_type_function(&u->types, result, params.at, params.len, variadic);
@@ -346,10 +476,19 @@ static eb_type *array_suffix(eb_unit *u, eb_type *base, eb_declarator *d) {
     while (eb_is_word(u, EB_KW_STATIC) || eb_is_word(u, EB_KW_CONST) ||
            eb_is_word(u, EB_KW_RESTRICT) || eb_is_word(u, EB_KW_VOLATILE))
         eb_take(u);
-    if (!eb_is(u, EB_TOK_RBRACKET)) {
-        eb_expr *expr = eb_assignment(u);
+    bool star = eb_is(u, EB_TOK_STAR) && eb_ahead(u, 1).kind == EB_TOK_RBRACKET;
+    if (star && u->param_lists) {
+        eb_take(u); /* a parameter: it is a pointer, however long the array is */
+    } else if (!eb_is(u, EB_TOK_RBRACKET)) {
+        eb_expr *expr = eb_rvalue(u, eb_assignment(u));
         int64_t value = 0;
-        if (eb_constant_integer(u, expr, &value) && value < 0 && !eb_type_is_unsigned(expr->type)) {
+        if (eb_type_is_integer(expr->type) && eb_constant_of(expr).kind != EB_CONSTANT_NUMBER &&
+            !(eb_settle(expr), eb_constant_of(expr).kind == EB_CONSTANT_NUMBER)) {
+            if (!u->param_lists)
+                eb_diag_add(u->ctx, EB_DIAG_VLA, expr->lo, expr->hi);
+            value = 1;
+        } else if (eb_constant_integer(u, expr, &value) && value < 0 &&
+                   !eb_type_is_unsigned(expr->type)) {
             eb_diag_add(u->ctx, EB_DIAG_ARRAY_SIZE, expr->lo, expr->hi, (long long)value);
             value = 1;
         }
@@ -372,12 +511,15 @@ static eb_type *array_suffix(eb_unit *u, eb_type *base, eb_declarator *d) {
 
 /* [..] and (..) behind a declarator, the first outermost. */
 static eb_type *suffix(eb_unit *u, eb_type *base, eb_declarator *d) {
+    if (eb_is(u, EB_TOK_LBRACKET) && eb_is_attribute(u))
+        eb_attributes(u, &d->attrs);
     if (eb_is(u, EB_TOK_LBRACKET)) {
         eb_nest(u);
         base = eb_skip(u, EB_TOK_LBRACKET) ? array_suffix(u, base, d) : base;
         eb_unnest(u);
         return base;
     }
+    eb_loc lo = eb_peek(u).loc;
     if (!eb_skip(u, EB_TOK_LPAREN))
         return base;
     eb_declarator inner = {0};
@@ -385,8 +527,14 @@ static eb_type *suffix(eb_unit *u, eb_type *base, eb_declarator *d) {
     /* Functions returning functions and arrays are an error, but pointers to them are common:
      * then the suffix that follows belongs to what is in parentheses. */
     type->base = suffix(u, base, &inner);
+    if (eb_type_is(type->base, EB_TYPE_FUNCTION) || eb_type_is(type->base, EB_TYPE_ARRAY)) {
+        eb_diag_add(u->ctx, EB_DIAG_FUNCTION_RESULT, lo, eb_behind(u),
+                    eb_type_is(type->base, EB_TYPE_ARRAY) ? "an array" : "a function");
+        type->base = eb_type_basic(&u->types, EB_TYPE_ERROR);
+    }
     d->params = inner.params;
     d->param_count = inner.param_count;
+    d->is_old = inner.is_old;
     d->is_function = true;
     return type;
 }
@@ -412,7 +560,7 @@ static eb_type *pointers(eb_unit *u, eb_type *base, eb_attrs *attrs) {
                 quals |= EB_RESTRICT;
             else if (eb_skip_word(u, EB_KW_ATOMIC))
                 quals |= EB_ATOMIC;
-            else if (eb_is_word(u, EB_KW_ATTRIBUTE))
+            else if (eb_is_attribute(u))
                 eb_attributes(u, attrs);
             else
                 more = false;
@@ -462,6 +610,7 @@ eb_declarator eb_declarator_of(eb_unit *u, eb_type *base) {
             d.params = inner.params;
             d.param_count = inner.param_count;
             d.is_function = inner.is_function;
+            d.is_old = inner.is_old;
         }
         eb_attrs_merge(u, &d.attrs, &inner.attrs);
         d.type = inner.type;

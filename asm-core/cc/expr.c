@@ -78,24 +78,6 @@ static char prefix_of(eb_str text) {
     return text.at[0] == 'u' && text.at[1] == '8' ? '8' : text.at[0];
 }
 
-static void put_utf8(eb_buf *out, uint32_t c) {
-    if (c < 0x80) {
-        eb_buf_byte(out, (uint8_t)c);
-    } else if (c < 0x800) {
-        eb_buf_byte(out, (uint8_t)(0xc0 | c >> 6));
-        eb_buf_byte(out, (uint8_t)(0x80 | (c & 0x3f)));
-    } else if (c < 0x10000) {
-        eb_buf_byte(out, (uint8_t)(0xe0 | c >> 12));
-        eb_buf_byte(out, (uint8_t)(0x80 | (c >> 6 & 0x3f)));
-        eb_buf_byte(out, (uint8_t)(0x80 | (c & 0x3f)));
-    } else {
-        eb_buf_byte(out, (uint8_t)(0xf0 | (c >> 18 & 7)));
-        eb_buf_byte(out, (uint8_t)(0x80 | (c >> 12 & 0x3f)));
-        eb_buf_byte(out, (uint8_t)(0x80 | (c >> 6 & 0x3f)));
-        eb_buf_byte(out, (uint8_t)(0x80 | (c & 0x3f)));
-    }
-}
-
 static void put_literal(eb_unit *u, eb_tok tok, unsigned width, eb_buf *out) {
     eb_str text = eb_tok_text(u->words, tok);
     char prefix = prefix_of(text);
@@ -104,12 +86,16 @@ static void put_literal(eb_unit *u, eb_tok tok, unsigned width, eb_buf *out) {
     bool big = false;
     while (at < end) {
         bool raw;
-        uint32_t c = eb_literal_char(u->ctx, &at, end, tok.loc, &raw);
+        uint32_t c = eb_literal_char(u->ctx, &at, end, width, tok.loc, &raw);
         if (width == 1 && (raw || c < 0x80)) {
             eb_buf_byte(out, (uint8_t)c);
         } else if (width == 1) {
-            put_utf8(out, c);
+            eb_buf_utf8(out, c);
         } else {
+            if (width == 2 && !raw && c > UINT16_MAX) { /* UTF-16: two halves */
+                eb_set16(eb_buf_room(out, width), big, (uint16_t)(0xd7c0 + (c >> 10)));
+                c = 0xdc00 | (c & 0x3ff);
+            }
             uint8_t *room = eb_buf_room(out, width);
             if (width == 2)
                 eb_set16(room, big, (uint16_t)c);
@@ -123,7 +109,10 @@ eb_str eb_strings(eb_unit *u, eb_type **element) {
     char prefix = 0;
     eb_buf out = {.arena = &u->ctx->arena};
     for (uint32_t n = 0; eb_ahead(u, n).kind == EB_TOK_STRING; n++) {
-        char own = prefix_of(eb_tok_text(u->words, eb_ahead(u, n)));
+        eb_tok tok = eb_ahead(u, n);
+        char own = prefix_of(eb_tok_text(u->words, tok));
+        if (own && prefix && own != prefix)
+            eb_diag_add(u->ctx, EB_DIAG_MIXED_STRINGS, tok.loc, eb_tok_end(u, tok));
         prefix = own ? own : prefix;
     }
     unsigned width = prefix == 'u' ? 2 : prefix == 'U' || prefix == 'L' ? 4 : 1;
@@ -208,8 +197,29 @@ static eb_expr *undeclared(eb_unit *u, eb_tok tok) {
                 : eb_expr_error(u, tok.loc, hi);
 }
 
-static eb_expr *function_name(eb_unit *u, eb_tok tok) {
+/* "long f(void *)" */
+static eb_str pretty_name(eb_unit *u, eb_str name) {
+    const eb_type *type = eb_type_plain(u->function->type);
+    eb_buf text = {.arena = &u->ctx->arena};
+    eb_type_text(&u->types, type->base, &text);
+    if (text.len && text.at[text.len - 1] != '*')
+        eb_buf_byte(&text, ' ');
+    eb_buf_fmt(&text, "%.*s(", (int)name.len, name.at);
+    for (uint64_t n = 0; n < type->count; n++) {
+        eb_buf_str(&text, n ? EB_STR(", ") : EB_STR(""));
+        eb_type_text(&u->types, type->of.params[n].type, &text);
+    }
+    eb_buf_str(&text, type->variadic       ? EB_STR(", ...)")
+                      : type->count        ? EB_STR(")")
+                      : type->no_prototype ? EB_STR(")")
+                                           : EB_STR("void)"));
+    return (eb_str){(const char *)text.at, text.len};
+}
+
+static eb_expr *function_name(eb_unit *u, eb_tok tok, bool pretty) {
     eb_str name = u->function ? eb_name_text(u, u->function->name) : (eb_str){"", 0};
+    if (pretty && u->function)
+        name = pretty_name(u, name);
     eb_type *type = eb_type_array(
         &u->types, eb_type_qualified(&u->types, basic(u, EB_TYPE_CHAR), EB_CONST), name.len + 1);
     eb_expr *e = eb_expr_new(u, EB_EXPR_STRING, type, tok.loc, eb_tok_end(u, tok));
@@ -225,16 +235,16 @@ static eb_expr *name(eb_unit *u) {
     eb_decl *decl = eb_lookup(u, tok.value);
     /* memcpy stays what it is when <string.h> declares it; a static one of the program is its own.
      */
-    bool declared = decl && (decl->kind != EB_DECL_FUNCTION || decl->is_defined ||
-                             decl->storage == EB_STORAGE_STATIC);
-    eb_expr *builtin = declared ? NULL : eb_builtin_call(u, tok);
+    bool own = decl && (decl->kind != EB_DECL_FUNCTION || decl->is_defined ||
+                        decl->storage == EB_STORAGE_STATIC);
+    eb_expr *builtin = own ? NULL : eb_builtin_call(u, tok, decl != NULL);
     if (builtin)
         return builtin;
     if (!decl) {
         eb_str text = eb_name_text(u, tok.value);
-        if (eb_str_is(text, "__func__") || eb_str_is(text, "__FUNCTION__") ||
-            eb_str_is(text, "__PRETTY_FUNCTION__"))
-            return function_name(u, tok);
+        bool pretty = eb_str_is(text, "__PRETTY_FUNCTION__");
+        if (pretty || eb_str_is(text, "__func__") || eb_str_is(text, "__FUNCTION__"))
+            return function_name(u, tok, pretty);
         return undeclared(u, tok);
     }
     if (decl->kind == EB_DECL_TYPEDEF) {
@@ -247,7 +257,8 @@ static eb_expr *name(eb_unit *u) {
         eb_type *type = decl->type;
         bool top = decl->value < 0 && type->kind == EB_TYPE_ENUM &&
                    type->of.enumeration->is_unsigned; /* 2^63 and above */
-        if (decl->value >= INT32_MIN && decl->value <= INT32_MAX && !top)
+        bool fixed = type->kind == EB_TYPE_ENUM && type->of.enumeration->fixed;
+        if (decl->value >= INT32_MIN && decl->value <= INT32_MAX && !top && !fixed)
             type = basic(u, EB_TYPE_INT);
         else if (type->kind == EB_TYPE_ENUM)
             type = type->of.enumeration->integer;
@@ -290,7 +301,7 @@ static eb_expr *statement_expression(eb_unit *u, eb_loc lo) {
     return e;
 }
 
-static eb_expr *compound_literal(eb_unit *u, eb_type *type, eb_loc lo) {
+eb_expr *eb_unnamed_variable(eb_unit *u, eb_type *type, eb_loc lo) {
     eb_decl *decl = eb_alloc(&u->ctx->arena, sizeof *decl);
     decl->name = UINT32_MAX;
     decl->lo = lo;
@@ -299,39 +310,81 @@ static eb_expr *compound_literal(eb_unit *u, eb_type *type, eb_loc lo) {
     decl->is_global = eb_scope_is_global(u);
     decl->storage = decl->is_global ? EB_STORAGE_STATIC : EB_STORAGE_NONE;
     decl->has_init = true;
-    eb_initialiser(u, decl);
     if (u->function && !decl->is_global)
         *EB_PUSH(&u->ctx->arena, &u->function->locals) = decl;
-    eb_expr *e = eb_expr_new(u, EB_EXPR_COMPOUND, decl->type, lo, eb_behind(u));
+    eb_expr *e = eb_expr_new(u, EB_EXPR_COMPOUND, type, lo, lo);
     e->of.decl = decl;
     e->is_lvalue = true;
     return e;
 }
 
-/* _Generic(value, type: expression, ..., default: expression) */
+static eb_expr *compound_literal(eb_unit *u, eb_type *type, eb_loc lo) {
+    eb_expr *e = eb_unnamed_variable(u, type, lo);
+    eb_initialiser(u, e->of.decl);
+    e->type = e->of.decl->type;
+    e->hi = eb_behind(u);
+    return e;
+}
+
+/* What _Generic has for one type, or by default. */
+typedef struct association {
+    eb_type *type; /* NULL: default */
+    eb_expr *expr;
+} association;
+
+static association associated(eb_unit *u, const association *before, uint32_t count) {
+    association a = {0};
+    eb_tok tok = eb_peek(u);
+    if (!eb_skip_word(u, EB_KW_DEFAULT)) {
+        a.type = eb_type_name(u);
+        if (!eb_type_is(a.type, EB_TYPE_VOID))
+            eb_require_complete(u, a.type, tok.loc, eb_behind(u));
+    }
+    for (uint32_t n = 0; n < count; n++)
+        if (a.type && before[n].type ? eb_type_compatible(a.type, before[n].type, false)
+                                     : !a.type && !before[n].type) {
+            eb_diag_add(u->ctx, EB_DIAG_ASSOCIATED, tok.loc, eb_behind(u));
+            break;
+        }
+    eb_expect(u, EB_TOK_COLON, "':'");
+    a.expr = eb_assignment(u);
+    return a;
+}
+
+/* _Generic(value or type, type: expression, ..., default: expression) */
 static eb_expr *generic(eb_unit *u, eb_loc lo) {
+    enum { LOOKED_AT_MOST = 64 }; /* no program has that many */
     eb_expr *chosen = NULL, *otherwise = NULL;
+    EB_VEC(association) list = {0};
     if (!eb_expect(u, EB_TOK_LPAREN, "'(' behind _Generic"))
         return eb_expr_error(u, lo, eb_behind(u));
-    eb_expr *on = eb_rvalue(u, eb_assignment(u));
+    eb_tok tok = eb_peek(u);
+    eb_type *on = eb_starts_type(u, tok) ? eb_type_name(u) : eb_rvalue(u, eb_assignment(u))->type;
+    eb_loc hi = eb_behind(u);
     while (eb_skip(u, EB_TOK_COMMA)) {
-        eb_type *type = NULL;
-        if (!eb_skip_word(u, EB_KW_DEFAULT))
-            type = eb_type_name(u);
-        eb_expect(u, EB_TOK_COLON, "':'");
-        eb_expr *e = eb_assignment(u);
-        if (!type)
-            otherwise = e;
-        else if (!chosen && eb_type_compatible(type, on->type, false))
-            chosen = e;
+        uint32_t most = list.len < LOOKED_AT_MOST ? list.len : LOOKED_AT_MOST;
+        association a = associated(u, list.at, most);
+        *EB_PUSH(&u->ctx->arena, &list) = a;
+        if (!a.type)
+            otherwise = a.expr;
+        else if (!chosen && eb_type_compatible(a.type, on, false))
+            chosen = a.expr;
     }
     if (!eb_expect(u, EB_TOK_RPAREN, "')'"))
         eb_skip_to_close(u);
     if (chosen || otherwise)
         return chosen ? chosen : otherwise;
-    if (!eb_expr_is_error(on))
-        eb_diag_add(u->ctx, EB_DIAG_NO_ASSOCIATION, on->lo, on->hi, eb_type_string(u, on->type));
+    if (!eb_type_is(on, EB_TYPE_ERROR))
+        eb_diag_add(u->ctx, EB_DIAG_NO_ASSOCIATION, tok.loc, hi, eb_type_string(u, on));
     return eb_expr_error(u, lo, eb_behind(u));
+}
+
+/* C23: true, false, nullptr. */
+static eb_expr *constant_word(eb_unit *u) {
+    eb_tok tok = eb_take(u);
+    eb_type *type = tok.value == EB_KW_NULLPTR ? eb_type_pointer(&u->types, basic(u, EB_TYPE_VOID))
+                                               : basic(u, EB_TYPE_BOOL);
+    return eb_expr_number(u, type, tok.value == EB_KW_TRUE, tok.loc, eb_tok_end(u, tok));
 }
 
 static eb_expr *primary(eb_unit *u) {
@@ -358,6 +411,8 @@ static eb_expr *primary(eb_unit *u) {
             return name(u);
         if (eb_skip_word(u, EB_KW_GENERIC))
             return generic(u, tok.loc);
+        if (tok.value == EB_KW_TRUE || tok.value == EB_KW_FALSE || tok.value == EB_KW_NULLPTR)
+            return constant_word(u);
         break;
     default:
         break;
@@ -503,14 +558,27 @@ static eb_expr *call(eb_unit *u, eb_expr *callee) {
     if (!is_function)
         return eb_expr_error(u, callee->lo, eb_behind(u));
     check_count(u, type, args.len, callee);
-    if (!eb_type_is(type->base, EB_TYPE_VOID))
-        eb_complete(u, type->base);
+    if (!eb_type_is(type->base, EB_TYPE_VOID) &&
+        !eb_require_complete(u, type->base, callee->lo, eb_behind(u)))
+        return eb_expr_error(u, callee->lo, eb_behind(u));
     eb_expr *e = eb_expr_new(u, EB_EXPR_CALL, eb_type_unqualified(&u->types, type->base),
                              callee->lo, eb_behind(u));
     e->a = callee;
     e->of.args.at = args.at;
     e->of.args.count = args.len;
     return e;
+}
+
+static bool has_const_member(eb_type *type) {
+    eb_type *plain = eb_type_plain(type);
+    if (!eb_type_is_record(plain) || !plain->of.record->complete)
+        return false;
+    const eb_record *record = plain->of.record;
+    for (uint32_t n = 0; n < record->members.len; n++)
+        if ((eb_type_quals(record->members.at[n].type) & EB_CONST) ||
+            has_const_member(record->members.at[n].type))
+            return true;
+    return false;
 }
 
 /* An lvalue that may be written, or a diagnostic. */
@@ -521,7 +589,7 @@ static bool writable(eb_unit *u, const eb_expr *e) {
         eb_diag_add(u->ctx, EB_DIAG_NOT_LVALUE, e->lo, e->hi);
         return false;
     }
-    if (eb_type_quals(e->type) & EB_CONST) {
+    if ((eb_type_quals(e->type) & EB_CONST) || has_const_member(e->type)) {
         eb_diag_add(u->ctx, EB_DIAG_CONST_WRITTEN, e->lo, e->hi, eb_type_string(u, e->type));
         return false;
     }
@@ -566,6 +634,7 @@ static eb_expr *postfix_of(eb_unit *u, eb_expr *e) {
 /* sizeof and _Alignof, of a type or of an expression, which is not evaluated. */
 static eb_expr *size_of(eb_unit *u, eb_tok tok) {
     bool align = tok.value == EB_KW_ALIGNOF, unevaluated = u->unevaluated;
+    uint32_t declared = 0; /* a variable's own alignment */
     eb_type *type;
     u->unevaluated = true;
     if (eb_is(u, EB_TOK_LPAREN) && eb_starts_type(u, eb_ahead(u, 1))) {
@@ -576,7 +645,10 @@ static eb_expr *size_of(eb_unit *u, eb_tok tok) {
         if (eb_is(u, EB_TOK_LBRACE))
             type = postfix_of(u, compound_literal(u, type, lo))->type;
     } else {
-        type = unary(u)->type;
+        const eb_expr *e = unary(u);
+        eb_refuse_bit_field(u, e, align ? "_Alignof" : "sizeof");
+        declared = align && e->kind == EB_EXPR_DECL ? e->of.decl->attrs.align : 0;
+        type = e->type;
     }
     u->unevaluated = unevaluated;
     eb_loc hi = eb_behind(u);
@@ -585,8 +657,8 @@ static eb_expr *size_of(eb_unit *u, eb_tok tok) {
     bool any = eb_type_is(type, EB_TYPE_VOID) || eb_type_is(type, EB_TYPE_FUNCTION);
     if (!any && !eb_require_complete(u, type, tok.loc, hi))
         return eb_expr_error(u, tok.loc, hi);
-    return eb_expr_number(u, basic(u, EB_TYPE_ULONG),
-                          align ? eb_type_align(type) : eb_type_size(type), tok.loc, hi);
+    uint64_t value = declared ? declared : align ? eb_type_align(type) : eb_type_size(type);
+    return eb_expr_number(u, basic(u, EB_TYPE_ULONG), value, tok.loc, hi);
 }
 
 static eb_expr *address_of(eb_unit *u, eb_tok op) {
@@ -597,6 +669,10 @@ static eb_expr *address_of(eb_unit *u, eb_tok op) {
         eb_diag_add(u->ctx, EB_DIAG_NO_ADDRESS, a->lo, a->hi);
         return eb_expr_error(u, op.loc, a->hi);
     }
+    if (eb_refuse_bit_field(u, a, "&"))
+        return eb_expr_error(u, op.loc, a->hi);
+    if (a->kind == EB_EXPR_DECL && a->of.decl->storage == EB_STORAGE_REGISTER)
+        eb_diag_add(u->ctx, EB_DIAG_NO_ADDRESS, a->lo, a->hi);
     if (a->kind == EB_EXPR_DECL)
         a->of.decl->last_set = u->at;
     return op_node(u, EB_EXPR_ADDRESS, eb_type_pointer(&u->types, a->type), op, a);
@@ -667,6 +743,22 @@ static eb_expr *unary(eb_unit *u) {
     return postfix_of(u, primary(u));
 }
 
+/* GNU: the union whose first member of the value's type is that value; NULL if there is none. */
+static eb_expr *cast_to_union(eb_unit *u, eb_type *type, eb_expr *a, eb_loc lo) {
+    const eb_record *record = eb_type_plain(type)->of.record;
+    for (uint32_t n = 0; n < record->members.len; n++) {
+        const eb_member *member = &record->members.at[n];
+        if (member->is_field || !eb_type_compatible(member->type, a->type, true))
+            continue;
+        eb_expr *e = eb_unnamed_variable(u, eb_type_unqualified(&u->types, type), lo);
+        *EB_PUSH(&u->ctx->arena, &e->of.decl->inits) =
+            (eb_init){.offset = member->offset / 8, .type = member->type, .expr = a};
+        e->hi = a->hi;
+        return eb_rvalue(u, e);
+    }
+    return NULL;
+}
+
 static eb_expr *cast_to(eb_unit *u, eb_type *type, eb_loc lo) {
     eb_expr *a = cast_expression(u);
     if (eb_type_is(type, EB_TYPE_VOID)) {
@@ -680,6 +772,11 @@ static eb_expr *cast_to(eb_unit *u, eb_type *type, eb_loc lo) {
         return eb_expr_error(u, lo, a->hi);
     if (eb_type_is_record(type) && eb_type_compatible(type, a->type, true))
         return a;
+    if (eb_type_is(type, EB_TYPE_UNION) && eb_complete(u, type)) {
+        eb_expr *e = cast_to_union(u, type, a, lo);
+        if (e)
+            return e;
+    }
     bool mixed = (eb_type_is_floating(type) && eb_type_is(a->type, EB_TYPE_POINTER)) ||
                  (eb_type_is_floating(a->type) && eb_type_is(type, EB_TYPE_POINTER));
     if (!eb_type_is_scalar(type) || !eb_type_is_scalar(a->type) || mixed) {

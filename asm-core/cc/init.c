@@ -78,6 +78,8 @@ static bool string_for(target *t, uint64_t offset, eb_type *type, uint64_t *coun
     eb_type *array = eb_type_plain(type);
     eb_str text = eb_strings(u, &element);
     uint64_t width = eb_type_size(element), length = text.len / width;
+    if (eb_type_size(array->base) != width)
+        eb_diag_add(u->ctx, EB_DIAG_STRING_WIDTH, lo, eb_behind(u), eb_type_string(u, type));
     if (array->count == EB_ARRAY_OPEN)
         *count = length + 1;
     else if (length > array->count)
@@ -239,9 +241,29 @@ static bool designator(target *t, cursor *c) {
 }
 
 /* GNU's old form, member: value. */
-static void old_designator(eb_unit *u) {
-    if (eb_is_name(u) && eb_ahead(u, 1).kind == EB_TOK_COLON)
-        eb_expected(u, "'.' and '=': member designators are written .member = value");
+static bool old_designator(target *t, cursor *c) {
+    eb_unit *u = t->u;
+    eb_tok tok = eb_peek(u);
+    uint32_t path[EB_PATH_MOST];
+    if (!eb_is_name(u) || eb_ahead(u, 1).kind != EB_TOK_COLON || c->type->kind == EB_TYPE_ARRAY)
+        return false;
+    uint32_t length = eb_record_find(c->type->of.record, tok.value, path);
+    if (!length)
+        return false;
+    eb_take(u);
+    eb_take(u);
+    eb_type *type = c->type;
+    const eb_member *field = NULL;
+    uint64_t offset = c->base;
+    for (uint32_t n = 0; n < length; n++) {
+        field = &eb_type_plain(type)->of.record->members.at[path[n]];
+        offset += field->offset / 8;
+        type = field->type;
+    }
+    value_at(t, offset, type, field);
+    c->at = (uint64_t)path[0] + 1;
+    t->designated = true;
+    return true;
 }
 
 static void extra_value(eb_unit *u, eb_type *type) {
@@ -280,8 +302,7 @@ static void braced(target *t, uint64_t offset, eb_type *type, uint64_t *count) {
     } else {
         while (!eb_is(u, EB_TOK_RBRACE) && !eb_is(u, EB_TOK_END)) {
             uint32_t before = u->at;
-            old_designator(u);
-            if (designator(t, &c)) {
+            if (designator(t, &c) || old_designator(t, &c)) {
                 designated = true;
             } else {
                 skip_unnamed(&c);

@@ -75,8 +75,8 @@ uint32_t eb_name_enter(eb_words *words, eb_str text) {
 
 void eb_words_start(eb_words *words) {
     static const char *const keywords[] = {
-#define KEYWORD(id, spelling) spelling,
-#define SPELLED(id, spelling) spelling,
+#define KEYWORD(id, spelling)       spelling,
+#define SPELLED(id, when, spelling) spelling,
 #include "token.def"
     };
     for (size_t n = 0; n < sizeof keywords / sizeof keywords[0]; n++)
@@ -243,6 +243,8 @@ static const char *scan_number(const eb_lexer *lexer, const char *at) {
     for (at++; at < lexer->end; at++) {
         char before = (char)(at[-1] | 0x20);
         bool sign = (*at == '+' || *at == '-') && (before == 'e' || before == 'p');
+        if (*at == '\'' && lexer->words->separators && at + 1 < lexer->end && in_name(at[1]))
+            continue;
         if (!in_name(*at) && *at != '.' && !sign)
             break;
     }
@@ -279,17 +281,29 @@ static const uint8_t singles[256] = {
 /* The bytes that a longer punctuator has behind its first. */
 static bool continues(char c) {
     return c == '=' || c == '+' || c == '-' || c == '&' || c == '|' || c == '<' || c == '>' ||
-           c == '.' || c == '#' || c == ':';
+           c == '.' || c == '#' || c == ':' || c == '%';
 }
 
 /* The longest punctuator at `at`. */
-static eb_tok_kind punct_at(const char *at, size_t left) {
+static eb_tok_kind punct_at(const char *at, size_t left, size_t *size) {
+    static const struct {
+        eb_tok_kind kind;
+        const char *text;
+    } digraphs[] = {
+#define DIGRAPH(id, spelling) {EB_TOK_##id, spelling},
+#include "token.def"
+    };
     eb_tok_kind best = (eb_tok_kind)singles[(uint8_t)*at];
-    size_t length = 1;
+    size_t length = *size = 1;
     if (!best)
         return EB_TOK_OTHER;
     if (left < 2 || !continues(at[1]))
         return best;
+    for (size_t n = 0; n < sizeof digraphs / sizeof digraphs[0]; n++) {
+        *size = strlen(digraphs[n].text);
+        if (*size <= left && memcmp(digraphs[n].text, at, *size) == 0)
+            return digraphs[n].kind;
+    }
     for (unsigned kind = EB_TOK_LPAREN; kind < EB_TOK_COUNT; kind++) {
         size_t n = strlen(puncts[kind]);
         if (n > length && n <= left && memcmp(puncts[kind], at, n) == 0) {
@@ -297,6 +311,7 @@ static eb_tok_kind punct_at(const char *at, size_t left) {
             length = n;
         }
     }
+    *size = length;
     return best;
 }
 
@@ -317,6 +332,50 @@ static eb_tok literal(eb_lexer *lexer, eb_tok tok, const char *start, const char
     return tok;
 }
 
+/* \uXXXX or \UXXXXXXXX at `at`: the bytes that it takes, or 0. */
+static size_t universal_at(const eb_lexer *lexer, const char *at, uint32_t *c) {
+    if (at + 1 >= lexer->end || *at != '\\' || (at[1] != 'u' && at[1] != 'U'))
+        return 0;
+    size_t digits = at[1] == 'u' ? 4 : 8;
+    *c = 0;
+    for (size_t n = 0; n < digits; n++) {
+        char d = at + 2 + n < lexer->end ? at[2 + n] : 0;
+        unsigned value = d >= '0' && d <= '9' ? (unsigned)(d - '0') : 16;
+        value = (d | 0x20) >= 'a' && (d | 0x20) <= 'f' ? (unsigned)((d | 0x20) - 'a') + 10 : value;
+        if (value > 15)
+            return 0;
+        *c = *c << 4 | value;
+    }
+    return *c >= 0xa0 && *c <= 0x10ffff && (*c < 0xd800 || *c > 0xdfff) ? digits + 2 : 0;
+}
+
+/* C11 D.2: what no name begins with. */
+static bool combines(uint32_t c) {
+    return (c >= 0x300 && c <= 0x36f) || (c >= 0x1dc0 && c <= 0x1dff) ||
+           (c >= 0x20d0 && c <= 0x20ff) || (c >= 0xfe20 && c <= 0xfe2f);
+}
+
+/* A name with \u in it is the same as one with the characters that they stand for. */
+static eb_tok scan_universal_name(eb_lexer *lexer, eb_tok tok) {
+    eb_buf text = {.arena = &lexer->words->ctx->arena};
+    uint32_t c;
+    while (lexer->at < lexer->end) {
+        size_t length = universal_at(lexer, lexer->at, &c);
+        if (length)
+            eb_buf_utf8(&text, c);
+        else if (in_name(*lexer->at))
+            eb_buf_byte(&text, (uint8_t)*lexer->at);
+        else
+            break;
+        lexer->at += length ? length : 1;
+    }
+    size_t length = text.len;
+    eb_buf_byte(&text, 0);
+    tok.kind = EB_TOK_NAME;
+    tok.value = eb_name_enter(lexer->words, (eb_str){(const char *)text.at, length});
+    return tok;
+}
+
 static eb_tok scan_name(eb_lexer *lexer, eb_tok tok) {
     const char *start = lexer->at, *at = start;
     uint32_t hash = HASH_START;
@@ -325,6 +384,9 @@ static eb_tok scan_name(eb_lexer *lexer, eb_tok tok) {
     eb_str text = {start, (size_t)(at - start)};
     if (class_of(*at) == QUOTE && at < lexer->end && is_prefix(text))
         return literal(lexer, tok, start, at);
+    uint32_t c;
+    if (*at == '\\' && universal_at(lexer, at, &c))
+        return scan_universal_name(lexer, tok);
     lexer->at = at;
     tok.kind = EB_TOK_NAME;
     tok.value = enter_hashed(lexer->words, text, hash);
@@ -338,13 +400,17 @@ static eb_tok scan_token(eb_lexer *lexer, eb_tok tok) {
         return scan_name(lexer, tok);
     if (class == QUOTE)
         return literal(lexer, tok, start, start);
+    uint32_t c;
+    if (*start == '\\' && universal_at(lexer, start, &c) && !combines(c))
+        return scan_universal_name(lexer, tok);
     if (class == DIGIT || (*start == '.' && class_of(start[1]) == DIGIT)) {
         lexer->at = scan_number(lexer, start);
         tok.kind = EB_TOK_NUMBER;
     } else {
-        tok.kind = (uint8_t)punct_at(start, (size_t)(lexer->end - start));
+        size_t size;
+        tok.kind = (uint8_t)punct_at(start, (size_t)(lexer->end - start), &size);
         if (tok.kind != EB_TOK_OTHER) {
-            lexer->at += strlen(puncts[tok.kind]);
+            lexer->at += size;
             return tok;
         }
         lexer->at++;

@@ -46,6 +46,7 @@ typedef struct eb_name {
 /* All names and literals of one compilation. */
 typedef struct eb_words {
     ebpf_ctx *ctx;
+    bool separators; /* C23: ' between digits */
     EB_VEC(eb_name) names;
     uint32_t *slots; /* 1 + the name's number, or 0 */
     uint32_t mask;

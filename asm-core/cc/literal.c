@@ -36,6 +36,10 @@ bool eb_integer_of(eb_str text, eb_integer *out) {
         at = base == 8 ? 0 : 2;
     }
     for (; at < text.len; at++, digits++) {
+        if (text.at[at] == '\'' && digits) { /* C23: between digits */
+            digits--;
+            continue;
+        }
         unsigned digit = (unsigned)digit_of(text.at[at]);
         if (digit >= base)
             break;
@@ -63,17 +67,32 @@ static uint32_t utf8_value(const char **at, const char *end) {
 }
 
 static uint32_t numbered(ebpf_ctx *ctx, const char **at, const char *end, unsigned base,
-                         unsigned most, eb_loc loc) {
+                         unsigned most, unsigned width, eb_loc loc) {
     uint64_t value = 0;
     unsigned count = 0;
     for (; *at < end && count < most && digit_of(**at) < (int)base; count++)
-        value = (value * base + (uint64_t)digit_of(*(*at)++)) & 0xffffffffffu;
+        value = ((value & UINT32_MAX) * base + (uint64_t)digit_of(*(*at)++));
     if (!count)
         eb_diag_add(ctx, EB_DIAG_BAD_ESCAPE, loc, loc + 1, 'x');
+    if (value >> (width * 8))
+        eb_diag_add(ctx, EB_DIAG_ESCAPE_RANGE, loc, loc + 1, width * 8);
     return (uint32_t)value;
 }
 
-uint32_t eb_literal_char(ebpf_ctx *ctx, const char **at, const char *end, eb_loc loc, bool *raw) {
+/* Behind \u or \U, which have four and eight digits. */
+static uint32_t universal(ebpf_ctx *ctx, const char **at, const char *end, unsigned digits,
+                          eb_loc loc) {
+    uint32_t value = 0;
+    unsigned count = 0;
+    for (; *at < end && count < digits && digit_of(**at) < 16; count++)
+        value = value << 4 | (uint32_t)digit_of(*(*at)++);
+    if (count < digits || value > 0x10ffff || (value >= 0xd800 && value < 0xe000))
+        eb_diag_add(ctx, EB_DIAG_BAD_UNIVERSAL, loc, loc + 1, digits == 4 ? 'u' : 'U', digits);
+    return value;
+}
+
+uint32_t eb_literal_char(ebpf_ctx *ctx, const char **at, const char *end, unsigned width,
+                         eb_loc loc, bool *raw) {
     static const char letters[] = "abefnrtv", values[] = "\a\b\033\f\n\r\t\v";
     *raw = false;
     if (**at != '\\' || *at + 1 >= end)
@@ -82,15 +101,15 @@ uint32_t eb_literal_char(ebpf_ctx *ctx, const char **at, const char *end, eb_loc
     if (c >= '0' && c <= '7') {
         *raw = true;
         *at += 1;
-        return numbered(ctx, at, end, 8, 3, loc);
+        return numbered(ctx, at, end, 8, 3, width, loc);
     }
     *at += 2;
     if (c == 'x') {
         *raw = true;
-        return numbered(ctx, at, end, 16, 1000, loc);
+        return numbered(ctx, at, end, 16, 1000, width, loc);
     }
     if (c == 'u' || c == 'U')
-        return numbered(ctx, at, end, 16, c == 'u' ? 4 : 8, loc);
+        return universal(ctx, at, end, c == 'u' ? 4 : 8, loc);
     for (unsigned n = 0; letters[n]; n++)
         if (c == letters[n])
             return (uint8_t)values[n];
@@ -111,8 +130,9 @@ eb_char_literal eb_char_of(ebpf_ctx *ctx, eb_str text, eb_loc loc) {
         eb_diag_add(ctx, EB_DIAG_EMPTY_CHAR, loc, loc + (eb_loc)text.len);
     uint32_t value = 0;
     unsigned count = 0;
+    unsigned width = out.prefix == 'u' ? 2 : out.prefix == 'U' || out.prefix == 'L' ? 4 : 1;
     for (bool raw; at < end; count++) {
-        uint32_t c = eb_literal_char(ctx, &at, end, loc, &raw);
+        uint32_t c = eb_literal_char(ctx, &at, end, width, loc, &raw);
         /* Plain characters are bytes; several make one int, the last lowest. */
         value = out.prefix ? c : value << 8 | (c & 0xff);
     }

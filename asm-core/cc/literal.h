@@ -25,8 +25,10 @@ typedef struct eb_char_literal {
 eb_char_literal eb_char_of(ebpf_ctx *ctx, eb_str text, eb_loc loc);
 
 /* One character of a literal at *at, escapes resolved: its value; *at goes behind it. `end` is the
- * closing quote. *raw tells a byte given by number (\x, \0) from a character. */
-uint32_t eb_literal_char(ebpf_ctx *ctx, const char **at, const char *end, eb_loc loc, bool *raw);
+ * closing quote, `width` the bytes that a character takes. *raw tells a byte given by number (\x,
+ * \0) from a character. */
+uint32_t eb_literal_char(ebpf_ctx *ctx, const char **at, const char *end, unsigned width,
+                         eb_loc loc, bool *raw);
 
 /* The integer part of a decimal floating constant, such as 1e9; false if 64 bits do not hold it, or
  * for hexadecimal ones. */

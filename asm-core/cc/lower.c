@@ -164,6 +164,7 @@ uint32_t eb_symbol_of(eb_lower *l, eb_decl *decl) {
     symbol->loc = decl->lo;
     symbol->bind = decl->attrs.weak ? EB_STB_WEAK : is_static(decl) ? EB_STB_LOCAL : EB_STB_GLOBAL;
     symbol->hidden = decl->attrs.hidden;
+    symbol->refusal = decl->attrs.error;
     symbol->retained = decl->attrs.used;
     symbol->is_defined =
         function ? decl->body != NULL : decl->storage != EB_STORAGE_EXTERN || decl->has_init;

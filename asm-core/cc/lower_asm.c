@@ -120,14 +120,23 @@ static void results(eb_lower *l, const eb_asm *from, const eb_lvalue *places, eb
     }
 }
 
-/* asm goto: on in a block of its own, or in one of the labels'. */
-static void jumps(eb_lower *l, const eb_asm *from, eb_ir_asm *a, eb_loc loc) {
-    (void)loc;
-    uint32_t next = eb_block_new(l->fn);
-    eb_edge_add(l->fn, l->block, next);
+/* asm goto: on in a block of its own, or in one of the labels', with the results in both. */
+static void jumps(eb_lower *l, const eb_asm *from, eb_ir_asm *a, const eb_lvalue *places,
+                  eb_value made, eb_loc loc) {
+    uint32_t source = l->block, next = eb_block_new(l->fn);
+    eb_edge_add(l->fn, source, next);
     for (uint32_t n = 0; n < from->labels.len; n++) {
+        uint32_t to = eb_label_block(l, from->labels.at[n]);
         *EB_PUSH(&l->ctx->arena, &a->labels) = eb_name_text(l->u, from->labels.at[n]->name);
-        eb_edge_add(l->fn, l->block, eb_label_block(l, from->labels.at[n]));
+        if (!from->outputs.len) {
+            eb_edge_add(l->fn, source, to);
+            continue;
+        }
+        uint32_t between = eb_block_new(l->fn);
+        eb_edge_add(l->fn, source, between);
+        eb_emit_in(l, between);
+        results(l, from, places, made, loc);
+        eb_emit_jump(l, to, loc);
     }
     eb_emit_in(l, next);
 }
@@ -170,7 +179,7 @@ void eb_lower_asm(eb_lower *l, const eb_stmt *s) {
     eb_ir_at(l->fn, v)->list = list;
     eb_ir_at(l->fn, v)->flags = simple ? EB_IR_VOLATILE : 0;
     if (from->is_goto)
-        jumps(l, from, &a, s->lo);
+        jumps(l, from, &a, places, v, s->lo);
     *EB_PUSH(&l->ctx->arena, &l->ir->asms) = a;
     eb_ir_at(l->fn, v)->extra = l->ir->asms.len - 1;
     results(l, from, places, v, s->lo);

@@ -301,10 +301,55 @@ static eb_value assign(eb_lower *l, const eb_expr *e) {
     return assigned(l, &p, v, e->lo);
 }
 
+/* x += 1 and the like of an _Atomic x are one instruction; the others there are none for. False
+ * when x is not _Atomic. */
+static bool atomic_update(eb_lower *l, const eb_expr *e, unsigned by, eb_value b,
+                          eb_value *result) {
+    static const struct {
+        uint8_t op, atomic, ir;
+    } rows[] = {{EB_TOK_PLUS, EB_ATOMIC_ADD, EB_IR_ADD},
+                {EB_TOK_MINUS, EB_ATOMIC_ADD, EB_IR_ADD},
+                {EB_TOK_AND, EB_ATOMIC_AND, EB_IR_AND},
+                {EB_TOK_OR, EB_ATOMIC_OR, EB_IR_OR},
+                {EB_TOK_XOR, EB_ATOMIC_XOR, EB_IR_XOR}};
+    enum { ROWS = sizeof rows / sizeof rows[0] };
+    if (!(eb_type_quals(e->a->type) & EB_ATOMIC))
+        return false;
+    unsigned row = 0;
+    uint64_t size = eb_type_size(e->a->type);
+    eb_ir_type type = eb_lower_type(e->a->type);
+    while (row < ROWS && rows[row].op != by)
+        row++;
+    *result = any(l, e->type, e->lo);
+    if (row == ROWS || (size != 4 && size != 8) || eb_type_is(e->type, EB_TYPE_POINTER)) {
+        eb_diag_add(l->ctx, row == ROWS ? EB_DIAG_ATOMIC_OPERATOR : EB_DIAG_ATOMIC_SIZE, e->lo,
+                    e->hi, eb_type_string(l->u, e->a->type));
+        return true;
+    }
+    if (by == EB_TOK_MINUS)
+        b = eb_emit(l, EB_IR_NEG, type, b, 0, e->lo);
+    eb_lvalue p = eb_lower_place(l, e->a);
+    eb_value at = eb_place_address(l, &p, e->lo);
+    eb_value old = eb_emit(l, EB_IR_ATOMIC, type, at, b, e->lo);
+    eb_ir_at(l->fn, old)->cond = rows[row].atomic;
+    eb_ir_at(l->fn, old)->size = (uint8_t)size;
+    *result = e->kind == EB_EXPR_STEP && e->postfix
+                  ? old
+                  : eb_emit(l, (eb_ir_op)rows[row].ir, type, old, b, e->lo);
+    return true;
+}
+
 static eb_value update(eb_lower *l, const eb_expr *e) {
+    eb_value result;
     if (eb_refuse_type(l, e->of.common, e->lo, e->hi))
         return any(l, e->type, e->lo);
     eb_value by = right_of(l, e->b);
+    bool shift = e->op == EB_TOK_SHL || e->op == EB_TOK_SHR;
+    if ((eb_type_quals(e->a->type) & EB_ATOMIC) && !shift &&
+        !eb_type_is(e->a->type, EB_TYPE_POINTER))
+        by = eb_lower_cast(l, by, e->of.common, e->a->type, e->lo);
+    if (atomic_update(l, e, e->op, by, &result))
+        return result;
     eb_lvalue p = eb_lower_place(l, e->a);
     eb_value v = eb_place_load(l, &p, e->lo);
     if (eb_type_is(e->a->type, EB_TYPE_POINTER)) {
@@ -322,6 +367,12 @@ static eb_value step(eb_lower *l, const eb_expr *e) {
     if (eb_refuse_type(l, e->type, e->lo, e->hi))
         return any(l, e->type, e->lo);
     bool minus = e->op == EB_TOK_MINUSMINUS;
+    eb_value result;
+    if (eb_type_quals(e->a->type) & EB_ATOMIC) {
+        eb_value one = eb_emit_const(l, eb_lower_type(e->type), 1, e->lo);
+        if (atomic_update(l, e, minus ? EB_TOK_MINUS : EB_TOK_PLUS, one, &result))
+            return result;
+    }
     eb_lvalue p = eb_lower_place(l, e->a);
     eb_value old = eb_place_load(l, &p, e->lo), v;
     if (eb_type_is(e->a->type, EB_TYPE_POINTER)) {
@@ -723,6 +774,13 @@ eb_value eb_lower_value(eb_lower *l, const eb_expr *e) {
         return eb_lower_builtin(l, e);
     case EB_EXPR_STATEMENTS:
         return statements(l, e, NULL);
+    case EB_EXPR_MEMBER: /* of a record that is no lvalue */
+        if (!e->is_lvalue) {
+            eb_lvalue p = eb_lower_place(l, e);
+            return eb_place_load(l, &p, e->lo);
+        }
+        eb_lower_place(l, e);
+        return 0;
     default: /* an lvalue or function whose value nobody takes */
         if (e->is_lvalue)
             eb_lower_place(l, e);

@@ -33,6 +33,10 @@ bool eb_is_word(const eb_unit *u, eb_keyword word) {
     return tok.kind == EB_TOK_NAME && tok.value == (uint32_t)word;
 }
 
+bool eb_is_c23(const eb_unit *u) {
+    return u->pp->standard.year >= 2023;
+}
+
 bool eb_is_name(const eb_unit *u) {
     eb_tok tok = eb_peek(u);
     return tok.kind == EB_TOK_NAME && tok.value >= EB_KW_COUNT;
@@ -321,6 +325,16 @@ eb_type *eb_file_tag(const eb_unit *u, uint32_t name) {
     return NULL;
 }
 
+eb_decl *eb_file_decl(const eb_unit *u, uint32_t name) {
+    eb_decl *decl = eb_bound(u, name);
+    if (!decl || !u->bindings.at[name].decl_depth)
+        return decl;
+    for (uint32_t n = 0; n < u->shadowed.len; n++)
+        if (u->shadowed.at[n].name == name)
+            return u->shadowed.at[n].before.decl;
+    return NULL;
+}
+
 eb_decl *eb_lookup(eb_unit *u, uint32_t name) {
     eb_decl *decl = eb_bound(u, name);
     return decl ? decl : eb_kernel_decl(u, name, false);
@@ -490,13 +504,22 @@ bool eb_in_main_file(const eb_unit *u, eb_loc loc) {
 
 /* ---- the unit ---- */
 
+/* When a spelling is a keyword. */
+typedef enum applicable { ALWAYS, GNU, C23, EITHER } applicable;
+
+static bool applies(const eb_pp *pp, applicable when) {
+    bool gnu = !pp->standard.strict, c23 = pp->standard.year >= 2023;
+    return when == ALWAYS || (when != C23 && gnu) || (when != GNU && c23);
+}
+
 /* The other spellings of keywords become the first: their tokens get its number. */
 static void fold_keywords(eb_pp *pp) {
     static const struct {
         eb_keyword word;
+        applicable when;
         const char *text;
     } spellings[] = {
-#define SPELLED(id, text) {EB_KW_##id, text},
+#define SPELLED(id, when, text) {EB_KW_##id, when, text},
 #include "token.def"
     };
     enum { SPELLINGS = sizeof spellings / sizeof spellings[0] };
@@ -507,7 +530,8 @@ static void fold_keywords(eb_pp *pp) {
     for (uint32_t n = 0; n < pp->out.len; n++) {
         eb_tok *tok = &pp->out.at[n];
         if (tok->kind == EB_TOK_NAME && tok->value >= names[0] &&
-            tok->value <= names[SPELLINGS - 1])
+            tok->value <= names[SPELLINGS - 1] &&
+            applies(pp, spellings[tok->value - names[0]].when))
             tok->value = (uint32_t)spellings[tok->value - names[0]].word;
     }
 }

@@ -100,6 +100,7 @@ void eb_skip_group(eb_unit *u);
 /* After an error: to the next ';' (taken) or '}' (not taken) of this nesting. */
 void eb_resync(eb_unit *u);
 void eb_pragmas(eb_unit *u);
+bool eb_is_c23(const eb_unit *u);
 /* Nesting is bounded: recursion must not outgrow the stack. */
 void eb_nest(eb_unit *u);
 void eb_unnest(eb_unit *u);
@@ -130,6 +131,8 @@ eb_type *eb_lookup_tag_here(eb_unit *u, uint32_t name);
 /* Only what the unit itself binds: of all scopes, and a tag of file scope. */
 eb_decl *eb_bound(const eb_unit *u, uint32_t name);
 eb_type *eb_file_tag(const eb_unit *u, uint32_t name);
+/* The declaration at file scope that inner ones hide. */
+eb_decl *eb_file_decl(const eb_unit *u, uint32_t name);
 eb_label **eb_label_slot(eb_unit *u, uint32_t name);
 void eb_bind(eb_unit *u, uint32_t name, eb_decl *decl);
 void eb_bind_tag(eb_unit *u, uint32_t name, eb_type *type);
@@ -140,7 +143,10 @@ eb_str eb_name_text(const eb_unit *u, uint32_t name);
 typedef struct eb_spec {
     eb_type *type;
     uint8_t storage;
-    bool is_inline, is_auto_type, noreturn;
+    bool is_inline, is_auto_type;
+    bool is_constexpr; /* C23 */
+    bool is_thread_local;
+    bool is_noreturn; /* by its keyword */
     eb_attrs attrs;
     eb_loc lo;
 } eb_spec;
@@ -153,14 +159,20 @@ typedef struct eb_declarator {
     const eb_param *params; /* of the innermost function declarator */
     uint64_t param_count;
     bool is_function; /* declared as one, not through a typedef */
+    bool is_old;      /* with names for parameters, whose types come behind it */
 } eb_declarator;
 
 bool eb_starts_type(eb_unit *u, eb_tok tok); /* specifiers or qualifiers of a type name */
 bool eb_starts_declaration(eb_unit *u);      /* the same, with storage classes and attributes */
 eb_spec eb_specifiers(eb_unit *u);           /* spec.c */
+/* Arrays and functions as parameters are pointers (C11 6.7.6.3). */
+eb_type *eb_adjusted(eb_unit *u, eb_type *type);
 eb_declarator eb_declarator_of(eb_unit *u, eb_type *base);
 eb_type *eb_type_name(eb_unit *u);
 void eb_attributes(eb_unit *u, eb_attrs *attrs);
+/* Whether they begin here, as __attribute__ or [[; and the number of tokens that they take. */
+bool eb_is_attribute(const eb_unit *u);
+uint32_t eb_attributes_length(const eb_unit *u);
 /* A copy to which a declarator can add its own: what is added to one is not in the other. */
 eb_attrs eb_attrs_copy(const eb_attrs *attrs);
 /* What `from` says is said by `to`, too (decl.c). */
@@ -204,11 +216,18 @@ bool eb_expr_is_error(const eb_expr *expr);
 eb_expr *eb_binary(eb_unit *u, eb_tok_kind op, eb_expr *a, eb_expr *b);
 /* The member that a MEMBER expression names. */
 const eb_member *eb_member_of(const eb_expr *e);
+/* The same of an lvalue if that is a bit-field. */
+const eb_member *eb_bit_field_of(const eb_expr *e);
+/* A diagnostic if it is one, which `what` does not take. */
+bool eb_refuse_bit_field(eb_unit *u, const eb_expr *e, const char *what);
 eb_expr *eb_member_access(eb_unit *u, eb_expr *a, const uint32_t *path, uint32_t length);
 /* Adjacent string literals as one; the bytes without the NUL. `unit` is the size of a character. */
 eb_str eb_strings(eb_unit *u, eb_type **element);
-/* A builtin function's call, its name taken, '(' next; NULL if the name is none. */
-eb_expr *eb_builtin_call(eb_unit *u, eb_tok name);
+/* A builtin function's call, its name taken, '(' next; NULL if the name is none. `declared`: the
+ * program declares a function of this name. */
+eb_expr *eb_builtin_call(eb_unit *u, eb_tok name, bool declared);
+/* An object without a name, an lvalue; what its value is may be added to its declaration. */
+eb_expr *eb_unnamed_variable(eb_unit *u, eb_type *type, eb_loc lo);
 
 /* ---- constants (const.c) ---- */
 
@@ -221,6 +240,8 @@ typedef struct eb_constant {
 eb_constant eb_constant_of(const eb_expr *expr);
 /* An integer constant expression, or a diagnostic. */
 bool eb_constant_integer(eb_unit *u, eb_expr *expr, int64_t *value);
+/* Where C demands a constant, __builtin_constant_p has no later chance to say yes. */
+void eb_settle(eb_expr *e);
 /* `value` as it is in an integer type. */
 uint64_t eb_wrap(uint64_t value, eb_type *type);
 

@@ -126,7 +126,7 @@ eb_diag *eb_pp_warn(eb_pp *pp, eb_diag_code code, eb_loc lo, eb_loc hi, ...) {
 }
 
 static void read_options(eb_pp *pp, eb_str lines) {
-    eb_warnings_start(&pp->options);
+    eb_warnings_start(&pp->options, pp->standard.year);
     for (size_t at = 0, end; at < lines.len; at = end + 1) {
         for (end = at; end < lines.len && lines.at[end] != '\n';)
             end++;
@@ -225,6 +225,10 @@ eb_pp *eb_pp_new(ebpf_ctx *ctx, eb_str name, eb_str text, const eb_pp_options *o
     eb_pp *pp = eb_alloc(&ctx->arena, sizeof *pp);
     pp->ctx = ctx;
     pp->words.ctx = ctx;
+    pp->standard = options->standard;
+    if (!pp->standard.year)
+        pp->standard.year = 2017;
+    pp->words.separators = pp->standard.year >= 2023;
     pp->requested.arena = pp->paths.arena = &ctx->arena;
     eb_words_start(&pp->words);
     pp->name_defined = eb_name_enter(&pp->words, EB_STR("defined"));

@@ -21,6 +21,7 @@ typedef enum eb_pp_builtin {
     EB_PP_PLAIN, /* an ordinary macro */
 #define BUILTIN_MACRO(id, name) EB_PP_##id,
 #include "predef.def"
+    EB_PP_POISONED /* by a #pragma: its use is an error */
 } eb_pp_builtin;
 
 typedef struct eb_macro {
@@ -55,6 +56,11 @@ typedef struct eb_pp_request {
     uint32_t file; /* when found */
 } eb_pp_request;
 
+/* #pragma push_macro: what a name stood for. */
+typedef struct eb_pp_pushed {
+    uint32_t name, macro;
+} eb_pp_pushed;
+
 /* An #if and what follows it. */
 typedef struct eb_pp_if {
     eb_loc loc;
@@ -76,12 +82,21 @@ typedef struct eb_feed {
     eb_str presumed;     /* the name that #line gave, or its path */
 } eb_feed;
 
+/* Which C it is: 1989, 1999, 2011, 2017 (as does 0) or 2023, with GNU's extensions unless it is
+ * strict. */
+typedef struct eb_standard {
+    unsigned year;
+    bool strict;
+} eb_standard;
+
 typedef struct eb_pp {
     ebpf_ctx *ctx;
+    eb_standard standard;
     eb_words words;
     EB_VEC(eb_macro *) macros;
     EB_VEC(eb_feed) feeds;
     EB_VEC(eb_pp_if) ifs;
+    EB_VEC(eb_pp_pushed) pushed;
     EB_VEC(eb_pp_file) files;
     EB_VEC(eb_pp_request) requests;
     eb_map requested,
@@ -106,7 +121,8 @@ typedef struct eb_pp {
 typedef struct eb_pp_options {
     unsigned cpu; /* 1 to 4 */
     bool big;     /* target bpfeb */
-    bool optimize;
+    bool optimize, small;
+    eb_standard standard;
     eb_str defines;  /* lines of #define, #undef and #include: what -D, -U and -include say */
     eb_str warnings; /* lines of -W… and -w */
 } eb_pp_options;

@@ -19,19 +19,28 @@ static const char *const attributes[] = {
 #include "predef.def"
 };
 static const char *const builtins[] = {
-#define BUILTIN(name) name,
-#include "predef.def"
+#define BUILTIN_FUNCTION(id, name, shape) name,
+#define BUILTIN_ALIAS(id, name)           name,
+#include "builtin.def"
 };
 static const char *const features[] = {
 #define FEATURE(name) name,
 #include "predef.def"
 };
 
+/* They have the first numbers of names. */
+enum {
+    KEYWORDS = 0
+#define KEYWORD(id, spelling)       +1
+#define SPELLED(id, when, spelling) +1
+#include "token.def"
+};
+
 #define COUNT(table) (sizeof(table) / sizeof(table)[0])
 
 /* ---- the start ---- */
 
-static void put_options(eb_buf *out, const eb_pp_options *o) {
+static void put_options(eb_buf *out, const eb_pp_options *o, eb_standard standard) {
     static const struct {
         unsigned cpu;
         const char *name;
@@ -39,6 +48,10 @@ static void put_options(eb_buf *out, const eb_pp_options *o) {
         {2, "JMP_EXT"}, {3, "ALU32"}, {3, "JMP32"}, {3, "MAY_GOTO"},  {4, "BSWAP"},
         {4, "GOTOL"},   {4, "LDSX"},  {4, "MOVSX"}, {4, "SDIV_SMOD"}, {4, "ST"},
     };
+    static const struct {
+        unsigned year;
+        const char *version;
+    } standards[] = {{1999, "199901L"}, {2011, "201112L"}, {2017, "201710L"}, {2023, "202311L"}};
     eb_buf_fmt(out, "#define __BPF_CPU_VERSION__ %u\n", o->cpu);
     for (size_t n = 0; n < COUNT(gated); n++)
         if (o->cpu >= gated[n].cpu)
@@ -47,6 +60,13 @@ static void put_options(eb_buf *out, const eb_pp_options *o) {
     eb_buf_fmt(out, "#define __BYTE_ORDER__ __ORDER_%s_ENDIAN__\n#define __%s_ENDIAN__ 1\n", order,
                order);
     eb_buf_fmt(out, "#define %s 1\n", o->optimize ? "__OPTIMIZE__" : "__NO_INLINE__");
+    if (o->small)
+        eb_buf_str(out, EB_STR("#define __OPTIMIZE_SIZE__ 1\n"));
+    for (size_t n = 0; n < COUNT(standards); n++)
+        if (standard.year == standards[n].year)
+            eb_buf_fmt(out, "#define __STDC_VERSION__ %s\n", standards[n].version);
+    if (standard.strict)
+        eb_buf_str(out, EB_STR("#define __STRICT_ANSI__ 1\n"));
 }
 
 static void push_text(eb_pp *pp, const char *name, eb_str text) {
@@ -65,7 +85,7 @@ void eb_builtin_start(eb_pp *pp, const eb_pp_options *options) {
     }
     eb_buf text = {.arena = &pp->ctx->arena};
     eb_buf_str(&text, (eb_str){predefined, sizeof predefined - 1});
-    put_options(&text, options);
+    put_options(&text, options, pp->standard);
     if (options->defines.len)
         push_text(pp, "<command line>", options->defines);
     push_text(pp, "<built-in>", (eb_str){(const char *)text.at, text.len});
@@ -200,6 +220,26 @@ static void pragma(eb_pp *pp, eb_toks toks, eb_tok call) {
     eb_pp_push_tokens(pp, NULL, line.at, line.len);
 }
 
+/* C23's attributes have the date of their last change; gnu::x and clang::x are 1 when known. */
+static uint64_t c_attribute(eb_pp *pp, eb_toks toks) {
+    static const struct {
+        const char *name;
+        unsigned date;
+    } rows[] = {
+        {"deprecated", 201904},     {"fallthrough", 201910},     {"maybe_unused", 202106},
+        {"nodiscard", 202003},      {"noreturn", 202202},        {"_Noreturn", 202202},
+        {"__deprecated__", 201904}, {"__fallthrough__", 201910}, {"__maybe_unused__", 202106},
+        {"__nodiscard__", 202003},  {"__noreturn__", 202202}};
+    eb_str name = toks.len ? eb_tok_text(&pp->words, toks.at[0]) : (eb_str){0};
+    for (size_t n = 0; n < COUNT(rows) && toks.len == 1; n++)
+        if (eb_str_is(name, rows[n].name))
+            return rows[n].date;
+    bool vendor = toks.len == 3 && toks.at[1].kind == EB_TOK_COLONCOLON &&
+                  (eb_str_is(name, "gnu") || eb_str_is(name, "__gnu__") ||
+                   eb_str_is(name, "clang") || eb_str_is(name, "_Clang"));
+    return vendor && is_in(attributes, COUNT(attributes), eb_tok_text(&pp->words, toks.at[2]));
+}
+
 static bool called(eb_pp *pp, const eb_macro *macro, eb_tok tok) {
     eb_toks toks;
     if (!operand(pp, tok, &toks))
@@ -231,9 +271,12 @@ static bool called(eb_pp *pp, const eb_macro *macro, eb_tok tok) {
                         eb_warnings_know((eb_str){name.at + 3, name.len - 4}));
         return true;
     case EB_PP_IS_IDENTIFIER:
-        push_number(pp, tok, is_name);
+        push_number(pp, tok, is_name && toks.at[0].value >= KEYWORDS);
         return true;
-    default: /* attributes of C23 and of MSVC: none */
+    case EB_PP_HAS_C_ATTRIBUTE:
+        push_number(pp, tok, c_attribute(pp, toks));
+        return true;
+    default: /* attributes of MSVC: none */
         push_number(pp, tok, 0);
         return true;
     }
@@ -271,6 +314,12 @@ bool eb_builtin_expand(eb_pp *pp, const eb_macro *macro, eb_tok tok) {
     case EB_PP_TIMESTAMP:
         push_string(pp, tok, EB_STR("Thu Jan  1 00:00:00 1970"));
         return true;
+    case EB_PP_POISONED: {
+        eb_str name = eb_tok_text(&pp->words, tok);
+        eb_diag_add(pp->ctx, EB_DIAG_POISONED, tok.loc, tok.loc + (eb_loc)name.len, (int)name.len,
+                    name.at);
+        return false;
+    }
     default:
         return called(pp, macro, tok);
     }

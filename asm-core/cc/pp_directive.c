@@ -290,6 +290,72 @@ static void set_line(eb_pp *pp, eb_feed *feed, eb_toks toks, eb_tok at) {
     }
 }
 
+/* The text of a string literal that is next, without its quotes; the token's place. */
+static eb_str string_next(eb_pp *pp, eb_lexer *lexer, eb_tok *tok) {
+    *tok = eb_lex(lexer);
+    if (tok->kind == EB_TOK_LPAREN)
+        *tok = eb_lex(lexer);
+    eb_str text = eb_tok_text(&pp->words, *tok);
+    return tok->kind == EB_TOK_STRING && text.len >= 2 && text.at[0] == '"'
+               ? (eb_str){text.at + 1, text.len - 2}
+               : (eb_str){0};
+}
+
+/* push_macro("NAME"), pop_macro("NAME") */
+static void push_macro(eb_pp *pp, eb_lexer *lexer, bool push) {
+    eb_tok tok;
+    eb_str text = string_next(pp, lexer, &tok);
+    if (!text.len)
+        return;
+    uint32_t name = eb_name_enter(&pp->words, eb_str_copy(&pp->ctx->arena, text));
+    if (push) {
+        *EB_PUSH(&pp->ctx->arena, &pp->pushed) =
+            (eb_pp_pushed){name, pp->words.names.at[name].macro};
+        return;
+    }
+    for (uint32_t n = pp->pushed.len; n; n--) {
+        if (pp->pushed.at[n - 1].name != name)
+            continue;
+        pp->words.names.at[name].macro = pp->pushed.at[n - 1].macro;
+        pp->pushed.at[n - 1] = pp->pushed.at[--pp->pushed.len];
+        return;
+    }
+}
+
+static void poison(eb_pp *pp, eb_lexer *lexer) {
+    for (eb_tok tok; (tok = eb_lex(lexer)).kind == EB_TOK_NAME;) {
+        eb_macro *macro = eb_alloc(&pp->ctx->arena, sizeof *macro);
+        macro->name = tok.value;
+        macro->builtin = EB_PP_POISONED;
+        *EB_PUSH(&pp->ctx->arena, &pp->macros) = macro;
+        pp->words.names.at[tok.value].macro = pp->macros.len;
+    }
+}
+
+static void pragma_message(eb_pp *pp, eb_lexer *lexer, bool error) {
+    eb_tok tok;
+    eb_str text = string_next(pp, lexer, &tok);
+    eb_loc hi = tok.loc + (eb_loc)text.len + 2;
+    if (!text.len)
+        return;
+    if (error)
+        eb_diag_add(pp->ctx, EB_DIAG_USER_ERROR, tok.loc, hi, (int)text.len, text.at);
+    else
+        eb_pp_warn(pp, EB_DIAG_PRAGMA_MESSAGE, tok.loc, hi, (int)text.len, text.at);
+}
+
+/* What is for the preprocessor alone. `lexer` is behind the first word. */
+static void obey_pragma(eb_pp *pp, eb_lexer *lexer, eb_str first) {
+    bool gcc = eb_str_is(first, "GCC") || eb_str_is(first, "clang");
+    eb_str word = gcc ? eb_tok_text(&pp->words, eb_lex(lexer)) : first;
+    if (eb_str_is(word, "push_macro") || eb_str_is(word, "pop_macro"))
+        push_macro(pp, lexer, eb_str_is(word, "push_macro"));
+    else if (gcc && eb_str_is(word, "poison"))
+        poison(pp, lexer);
+    else if (gcc && (eb_str_is(word, "error") || eb_str_is(word, "warning")))
+        pragma_message(pp, lexer, eb_str_is(word, "error"));
+}
+
 static void pragma(eb_pp *pp, eb_feed *feed, eb_lexer *lexer, eb_tok tok) {
     eb_lexer ahead = *lexer;
     eb_tok first = eb_lex(&ahead);
@@ -298,6 +364,10 @@ static void pragma(eb_pp *pp, eb_feed *feed, eb_lexer *lexer, eb_tok tok) {
         *lexer = ahead;
         end_of_line(pp, lexer);
         return;
+    }
+    if (first.kind == EB_TOK_NAME) {
+        eb_lexer behind = ahead;
+        obey_pragma(pp, &behind, eb_tok_text(&pp->words, first));
     }
     eb_tok second = eb_lex(&ahead);
     if (second.kind == EB_TOK_NAME && eb_str_is(eb_tok_text(&pp->words, second), "system_header"))
@@ -372,6 +442,9 @@ static bool obey(eb_pp *pp, eb_feed *feed, eb_lexer *lexer, directive kind, eb_t
     case DIRECTIVE_IDENT:
     case DIRECTIVE_SCCS:
         eb_lexer_skip_line(lexer);
+        return true;
+    case DIRECTIVE_EMBED:
+        eb_diag_add(pp->ctx, EB_DIAG_EMBED, tok.loc, eb_lexer_loc(lexer));
         return true;
     case NONE:
         break;

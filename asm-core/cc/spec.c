@@ -115,6 +115,7 @@ bool eb_starts_type(eb_unit *u, eb_tok tok) {
     case EB_KW_UNION:
     case EB_KW_ENUM:
     case EB_KW_TYPEOF:
+    case EB_KW_TYPEOF_UNQUAL:
     case EB_KW_ATOMIC:
     case EB_KW_AUTO_TYPE:
     case EB_KW_COMPLEX:
@@ -130,9 +131,12 @@ bool eb_starts_declaration(eb_unit *u) {
         /* A typedef's name with ':' behind it is a label. */
         return tok.value < EB_KW_COUNT || eb_ahead(u, 1).kind != EB_TOK_COLON;
     }
+    if (eb_is_attribute(u))
+        return true;
     if (tok.kind != EB_TOK_NAME)
         return false;
     switch (tok.value) {
+    case EB_KW_CONSTEXPR:
     case EB_KW_TYPEDEF:
     case EB_KW_EXTERN:
     case EB_KW_STATIC:
@@ -142,7 +146,6 @@ bool eb_starts_declaration(eb_unit *u) {
     case EB_KW_INLINE:
     case EB_KW_NORETURN:
     case EB_KW_ALIGNAS:
-    case EB_KW_ATTRIBUTE:
     case EB_KW_STATIC_ASSERT:
         return true;
     case EB_KW_EXTENSION: {
@@ -167,6 +170,9 @@ static void enumerator(eb_unit *u, eb_enum *e, int64_t *next) {
         if (eb_constant_integer(u, expr, next) && eb_type_is_unsigned(expr->type) && *next < 0)
             e->is_unsigned = true;
     }
+    if (e->fixed && (int64_t)eb_wrap((uint64_t)*next, e->integer) != *next)
+        eb_diag_add(u->ctx, EB_DIAG_ENUM_RANGE, tok.loc, eb_tok_end(u, tok), (long long)*next,
+                    eb_type_string(u, e->integer));
     eb_decl *decl = eb_alloc(&u->ctx->arena, sizeof *decl);
     decl->kind = EB_DECL_ENUMERATOR;
     decl->name = tok.value;
@@ -202,12 +208,15 @@ static eb_type_kind integer_for(const eb_enum *e) {
 }
 
 void eb_enum_finish(eb_unit *u, eb_enum *e) {
-    e->integer = eb_type_basic(&u->types, integer_for(e));
+    if (!e->fixed)
+        e->integer = eb_type_basic(&u->types, integer_for(e));
     e->complete = true;
 }
 
 static void enum_body(eb_unit *u, eb_enum *e) {
     int64_t next = 0;
+    if (eb_is(u, EB_TOK_RBRACE))
+        eb_expected(u, "an enumerator's name");
     while (eb_is_name(u)) {
         enumerator(u, e, &next);
         if (!eb_skip(u, EB_TOK_COMMA))
@@ -234,43 +243,73 @@ static void pack_enum(eb_unit *u, eb_enum *e) {
             &u->types, most <= INT8_MAX && least >= INT8_MIN ? EB_TYPE_SCHAR : EB_TYPE_SHORT);
 }
 
+static void tag_redefined(eb_unit *u, eb_tok tok, const eb_type *type) {
+    eb_str text = eb_name_text(u, tok.value);
+    eb_diag *diag =
+        eb_diag_add(u->ctx, EB_DIAG_REDEFINED, tok.loc, eb_tok_end(u, tok), (int)text.len, text.at);
+    eb_loc old = type->kind == EB_TYPE_ENUM ? type->of.enumeration->loc : type->of.record->loc;
+    eb_diag_note(u->ctx, diag, old, old + 1, "it was declared here");
+}
+
+/* C23: the integer type behind ':'; NULL when there is none. */
+static eb_type *underlying(eb_unit *u) {
+    if (!eb_is(u, EB_TOK_COLON) || !eb_starts_type(u, eb_ahead(u, 1)))
+        return NULL;
+    eb_take(u);
+    eb_loc lo = eb_peek(u).loc;
+    eb_spec spec = eb_specifiers(u);
+    if (eb_type_is_integer(spec.type) && !eb_type_is(spec.type, EB_TYPE_ENUM))
+        return eb_type_unqualified(&u->types, spec.type);
+    if (!eb_type_is(spec.type, EB_TYPE_ERROR))
+        eb_diag_add(u->ctx, EB_DIAG_NOT_INTEGER, lo, eb_behind(u), eb_type_string(u, spec.type));
+    return eb_type_basic(&u->types, EB_TYPE_INT);
+}
+
+/* The enum that is declared or defined here, of what was said of it before. */
+static eb_enum *declared_enum(eb_unit *u, eb_tok tok, bool named, bool defined, eb_type *integer) {
+    eb_type *old = !named    ? NULL
+                   : defined ? eb_lookup_tag_here(u, tok.value)
+                             : eb_lookup_tag(u, tok.value);
+    eb_enum *e = old && old->kind == EB_TYPE_ENUM ? old->of.enumeration : NULL;
+    bool other =
+        e && integer && (!e->fixed ? e->complete : !eb_type_compatible(e->integer, integer, true));
+    bool again = e && defined && e->complete && (!e->fixed || e->list.len);
+    if (old && (!e || again || other)) {
+        tag_redefined(u, tok, old);
+        e = NULL;
+    }
+    if (!e) {
+        e = eb_enum_new(&u->types, named ? tok.value + 1 : 0, tok.loc);
+        if (named)
+            eb_bind_tag(u, tok.value, e->type);
+    }
+    if (integer) {
+        e->fixed = e->complete = true;
+        e->integer = integer;
+    }
+    return e;
+}
+
 static eb_type *enum_specifier(eb_unit *u) {
     eb_attrs attrs = {0};
     eb_attributes(u, &attrs);
     eb_tok tok = eb_peek(u);
     bool named = eb_is_name(u);
     u->at += named;
-    if (eb_skip(u, EB_TOK_LBRACE)) {
-        eb_type *old = named ? eb_lookup_tag_here(u, tok.value) : NULL;
-        eb_enum *e = old && old->kind == EB_TYPE_ENUM ? old->of.enumeration : NULL;
-        if (e && e->complete) {
-            eb_str text = eb_name_text(u, tok.value);
-            eb_diag *diag = eb_diag_add(u->ctx, EB_DIAG_REDEFINED, tok.loc, eb_tok_end(u, tok),
-                                        (int)text.len, text.at);
-            eb_diag_note(u->ctx, diag, e->loc, e->loc + 1, "it was declared here");
-            e = NULL;
-        }
-        if (!e) {
-            e = eb_enum_new(&u->types, named ? tok.value + 1 : 0, tok.loc);
-            if (named)
-                eb_bind_tag(u, tok.value, e->type);
-        }
-        enum_body(u, e);
-        eb_attributes(u, &attrs);
-        if (attrs.packed)
-            pack_enum(u, e);
-        return eb_apply_type_attrs(u, e->type, &attrs, tok.loc);
-    }
-    if (!named) {
+    eb_type *integer = underlying(u);
+    bool defined = eb_skip(u, EB_TOK_LBRACE);
+    if (!named && !defined) {
         eb_expected(u, "a name or '{' behind enum");
         return eb_type_basic(&u->types, EB_TYPE_ERROR);
     }
-    eb_type *type = eb_lookup_tag(u, tok.value);
-    if (type && type->kind == EB_TYPE_ENUM)
-        return type;
-    eb_enum *e = eb_enum_new(&u->types, tok.value + 1, tok.loc);
-    eb_bind_tag(u, tok.value, e->type);
-    return e->type;
+    eb_enum *e = declared_enum(u, tok, named, defined, integer);
+    if (!defined)
+        return e->type;
+    enum_body(u, e);
+    eb_attributes(u, &attrs);
+    if (attrs.packed && !e->fixed)
+        pack_enum(u, e);
+    return eb_apply_type_attrs(u, e->type, &attrs, tok.loc);
 }
 
 /* ---- struct and union ---- */
@@ -340,6 +379,10 @@ static void member_declarator(eb_unit *u, eb_record *record, const eb_spec *spec
     member.tags = attrs.decl_tags;
     bool open = eb_type_is(member.type, EB_TYPE_ARRAY) &&
                 eb_type_plain(member.type)->count == EB_ARRAY_OPEN;
+    if (eb_type_is(member.type, EB_TYPE_FUNCTION)) {
+        eb_diag_add(u->ctx, EB_DIAG_FUNCTION_MEMBER, member.loc, eb_behind(u));
+        member.type = eb_type_basic(&u->types, EB_TYPE_ERROR);
+    }
     if (!open && !eb_require_complete(u, member.type, member.loc, eb_behind(u)))
         member.type = eb_type_basic(&u->types, EB_TYPE_ERROR);
     else if (open)
@@ -353,6 +396,8 @@ static void member_declaration(eb_unit *u, eb_record *record) {
         return;
     }
     eb_spec spec = eb_specifiers(u);
+    if (spec.storage || spec.is_thread_local || spec.is_inline || spec.is_constexpr)
+        eb_diag_add(u->ctx, EB_DIAG_MEMBER_STORAGE, spec.lo, spec.lo + 1);
     if (eb_is(u, EB_TOK_SEMICOLON)) { /* an anonymous record, or nothing */
         if (eb_type_is_record(spec.type) && eb_complete(u, spec.type)) {
             eb_record *inner = eb_type_plain(spec.type)->of.record;
@@ -366,6 +411,16 @@ static void member_declaration(eb_unit *u, eb_record *record) {
     }
     if (!eb_expect(u, EB_TOK_SEMICOLON, "';' behind a member"))
         eb_resync(u);
+}
+
+/* An array without a length is the last member. */
+static void check_flexible(eb_unit *u, const eb_record *record) {
+    for (uint32_t n = 0; n + 1 < record->members.len && !record->is_union; n++) {
+        const eb_member *member = &record->members.at[n];
+        const eb_type *type = eb_type_plain(member->type);
+        if (type->kind == EB_TYPE_ARRAY && type->count == EB_ARRAY_OPEN)
+            eb_diag_add(u->ctx, EB_DIAG_FLEXIBLE, member->loc, member->loc + 1);
+    }
 }
 
 /* The members, at the token behind '{'; the '}' is taken. */
@@ -387,6 +442,7 @@ static void record_body(eb_unit *u, eb_record *record) {
             eb_take(u);
     }
     check_members(u, record, record);
+    check_flexible(u, record);
     record->reading = false;
     eb_unnest(u);
 }
@@ -554,11 +610,7 @@ static eb_type *record_specifier(eb_unit *u, bool is_union) {
     eb_type_kind kind = is_union ? EB_TYPE_UNION : EB_TYPE_STRUCT;
     bool again = type && defined && type->kind == kind && eb_record_is_defined(type->of.record);
     if (type && (type->kind != kind || again)) {
-        eb_str text = eb_name_text(u, tok.value);
-        eb_diag *diag = eb_diag_add(u->ctx, EB_DIAG_REDEFINED, tok.loc, eb_tok_end(u, tok),
-                                    (int)text.len, text.at);
-        eb_loc old = type->kind == EB_TYPE_ENUM ? type->of.enumeration->loc : type->of.record->loc;
-        eb_diag_note(u->ctx, diag, old, old + 1, "it was declared here");
+        tag_redefined(u, tok, type);
         type = NULL;
     }
     if (!type && named && u->param_lists)
@@ -575,22 +627,25 @@ static eb_type *record_specifier(eb_unit *u, bool is_union) {
 
 /* ---- typeof ---- */
 
-static eb_type *typeof_specifier(eb_unit *u) {
+static eb_type *typeof_specifier(eb_unit *u, bool unqualified) {
     eb_type *type = eb_type_basic(&u->types, EB_TYPE_ERROR);
     if (!eb_expect(u, EB_TOK_LPAREN, "'(' behind typeof"))
         return type;
     bool unevaluated = u->unevaluated;
     u->unevaluated = true;
     eb_nest(u);
-    if (eb_starts_type(u, eb_peek(u)))
+    if (eb_starts_type(u, eb_peek(u))) {
         type = eb_type_name(u);
-    else
-        type = eb_expression(u)->type;
+    } else {
+        const eb_expr *e = eb_expression(u);
+        eb_refuse_bit_field(u, e, "typeof");
+        type = e->type;
+    }
     eb_unnest(u);
     u->unevaluated = unevaluated;
     if (!eb_expect(u, EB_TOK_RPAREN, "')'"))
         eb_skip_to_close(u);
-    return type;
+    return unqualified ? eb_type_unqualified(&u->types, type) : type;
 }
 
 /* ---- all of them ---- */
@@ -632,12 +687,17 @@ static void alignas(eb_unit *u, eb_attrs *attrs) {
     int64_t align = 0;
     if (!eb_expect(u, EB_TOK_LPAREN, "'(' behind _Alignas"))
         return;
+    eb_loc lo = eb_peek(u).loc;
     if (eb_starts_type(u, eb_peek(u)))
         align = eb_type_align(eb_type_name(u));
     else
         eb_constant_integer(u, eb_conditional(u), &align);
-    if (align > 0 && align <= 1 << 20 && (uint32_t)align > attrs->align)
+    if (align < 0 || align > 1 << 28 || (align & (align - 1)))
+        eb_diag_add(u->ctx, EB_DIAG_NOT_POWER, lo, eb_behind(u), (uint32_t)align);
+    else if ((uint32_t)align > attrs->align)
         attrs->align = (uint32_t)align;
+    attrs->has_alignas = true;
+    attrs->alignas_lo = lo;
     if (!eb_expect(u, EB_TOK_RPAREN, "')'"))
         eb_skip_to_close(u);
 }
@@ -665,7 +725,8 @@ static bool other_word(eb_unit *u, eb_spec *spec, collected *c, eb_tok tok) {
         set_type(u, c, enum_specifier(u), tok);
         return true;
     case EB_KW_TYPEOF:
-        set_type(u, c, typeof_specifier(u), tok);
+    case EB_KW_TYPEOF_UNQUAL:
+        set_type(u, c, typeof_specifier(u, tok.value == EB_KW_TYPEOF_UNQUAL), tok);
         return true;
     case EB_KW_AUTO_TYPE:
         spec->is_auto_type = true;
@@ -673,7 +734,12 @@ static bool other_word(eb_unit *u, eb_spec *spec, collected *c, eb_tok tok) {
         return true;
     case EB_KW_ATOMIC:
         if (eb_skip(u, EB_TOK_LPAREN)) {
-            set_type(u, c, eb_type_name(u), tok);
+            eb_type *type = eb_type_name(u);
+            if (eb_type_quals(type) || eb_type_is(type, EB_TYPE_ARRAY) ||
+                eb_type_is(type, EB_TYPE_FUNCTION))
+                eb_diag_add(u->ctx, EB_DIAG_ATOMIC_OF, tok.loc, eb_behind(u),
+                            eb_type_string(u, type));
+            set_type(u, c, type, tok);
             eb_expect(u, EB_TOK_RPAREN, "')'");
         }
         c->quals |= EB_ATOMIC;
@@ -689,10 +755,16 @@ static bool other_word(eb_unit *u, eb_spec *spec, collected *c, eb_tok tok) {
         spec->is_inline = true;
         return true;
     case EB_KW_NORETURN:
-        spec->attrs.noreturn = true;
+        spec->attrs.noreturn = spec->is_noreturn = true;
+        return true;
+    case EB_KW_CONSTEXPR:
+        spec->is_constexpr = true;
+        c->quals |= EB_CONST;
+        return true;
+    case EB_KW_THREAD_LOCAL:
+        spec->is_thread_local = true;
         return true;
     case EB_KW_EXTENSION:
-    case EB_KW_THREAD_LOCAL:
     case EB_KW_COMPLEX:
         return true;
     default:
@@ -754,6 +826,10 @@ eb_spec eb_specifiers(eb_unit *u) {
     for (;;) {
         eb_tok tok = eb_peek(u);
         uint32_t word = word_of(tok);
+        if (eb_is_attribute(u) && tok.kind != EB_TOK_NAME) {
+            eb_attributes(u, &spec.attrs);
+            continue;
+        }
         if (tok.kind != EB_TOK_NAME)
             break;
         if (word) {
@@ -782,6 +858,12 @@ eb_spec eb_specifiers(eb_unit *u) {
     } else {
         eb_tok tok = eb_peek(u);
         eb_str text = eb_tok_text(u->words, tok);
+        if (eb_is_c23(u) && spec.storage == EB_STORAGE_AUTO && eb_is_name(u)) {
+            spec.is_auto_type = true;
+            spec.type =
+                eb_type_qualified(&u->types, eb_type_basic(&u->types, EB_TYPE_ERROR), c.quals);
+            return spec;
+        }
         if (means_int(u, &spec, c.quals)) {
             eb_warn(u, EB_DIAG_IMPLICIT_INT, tok.loc, eb_tok_end(u, tok), (int)text.len, text.at);
             spec.type =
@@ -793,6 +875,10 @@ eb_spec eb_specifiers(eb_unit *u) {
         if (eb_is_name(u) && eb_ahead(u, 1).kind == EB_TOK_NAME)
             eb_take(u); /* an unknown type's name: what is declared comes behind it */
     }
+    if ((c.quals & EB_RESTRICT) && !eb_type_is(spec.type, EB_TYPE_POINTER) &&
+        !eb_type_is(spec.type, EB_TYPE_ERROR))
+        eb_diag_add(u->ctx, EB_DIAG_NOT_POINTER, spec.lo, eb_behind(u),
+                    eb_type_string(u, spec.type));
     spec.type = eb_type_with_tags(&u->types, spec.type, &spec.attrs.type_tags);
     spec.type = eb_type_qualified(&u->types, spec.type, c.quals);
     return spec;

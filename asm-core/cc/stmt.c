@@ -2,6 +2,8 @@
 #include "parse.h"
 #include "sort.h"
 
+#include <string.h>
+
 static eb_stmt *statement(eb_unit *u);
 
 static eb_stmt *new_stmt(eb_unit *u, eb_stmt_kind kind, eb_loc lo) {
@@ -47,7 +49,10 @@ static eb_label *label_of(eb_unit *u, uint32_t name) {
 /* __label__ a, b; makes names of this block: a newer label hides an older one. */
 static void local_labels(eb_unit *u) {
     while (eb_is_name(u)) {
-        new_label(u, eb_take(u).value);
+        eb_tok tok = eb_take(u);
+        eb_label *label = new_label(u, tok.value);
+        label->used = tok.loc; /* it must be there */
+        label->used_at = u->at;
         if (!eb_skip(u, EB_TOK_COMMA))
             break;
     }
@@ -73,7 +78,28 @@ static eb_stmt *labelled(eb_unit *u) {
 
 /* ---- asm ---- */
 
-static void operands(eb_unit *u, void *to) {
+/* Outputs begin with = or +; what clang has for BPF is r, w, i, n, m, X, g, digits and & %. */
+static void check_constraint(eb_unit *u, eb_loc lo, eb_str text, bool output) {
+    static const char letters[] = "rwingmpXsoV,&%*#?! \t";
+    for (size_t n = 0; n < text.len; n++) {
+        char c = text.at[n];
+        bool sign = c == '=' || c == '+';
+        bool digit = c >= '0' && c <= '9';
+        bool fine = sign     ? output && n == 0
+                    : output ? strchr(letters, c) != NULL
+                             : digit || c == '[' || strchr(letters, c);
+        if (c == '[' && fine && !output)
+            return;
+        if (!fine || (output && n == 0 && !sign)) {
+            eb_diag_add(u->ctx, EB_DIAG_ASM_CONSTRAINT, lo, lo + (eb_loc)text.len + 2,
+                        (int)text.len, text.at,
+                        output ? "an output's begins with = or +" : "= and + are for outputs");
+            return;
+        }
+    }
+}
+
+static void operands(eb_unit *u, void *to, bool output) {
     EB_VEC(eb_asm_operand) *list = to;
     eb_type *element;
     while (eb_is(u, EB_TOK_STRING) || eb_is(u, EB_TOK_LBRACKET)) {
@@ -82,14 +108,21 @@ static void operands(eb_unit *u, void *to) {
             operand.name = eb_take(u).value + 1;
             eb_expect(u, EB_TOK_RBRACKET, "']'");
         }
-        operand.constraint = eb_strings(u, &element);
+        eb_loc lo = eb_peek(u).loc;
+        eb_str constraint = operand.constraint = eb_strings(u, &element);
         eb_expect(u, EB_TOK_LPAREN, "'(' and the operand");
         operand.expr = eb_expression(u);
         if (!eb_expect(u, EB_TOK_RPAREN, "')'"))
             eb_skip_to_close(u);
-        bool output = operand.constraint.len &&
-                      (operand.constraint.at[0] == '=' || operand.constraint.at[0] == '+');
-        if (operand.constraint.len && !output)
+        if (eb_expr_is_error(operand.expr))
+            constraint = EB_STR("");
+        check_constraint(u, lo, constraint, output);
+        const eb_expr *e = operand.expr;
+        if (e->kind == EB_EXPR_DECL && e->of.decl->is_local && e->of.decl->assembly.len)
+            eb_diag_add(u->ctx, EB_DIAG_ASM_REGISTER, e->lo, e->hi);
+        if (output && !operand.expr->is_lvalue && !eb_expr_is_error(operand.expr))
+            eb_diag_add(u->ctx, EB_DIAG_NOT_LVALUE, operand.expr->lo, operand.expr->hi);
+        if (!output)
             operand.expr = eb_rvalue(u, operand.expr);
         else if (operand.expr->kind == EB_EXPR_DECL)
             operand.expr->of.decl->last_set = u->at;
@@ -139,9 +172,9 @@ static eb_stmt *assembly(eb_unit *u) {
         else
             break;
         if (part == 1)
-            operands(u, &a->outputs);
+            operands(u, &a->outputs, true);
         else if (part == 2)
-            operands(u, &a->inputs);
+            operands(u, &a->inputs, false);
         else if (part == 3)
             while (eb_is(u, EB_TOK_STRING)) {
                 *EB_PUSH(&u->ctx->arena, &a->clobbers) = eb_strings(u, &element);
@@ -269,7 +302,10 @@ static eb_stmt *for_statement(eb_unit *u, eb_stmt *s) {
     eb_scope_open(u);
     if (eb_starts_declaration(u)) {
         s->init = new_stmt(u, EB_STMT_DECL, eb_peek(u).loc);
+        eb_tok tok = eb_peek(u);
         s->init->decl = eb_declaration(u);
+        if (tok.value == EB_KW_TYPEDEF || (s->init->decl && s->init->decl->is_global))
+            eb_diag_add(u->ctx, EB_DIAG_FOR_DECLARATION, tok.loc, eb_tok_end(u, tok));
     } else {
         if (!eb_is(u, EB_TOK_SEMICOLON)) {
             s->init = new_stmt(u, EB_STMT_EXPR, eb_peek(u).loc);
@@ -475,6 +511,13 @@ static eb_stmt *all_labels(eb_unit *u) {
     return first;
 }
 
+/* The attribute says that a case goes on in the next one, which comes next. */
+static void fall_through(eb_unit *u, eb_stmt *s, eb_loc lo) {
+    s->falls_through = true;
+    if (s->kind != EB_STMT_EMPTY || !u->in_switch)
+        eb_diag_add(u->ctx, EB_DIAG_OUTSIDE, lo, lo + 2, "attribute fallthrough", "a switch");
+}
+
 static eb_stmt *unnested(eb_unit *u) {
     eb_tok tok = eb_peek(u);
     eb_attrs attrs = {0};
@@ -484,9 +527,12 @@ static eb_stmt *unnested(eb_unit *u) {
         return new_stmt(u, EB_STMT_EMPTY, tok.loc);
     if (is_label(u))
         return all_labels(u);
-    if (eb_is_word(u, EB_KW_ATTRIBUTE)) { /* __attribute__((fallthrough)); */
+    if (eb_is_attribute(u)) { /* __attribute__((fallthrough)); */
         eb_attributes(u, &attrs);
-        return unnested(u);
+        eb_stmt *s = unnested(u);
+        if (attrs.fallthrough)
+            fall_through(u, s, tok.loc);
+        return s;
     }
     eb_stmt *s = tok.kind == EB_TOK_NAME ? keyword_statement(u, tok.value) : NULL;
     return s ? s : expression_statement(u);
@@ -504,21 +550,14 @@ static eb_stmt *statement(eb_unit *u) {
     return s;
 }
 
-/* __attribute__((...)); is a statement; anything else that begins so is a declaration. */
-static bool is_attribute_statement(const eb_unit *u) {
-    uint32_t by = 0;
-    while (eb_ahead(u, by).kind == EB_TOK_NAME && eb_ahead(u, by).value == EB_KW_ATTRIBUTE) {
-        int depth = 0;
-        do {
-            eb_tok_kind kind = (eb_tok_kind)eb_ahead(u, ++by).kind;
-            depth += kind == EB_TOK_LPAREN;
-            depth -= kind == EB_TOK_RPAREN;
-            if (kind == EB_TOK_END)
-                return false;
-        } while (depth > 0);
-        by++;
-    }
-    return by && eb_ahead(u, by).kind == EB_TOK_SEMICOLON;
+/* Attributes in front of a statement, not of a declaration. */
+static bool is_attributed_statement(eb_unit *u) {
+    uint32_t length = eb_attributes_length(u);
+    if (!length)
+        return false;
+    eb_unit behind = *u;
+    behind.at += length;
+    return is_label(&behind) || eb_is(&behind, EB_TOK_SEMICOLON) || !eb_starts_declaration(&behind);
 }
 
 static eb_stmt *block_item(eb_unit *u) {
@@ -527,7 +566,7 @@ static eb_stmt *block_item(eb_unit *u) {
         return new_stmt(u, EB_STMT_EMPTY, eb_behind(u));
     }
     bool label = eb_is_name(u) && eb_ahead(u, 1).kind == EB_TOK_COLON;
-    if (!label && !is_attribute_statement(u) && eb_starts_declaration(u)) {
+    if (!label && !is_attributed_statement(u) && eb_starts_declaration(u)) {
         eb_stmt *s = new_stmt(u, EB_STMT_DECL, eb_peek(u).loc);
         s->decl = eb_declaration(u);
         s->hi = eb_behind(u);
@@ -536,9 +575,9 @@ static eb_stmt *block_item(eb_unit *u) {
     return statement(u);
 }
 
-eb_stmt *eb_compound(eb_unit *u) {
+/* From '{' to '}', in the scope that is open. */
+static eb_stmt *block(eb_unit *u) {
     eb_stmt *s = new_stmt(u, EB_STMT_BLOCK, eb_take(u).loc), **last = &s->body;
-    eb_scope_open(u);
     for (;;) {
         uint32_t before = u->at;
         eb_pragmas(u);
@@ -553,9 +592,24 @@ eb_stmt *eb_compound(eb_unit *u) {
         if (u->at == before)
             eb_take(u);
     }
-    eb_scope_close(u);
     s->hi = eb_behind(u);
     return s;
+}
+
+eb_stmt *eb_compound(eb_unit *u) {
+    eb_scope_open(u);
+    eb_stmt *s = block(u);
+    eb_scope_close(u);
+    return s;
+}
+
+/* A naked function has no frame: it consists of assembly. */
+static void check_naked(eb_unit *u, const eb_stmt *body) {
+    for (const eb_stmt *s = body->body; s; s = s->next)
+        if (s->kind != EB_STMT_ASM && s->kind != EB_STMT_EMPTY && s->kind != EB_STMT_LABEL) {
+            eb_diag_add(u->ctx, EB_DIAG_NAKED, s->lo, s->hi > s->lo ? s->hi : s->lo + 1);
+            return;
+        }
 }
 
 void eb_function_body(eb_unit *u, eb_decl *function) {
@@ -568,8 +622,10 @@ void eb_function_body(eb_unit *u, eb_decl *function) {
         if (param->name != UINT32_MAX)
             eb_bind(u, param->name, param);
     }
-    function->body = eb_compound(u);
+    function->body = block(u);
     eb_scope_close(u);
+    if (function->attrs.naked)
+        check_naked(u, function->body);
     for (uint32_t n = 0; n < function->labels.len; n++) {
         const eb_label *label = function->labels.at[n];
         eb_str text = eb_name_text(u, label->name);

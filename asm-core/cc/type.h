@@ -124,6 +124,7 @@ struct eb_enum {
     uint32_t name; /* 1 + the tag's number, or 0 */
     eb_loc loc;
     bool complete, packed, is_unsigned;
+    bool fixed;       /* `integer` was said: enum e : type */
     eb_type *integer; /* what it is compatible with */
     EB_VEC(eb_enumerator) list;
     eb_type *type;

@@ -43,18 +43,20 @@ static void gather(eb_str name, unsigned depth, members *m) {
             gather(eb_str_from(groups[n].member), depth + 1, m);
 }
 
-void eb_warnings_start(eb_warnings *w) {
-    *w = (eb_warnings){0};
-    for (unsigned n = 0; n < EB_WARN_COUNT; n++)
-        w->flags[n] = rows[n].level == USUAL ? TOLD : rows[n].level == FATAL ? TOLD | RAISED : 0;
-}
-
 static void change(eb_warnings *w, eb_str group, unsigned set, unsigned clear) {
     members m = {0};
     gather(group, 0, &m);
     for (unsigned n = 0; n < EB_WARN_COUNT; n++)
         if (m.is[n])
             w->flags[n] = (uint8_t)((w->flags[n] & ~clear) | set);
+}
+
+void eb_warnings_start(eb_warnings *w, unsigned year) {
+    *w = (eb_warnings){0};
+    for (unsigned n = 0; n < EB_WARN_COUNT; n++)
+        w->flags[n] = rows[n].level == USUAL ? TOLD : rows[n].level == FATAL ? TOLD | RAISED : 0;
+    if (year < 1999) /* int was what nothing said otherwise of */
+        change(w, EB_STR("implicit"), 0, RAISED);
 }
 
 static bool skip(eb_str *text, const char *prefix) {
@@ -110,5 +112,5 @@ bool eb_warnings_severity(const eb_warnings *w, eb_diag_code code, eb_severity *
     unsigned flags = w->flags[row_of(code)];
     bool raised = (flags & RAISED) || (w->all_errors && !(flags & NEVER_RAISED));
     *severity = raised ? EB_ERROR : EB_WARNING;
-    return (flags & TOLD) && (raised || !w->none);
+    return (flags & TOLD) && (!w->none || (raised && rows[row_of(code)].level == FATAL));
 }

@@ -18,7 +18,8 @@ typedef struct eb_warnings {
     bool none;       /* -w */
 } eb_warnings;
 
-void eb_warnings_start(eb_warnings *w);
+/* What is told when no option says otherwise, of the C of that year. */
+void eb_warnings_start(eb_warnings *w, unsigned year);
 /* What stands behind -W: GROUP, no-GROUP, error, error=GROUP, no-error=GROUP; "none" is -w. Groups
  * that nobody knows are none of our business. */
 void eb_warnings_option(eb_warnings *w, eb_str option);

@@ -25,10 +25,12 @@ typedef struct cc_options {
     enum cc_mode mode;
     words files, dirs[CC_DIRS];
     text defines, includes, warnings; /* lines */
-    uint32_t cpu, endian, level;
+    uint32_t cpu, endian, level, year;
     kernel_btf btf;
     const char *ir; /* the pass behind which it is shown */
     bool no_debug, no_standard, verbose, help, version;
+    bool strict; /* -std=c…, not gnu… */
+    bool small;  /* -Os, -Oz */
     /* -MD and the like: */
     bool dependencies, own_only, phony;
     const char *dependency_file;

@@ -83,7 +83,7 @@ static const struct option {
     {"--target=", "T", GLUED, TARGET, 0, "bpf, bpfel or bpfeb"},
     {"-mlittle-endian", NULL, WORD, LITTLE, 0, "for little-endian machines, when nothing is said"},
     {"-mbig-endian", NULL, WORD, BIG, 0, "for big-endian machines"},
-    {"-std=", "STD", GLUED, STANDARD, 0, "accepted: the language is C11 with GNU extensions"},
+    {"-std=", "STD", GLUED, STANDARD, 0, "c89 to c23, gnu89 to gnu23; gnu17 when not given"},
     {"-W", "WARNING", GLUED, WARN, 0, "switch warnings on, off (no-NAME), into errors (error)"},
     {"-w", NULL, WORD, QUIET, 0, "no warnings"},
     {"-x", "c", EITHER, LANGUAGE, 0, "accepted: all FILEs are C"},
@@ -189,6 +189,7 @@ static bool set_level(cc_options *o, const char *argument) {
     if (!level || (*argument && argument[1]))
         return false;
     o->level = level - levels > 3 ? 2 : (uint32_t)(level - levels);
+    o->small = *level == 's' || *level == 'z';
     return true;
 }
 
@@ -197,6 +198,26 @@ static bool one_of(const char *word, const char *list) {
     for (const char *at = list; (at = strstr(at, word)); at += length)
         if ((at == list || at[-1] == ' ') && (at[length] == ' ' || !at[length]))
             return length != 0;
+    return false;
+}
+
+static bool set_standard(cc_options *o, const char *argument) {
+    static const struct {
+        uint32_t year;
+        const char *names; /* behind c or gnu, and those of ISO */
+    } standards[] = {
+        {1989, "c89 c90 gnu89 gnu90 iso9899:1990 iso9899:199409"},
+        {1999, "c99 c9x gnu99 gnu9x iso9899:1999 iso9899:199x"},
+        {2011, "c11 c1x gnu11 gnu1x iso9899:2011 iso9899:201x"},
+        {2017, "c17 c18 gnu17 gnu18 iso9899:2017 iso9899:2018"},
+        {2023, "c23 c2x c2y gnu23 gnu2x gnu2y iso9899:2024"},
+    };
+    for (size_t n = 0; n < sizeof standards / sizeof standards[0]; n++)
+        if (one_of(argument, standards[n].names)) {
+            o->year = standards[n].year;
+            o->strict = argument[0] != 'g';
+            return true;
+        }
     return false;
 }
 
@@ -274,8 +295,7 @@ static bool apply(cc_options *o, const struct option *option, const char *argume
         o->endian = option->action == BIG ? EBPF_BIG : EBPF_LITTLE;
         return true;
     case STANDARD:
-        return one_of(argument, "c89 c90 c99 c11 c17 c18 c23 c2x gnu89 gnu90 gnu99 gnu11 gnu17 "
-                                "gnu18 gnu23 gnu2x iso9899:1990 iso9899:1999 iso9899:2011");
+        return set_standard(o, argument);
     case WARN:
         return add_text(&o->warnings, "%s\n", argument);
     case QUIET:

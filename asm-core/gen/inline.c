@@ -75,7 +75,7 @@ static uint32_t take_index(writer *w) {
 /* What a % stands for; false when nothing is called so. */
 static bool put_reference(writer *w) {
     const eb_ir_asm *ir = w->masm->ir;
-    uint32_t count = ir->outputs.len + ir->inputs.len;
+    uint32_t count = ir->outputs.len + ir->inputs.len, labels = count;
     char c = w->at < w->text.len ? w->text.at[w->at] : 0, modifier = 0;
     if (c == '%' || c == '=') {
         w->at++;
@@ -90,10 +90,12 @@ static bool put_reference(writer *w) {
         w->at++;
     }
     uint32_t n = take_index(w);
+    for (uint32_t i = 0; i < ir->outputs.len; i++)
+        labels += ir->outputs.at[i].is_read; /* what is read, too, counts twice */
     if (n < count && modifier != 'l')
         put_operand(w, n, modifier);
-    else if (n >= count && n - count < ir->labels.len && n - count + 1 < w->block->succs.len)
-        eb_buf_fmt(&w->out, EB_BLOCK_LABEL "%u", w->block->succs.at[n - count + 1]);
+    else if (n >= labels && n - labels < ir->labels.len && n - labels + 1 < w->block->succs.len)
+        eb_buf_fmt(&w->out, EB_BLOCK_LABEL "%u", w->block->succs.at[n - labels + 1]);
     else
         return false;
     return true;

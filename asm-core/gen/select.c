@@ -286,6 +286,10 @@ static void call(eb_sel *s, eb_value value) {
     mi->args = count < 5 ? count : 5;
     mi->src = target;
     mi->extra = ir->op == EB_IR_CALL ? ir->extra : 0;
+    eb_str refusal = s->mfn->unit->symbols.at[mi->extra].refusal;
+    if (mi->extra && refusal.len)
+        eb_diag_add(s->ctx, EB_DIAG_REFUSED_CALL, ir->loc, ir->loc + 1, (int)refusal.len,
+                    refusal.at);
     mi->imm = ir->op == EB_IR_HELPER ? ir->imm : 0;
     if (ir->type == EB_IR_VOID || !s->uses[value])
         return;

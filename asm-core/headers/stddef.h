@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Whole, or only what __need_... asks for, as libc's headers do: the kernel's types, which may come
  * before it, have another wchar_t. */
-#if !defined __need_size_t && !defined __need_ptrdiff_t && !defined __need_wchar_t && \
-    !defined __need_wint_t && !defined __need_NULL && !defined __need_offsetof && \
+#if !defined __need_size_t && !defined __need_ptrdiff_t && !defined __need_wchar_t &&              \
+    !defined __need_wint_t && !defined __need_NULL && !defined __need_offsetof &&                  \
     !defined __need_max_align_t
 #ifndef EBPF_STDDEF_H
 #define EBPF_STDDEF_H
@@ -12,6 +12,10 @@
 #define __need_NULL
 #define __need_offsetof
 #define __need_max_align_t
+#if __STDC_VERSION__ >= 202311L
+typedef typeof(nullptr) nullptr_t;
+#define unreachable() __builtin_unreachable()
+#endif
 #endif
 #endif
 

@@ -29,7 +29,10 @@ typedef struct ebpf_cc_options {
     uint32_t cpu;        /* instruction set: 1 to 4, as clang's -mcpu=v1 to v4; 0 means 3 */
     uint32_t endian;     /* enum ebpf_endian */
     uint32_t plain;      /* not 0: __OPTIMIZE__ is not defined, as with -O0 */
+    uint32_t small;      /* not 0: __OPTIMIZE_SIZE__ is defined, as with -Os */
     uint32_t bare;       /* not 0: no BTF and no line information, as with -g0 */
+    uint32_t year;       /* of the standard: 1989, 1999, 2011, 2017 or 2023; 0 means 2017 */
+    uint32_t strict;     /* not 0: without GNU's keywords, as with -std=c…, not gnu… */
     const char *defines; /* lines read first: what -D, -U and -include say */
     size_t defines_size;
     const char *warnings; /* lines: what stands behind each -W, as clang's: all, no-unused, error,

@@ -152,7 +152,8 @@ typedef struct eb_ir_symbol {
     bool is_private; /* symbol.c: static, and only named loads and stores of this unit reach it */
     uint64_t size;
     uint32_t align;
-    eb_buf data; /* `size` bytes in the target's order, or none when all are 0 */
+    eb_str refusal; /* a function that must not be called: why */
+    eb_buf data;    /* `size` bytes in the target's order, or none when all are 0 */
     EB_VEC(eb_ir_word) words;
     eb_fn *fn;
     void *decl; /* cc's eb_decl, or NULL */

@@ -36,6 +36,8 @@ export interface CompileOptions extends IncludeOptions {
   optimize?: 0 | 1 | 2 | 3 | 's' | 'z';
   /** BTF and line information; default true. */
   debug?: boolean;
+  /** 'gnu17' (the default), 'c23', …, as -std. */
+  std?: string;
   /** What stands behind -W: ['all', 'no-unused', 'error']; 'none' for no warnings. */
   warnings?: readonly string[];
   /** Bytes that the request may take; EngineError when it needs more. */
@@ -62,7 +64,28 @@ const cpus: readonly Cpu[] = ['v1', 'v2', 'v3', 'v4'];
 const levels: readonly unknown[] = [0, 1, 2, 3, 's', 'z'];
 
 /** sizeof(ebpf_cc_options) in wasm32 */
-const OPTIONS_SIZE = 32;
+const OPTIONS_SIZE = 44;
+
+/** Years of C's standards by their names behind c or gnu, and ISO's. */
+const years: Readonly<Record<string, number>> = {
+  ...{ 89: 1989, 90: 1989, 99: 1999, '9x': 1999, 11: 2011, '1x': 2011 },
+  ...{ 17: 2017, 18: 2017, 23: 2023, '2x': 2023, '2y': 2023 },
+  ...{ '9899:1990': 1989, '9899:199409': 1989, '9899:1999': 1999 },
+  ...{ '9899:199x': 1999, '9899:2011': 2011, '9899:201x': 2011 },
+  ...{ '9899:2017': 2017, '9899:2018': 2017, '9899:2024': 2023 },
+};
+
+/** @internal */
+export function standardOf(
+  name: string,
+): { year: number; strict: boolean } | undefined {
+  const [, family, key = ''] = /^(c|gnu|iso)(.+)$/.exec(name) ?? [];
+  const year = years[key];
+  const fits = (family === 'iso') === key.startsWith('9899:');
+  return year !== undefined && fits
+    ? { year, strict: family !== 'gnu' }
+    : undefined;
+}
 
 type Mode = 'object' | 'text' | 'check' | 'ir';
 
@@ -199,6 +222,7 @@ function open(
     optimize = 2,
     cpu = 'v3',
     debug = true,
+    std = 'gnu17',
     warnings = [],
   } = options;
   if (!cpus.includes(cpu)) {
@@ -209,6 +233,8 @@ function open(
       `optimize is one of ${levels.join(', ')}, not '${optimize}'`,
     );
   }
+  const standard = standardOf(std);
+  if (!standard) throw new RangeError(`std is no standard of C: '${std}'`);
   const name = context.textIn(filename);
   const text =
     typeof source === 'string'
@@ -224,7 +250,10 @@ function open(
     cpus.indexOf(cpu) + 1,
     endianNumber(endian),
     optimize === 0 ? 1 : 0,
+    optimize === 's' || optimize === 'z' ? 1 : 0,
     debug ? 0 : 1,
+    standard.year,
+    standard.strict ? 1 : 0,
     defines.at,
     defines.size,
     said.at,

@@ -68,7 +68,7 @@ function printSearch({ quote, angle }: Search['dirs']): void {
 }
 
 function compileOne(options: CcOptions, file: string): number {
-  const { mode, level, cpu, endian, debug, warnings } = options;
+  const { mode, level, std, cpu, endian, debug, warnings } = options;
   const kind =
     mode === 'object' || mode === 'assembly'
       ? 'object'
@@ -80,6 +80,7 @@ function compileOne(options: CcOptions, file: string): number {
     filename: file === '-' ? '<stdin>' : file,
     lines: options.defines + options.includes,
     optimize: level,
+    std,
     cpu,
     endian,
     debug,

@@ -7,7 +7,7 @@
 static const char *const words[] = {
 #define PUNCT(id, spelling)   spelling,
 #define KEYWORD(id, spelling) spelling,
-#define SPELLED(id, spelling) spelling,
+#define SPELLED(id, when, spelling) spelling,
 #include "token.def"
 #define BUILTIN_FUNCTION(id, name, shape) name,
 #include "builtin.def"
