@@ -5,8 +5,8 @@
 #include <string.h>
 
 static const char *const words[] = {
-#define PUNCT(id, spelling)   spelling,
-#define KEYWORD(id, spelling) spelling,
+#define PUNCT(id, spelling)         spelling,
+#define KEYWORD(id, spelling)       spelling,
 #define SPELLED(id, when, spelling) spelling,
 #include "token.def"
 #define BUILTIN_FUNCTION(id, name, shape) name,
