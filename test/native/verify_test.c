@@ -247,6 +247,32 @@ static void test_templates(void **state) {
     }
 }
 
+/* ---- where values come from ---- */
+
+/* A function that was called in between has registers of its own; what it returns is its r0. */
+static void test_trace(void **state) {
+    static const char text[] = "0: (bf) r6 = r1\n"
+                               "1: (85) call pc+2\n"
+                               "4: (b7) r6 = 5\n"
+                               "5: (b7) r0 = 7\n"
+                               "6: (95) exit\n"
+                               "2: (79) r2 = *(u64 *)(r6 +0)\n";
+    ebpf_ctx *ctx = unit_open();
+    ebpf_log *log = read_log(ctx, text);
+    eb_steps caller = {0}, callee = {0};
+    (void)state;
+    eb_log_trace(log, 5, 6, &caller);
+    assert_int_equal(caller.len, 2);
+    assert_int_equal(caller.at[0].kind, EB_STEP_MOVE);
+    assert_int_equal(caller.at[0].line, 0);
+    assert_int_equal(caller.at[1].kind, EB_STEP_ARGUMENT);
+    eb_log_trace(log, 5, 0, &callee);
+    assert_int_equal(callee.len, 1);
+    assert_int_equal(callee.at[0].kind, EB_STEP_CONST);
+    assert_int_equal(callee.at[0].line, 3);
+    unit_close(ctx);
+}
+
 /* ---- lines of C ---- */
 
 static ebpf_object *compiled(ebpf_ctx *ctx, const char *text) {
@@ -353,7 +379,8 @@ int main(void) {
         cmocka_unit_test(test_lines),     cmocka_unit_test(test_values),
         cmocka_unit_test(test_messages),  cmocka_unit_test(test_every_pattern),
         cmocka_unit_test(test_templates), cmocka_unit_test(test_object),
-        cmocka_unit_test(test_cut),       cmocka_unit_test(test_arguments),
+        cmocka_unit_test(test_trace),     cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_arguments),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
