@@ -167,7 +167,7 @@ struct kb_map_info {
      * kernel's BTF object btf_id (kb_map_get_info). */
     uint32_t btf_key_type_id;
     uint32_t btf_value_type_id;
-    uint32_t btf_id; /* 0 from kb_object_map_info */
+    uint32_t btf_id; /* 0 from kb_object_map_info, as all below */
     /* Only from kb_map_get_info: */
     uint64_t extra;   /* type-specific, e.g. the hashes of a Bloom filter; Linux 5.16 */
     uint32_t ifindex; /* of the device that it was offloaded to, with its namespace */

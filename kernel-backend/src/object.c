@@ -289,6 +289,7 @@ int kb_object_map_info(const struct kb_object *object, size_t index, struct kb_m
     if (index >= object->map_count)
         return -ERANGE;
     const struct bpf_map *map = object->maps[index];
+    memset(info, 0, sizeof(*info)); /* what only kb_map_get_info() tells */
     info->name = bpf_map__name(map);
     info->type = (uint32_t)bpf_map__type(map);
     info->key_size = bpf_map__key_size(map);
@@ -300,7 +301,6 @@ int kb_object_map_info(const struct kb_object *object, size_t index, struct kb_m
     info->id = map_fd_id(info->fd);
     info->btf_key_type_id = bpf_map__btf_key_type_id(map);
     info->btf_value_type_id = bpf_map__btf_value_type_id(map);
-    info->btf_id = 0;
     return 0;
 }
 
