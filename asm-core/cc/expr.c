@@ -478,7 +478,7 @@ static eb_expr *member(eb_unit *u, eb_expr *a, bool arrow) {
         return eb_expr_error(u, a->lo, hi);
     uint32_t path[EB_PATH_MOST];
     eb_record *record = eb_type_plain(a->type)->of.record;
-    uint32_t length = eb_record_find(record, tok.value, path);
+    uint32_t length = eb_record_find(&u->types, record, tok.value, path);
     if (length)
         return eb_member_access(u, a, path, length);
     eb_str text = eb_name_text(u, tok.value);

@@ -32,7 +32,8 @@ eb_expr *eb_designated(eb_unit *u, eb_expr *at) {
             }
             eb_take(u);
             if (eb_type_is_record(at->type) && eb_complete(u, at->type))
-                length = eb_record_find(eb_type_plain(at->type)->of.record, tok.value, path);
+                length =
+                    eb_record_find(&u->types, eb_type_plain(at->type)->of.record, tok.value, path);
             if (!length) {
                 eb_str text = eb_name_text(u, tok.value);
                 eb_diag_add(u->ctx, EB_DIAG_NO_MEMBER, tok.loc, eb_tok_end(u, tok),
@@ -168,7 +169,7 @@ static void designated_value(target *t, uint64_t offset, eb_type *type, const eb
         eb_tok tok = eb_take(u);
         uint32_t path[EB_PATH_MOST], length = 0;
         if (tok.kind == EB_TOK_NAME && eb_type_is_record(type) && eb_complete(u, type))
-            length = eb_record_find(plain->of.record, tok.value, path);
+            length = eb_record_find(&u->types, plain->of.record, tok.value, path);
         if (!length) {
             eb_str text = eb_tok_text(u->words, tok);
             eb_diag_add(u->ctx, EB_DIAG_NO_MEMBER, tok.loc, eb_tok_end(u, tok),
@@ -233,8 +234,9 @@ static bool designator(target *t, cursor *c) {
     /* The member of this record that the path goes through is where it goes on behind. */
     uint32_t path[EB_PATH_MOST];
     eb_tok tok = eb_ahead(u, 1);
-    uint32_t length =
-        tok.kind == EB_TOK_NAME ? eb_record_find(c->type->of.record, tok.value, path) : 0;
+    uint32_t length = tok.kind == EB_TOK_NAME
+                          ? eb_record_find(&u->types, c->type->of.record, tok.value, path)
+                          : 0;
     designated_value(t, c->base, c->type, NULL);
     c->at = length ? (uint64_t)path[0] + 1 : c->at;
     return true;

@@ -31,10 +31,16 @@ enum { POINTER_SIZE = 8 };
 
 /* ---- making ---- */
 
+static bool is_sugar(const eb_type *type) {
+    return type->kind >= EB_TYPE_TYPEDEF;
+}
+
 static eb_type *make(eb_types *types, eb_type_kind kind, eb_type *base) {
     eb_type *type = eb_alloc(&types->ctx->arena, sizeof *type);
     type->kind = (uint8_t)kind;
     type->base = base;
+    if (is_sugar(type) && is_sugar(base) && base->sugar < UINT16_MAX)
+        type->sugar = (uint16_t)(base->sugar + 1);
     return type;
 }
 
@@ -123,10 +129,6 @@ eb_enum *eb_enum_new(eb_types *types, uint32_t name, eb_loc loc) {
 }
 
 /* ---- questions ---- */
-
-static bool is_sugar(const eb_type *type) {
-    return type->kind >= EB_TYPE_TYPEDEF;
-}
 
 eb_type *eb_type_plain(eb_type *type) {
     while (is_sugar(type))
@@ -434,16 +436,63 @@ bool eb_record_lay_out(eb_record *record) {
     return record->size <= SIZE_MOST;
 }
 
-uint32_t eb_record_find(const eb_record *record, uint32_t name, uint32_t path[EB_PATH_MOST]) {
-    for (uint32_t n = 0; n < record->members.len; n++) {
+/* ---- finding members ---- */
+
+/* The record that an unnamed member is; NULL for others. */
+static eb_record *anonymous(const eb_member *member) {
+    bool is = !member->name && !member->is_field && eb_type_is_record(member->type);
+    return is ? eb_type_plain(member->type)->of.record : NULL;
+}
+
+static uint32_t count_names(const eb_record *record) {
+    uint32_t count = record->members.len;
+    for (uint32_t n = 0; n < record->members.len; n++)
+        if (anonymous(&record->members.at[n]))
+            count += count_names(anonymous(&record->members.at[n]));
+    return count;
+}
+
+static eb_named *slot_of(const eb_record *record, uint32_t name) {
+    enum { SPREAD = 0x9e3779b1 };
+    uint32_t at = name * (uint32_t)SPREAD >> 7 & record->index_mask;
+    while (record->index[at].name && record->index[at].name != name)
+        at = (at + 1) & record->index_mask;
+    return &record->index[at];
+}
+
+/* Enters the names of `inner`, which is `record` itself or in its member number `at`. */
+static void enter_names(eb_record *record, const eb_record *inner, uint32_t at) {
+    for (uint32_t n = 0; n < inner->members.len; n++) {
+        const eb_member *member = &inner->members.at[n];
+        uint32_t place = inner == record ? n : at;
+        if (anonymous(member))
+            enter_names(record, anonymous(member), place);
+        eb_named *slot = member->name ? slot_of(record, member->name) : NULL;
+        if (slot && !slot->name)
+            *slot = (eb_named){member->name, place};
+    }
+}
+
+static void make_index(eb_types *types, eb_record *record) {
+    uint32_t names = count_names(record), size = 64;
+    while (size < names * 2)
+        size *= 2;
+    record->index = eb_alloc_array(&types->ctx->arena, size, sizeof *record->index);
+    record->index_mask = size - 1;
+    enter_names(record, record, 0);
+}
+
+/* The first member from `from` on with the name, or that is the anonymous record with it. */
+static uint32_t find_in(eb_types *types, const eb_record *record, uint32_t from, uint32_t to,
+                        uint32_t name, uint32_t path[EB_PATH_MOST]) {
+    for (uint32_t n = from; n < to; n++) {
         const eb_member *member = &record->members.at[n];
         path[0] = n;
         if (member->name == name + 1)
             return 1;
-        if (member->name || member->is_field || !eb_type_is_record(member->type))
-            continue;
         uint32_t inner[EB_PATH_MOST];
-        uint32_t length = eb_record_find(eb_type_plain(member->type)->of.record, name, inner);
+        uint32_t length =
+            anonymous(member) ? eb_record_find(types, anonymous(member), name, inner) : 0;
         if (!length || length >= EB_PATH_MOST)
             continue;
         for (uint32_t i = 0; i < length; i++)
@@ -451,6 +500,17 @@ uint32_t eb_record_find(const eb_record *record, uint32_t name, uint32_t path[EB
         return length + 1;
     }
     return 0;
+}
+
+uint32_t eb_record_find(eb_types *types, eb_record *record, uint32_t name,
+                        uint32_t path[EB_PATH_MOST]) {
+    enum { LARGE = 16 };
+    if (record->members.len < LARGE || !record->complete)
+        return find_in(types, record, 0, record->members.len, name, path);
+    if (!record->index)
+        make_index(types, record);
+    const eb_named *found = slot_of(record, name + 1);
+    return found->name ? find_in(types, record, found->member, found->member + 1, name, path) : 0;
 }
 
 /* ---- text ---- */

@@ -66,6 +66,7 @@ struct eb_type {
     uint8_t quals;     /* qualified: EB_CONST | ... */
     bool variadic;     /* function */
     bool no_prototype; /* function: int f() */
+    uint16_t sugar;    /* how many typedefs, qualifiers and tags stand on what it is plainly */
     uint32_t align;    /* typedef: of attribute aligned, or 0 */
     eb_type *base;     /* pointed to, element, result, or what the sugar is on */
     uint64_t count;    /* array: elements, or EB_ARRAY_OPEN */
@@ -94,6 +95,12 @@ typedef struct eb_member {
     eb_tags tags;
 } eb_member;
 
+/* Which member has a name, or is the anonymous record with it. */
+typedef struct eb_named {
+    uint32_t name; /* as in eb_member; 0: nothing here */
+    uint32_t member;
+} eb_named;
+
 struct eb_record {
     uint32_t name; /* 1 + the tag's number, or 0 */
     eb_loc loc;
@@ -108,6 +115,8 @@ struct eb_record {
     bool laid_out;
     uint32_t body, body_end; /* its tokens, when it has not been read yet: behind { and at } */
     bool reading;
+    eb_named *index; /* of a large one, once somebody asked: by name; a slot is mask & hash, ... */
+    uint32_t index_mask;
     uint32_t btf, btf_id; /* 1 + the number of the unit's BTF whose type it is, while its members
                              have not been read yet, and the id in there */
     eb_tags tags;
@@ -190,7 +199,8 @@ bool eb_record_lay_out(eb_record *record);
 /* The member called `name` (its number), also in anonymous records: the path of member numbers to
  * it, outermost first, and its length; 0 if there is none. */
 enum { EB_PATH_MOST = 16 };
-uint32_t eb_record_find(const eb_record *record, uint32_t name, uint32_t path[EB_PATH_MOST]);
+uint32_t eb_record_find(eb_types *types, eb_record *record, uint32_t name,
+                        uint32_t path[EB_PATH_MOST]);
 
 /* As people write it: "const char *". */
 void eb_type_text(const eb_types *types, eb_type *type, eb_buf *out);

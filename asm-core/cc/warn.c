@@ -5,20 +5,24 @@
 typedef enum level { USUAL, ALL, EXTRA, ASKED, FATAL } level;
 enum { TOLD = 1, RAISED = 2, NEVER_RAISED = 4 };
 
+/* A text with its length: these tables are gone through for each #pragma. */
+#define TEXT(literal)                                                                              \
+    { literal, sizeof literal - 1 }
+
 static const struct {
-    const char *group;
+    eb_str group;
     level level;
     eb_diag_code code;
 } rows[] = {
 #define DIAG(id, severity, message, help)
-#define WARN(id, group, level, message, help) {group, level, EB_DIAG_##id},
+#define WARN(id, group, level, message, help) {TEXT(group), level, EB_DIAG_##id},
 #include "diag.def"
 };
 
 static const struct {
-    const char *name, *member;
+    eb_str name, member;
 } groups[] = {
-#define GROUP(name, member) {name, member},
+#define GROUP(name, member) {TEXT(name), TEXT(member)},
 #include "diag.def"
 };
 enum { GROUPS = sizeof groups / sizeof groups[0] };
@@ -34,13 +38,13 @@ static void gather(eb_str name, unsigned depth, members *m) {
     bool all = eb_str_is(name, "all") || eb_str_is(name, "most");
     for (unsigned n = 0; n < EB_WARN_COUNT; n++)
         if (everything || (all && rows[n].level == ALL) || (extra && rows[n].level == EXTRA) ||
-            eb_str_is(name, rows[n].group)) {
+            eb_str_eq(name, rows[n].group)) {
             m->is[n] = true;
             m->count++;
         }
     for (unsigned n = 0; n < GROUPS && depth < 3; n++)
-        if (eb_str_is(name, groups[n].name))
-            gather(eb_str_from(groups[n].member), depth + 1, m);
+        if (eb_str_eq(name, groups[n].name))
+            gather(groups[n].member, depth + 1, m);
 }
 
 static void change(eb_warnings *w, eb_str group, unsigned set, unsigned clear) {

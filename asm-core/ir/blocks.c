@@ -42,7 +42,10 @@ void eb_block_jump(eb_fn *fn, uint32_t from, uint32_t succ) {
 }
 
 static bool has_edge(const eb_fn *fn, uint32_t from, uint32_t to) {
-    return eb_edge_index(fn, from, to, 0) != UINT32_MAX;
+    for (uint32_t n = 0; n < fn->blocks.at[from].succs.len; n++)
+        if (fn->blocks.at[from].succs.at[n] == to)
+            return true;
+    return false;
 }
 
 bool eb_edge_move(eb_fn *fn, uint32_t from, uint32_t succ, uint32_t to, uint32_t like) {

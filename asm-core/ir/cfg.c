@@ -199,6 +199,44 @@ uint32_t eb_edge_split(eb_fn *fn, uint32_t from, uint32_t nth) {
     return middle;
 }
 
+/* Those that lead to one block are brought together, in the order of where they come from; its
+ * predecessors wait in chains by block, so that each edge takes the next of its own. */
+eb_edges eb_edges_build(const eb_fn *fn) {
+    eb_arena *scratch = eb_scratch(fn);
+    uint32_t count = fn->blocks.len, total = 0, n = 0;
+    uint32_t *first = eb_alloc_array(scratch, (size_t)count + 1, sizeof *first);
+    uint32_t *behind = eb_alloc_array(scratch, (size_t)count + 1, sizeof *behind);
+    for (uint32_t b = 0; b < count; b++) {
+        first[b] = total;
+        total += fn->blocks.at[b].succs.len;
+        for (uint32_t k = 0; k < fn->blocks.at[b].succs.len; k++)
+            behind[fn->blocks.at[b].succs.at[k] + 1]++;
+    }
+    for (uint32_t b = 0; b < count; b++)
+        behind[b + 1] += behind[b]; /* runs from the first edge into b + 1 to behind the last */
+    uint32_t *from = eb_alloc_array(scratch, (size_t)total + 1, sizeof *from);
+    uint32_t *into = eb_alloc_array(scratch, (size_t)total + 1, sizeof *into);
+    uint32_t *index = eb_alloc_array(scratch, (size_t)total + 1, sizeof *index);
+    for (uint32_t b = 0; b < count; b++)
+        for (uint32_t k = 0; k < fn->blocks.at[b].succs.len; k++) {
+            uint32_t at = behind[fn->blocks.at[b].succs.at[k]]++;
+            from[at] = b;
+            into[at] = first[b] + k;
+        }
+    uint32_t *head = eb_alloc_array(scratch, count, sizeof *head); /* 1 + a predecessor's number */
+    uint32_t *next = eb_alloc_array(scratch, (size_t)total + 1, sizeof *next);
+    for (uint32_t b = 0; b < count; b++) {
+        const eb_block *block = &fn->blocks.at[b];
+        for (uint32_t p = block->preds.len; p--; head[block->preds.at[p]] = p + 1)
+            next[p] = head[block->preds.at[p]];
+        for (; n < behind[b]; n++) {
+            index[into[n]] = head[from[n]] - 1;
+            head[from[n]] = head[from[n]] ? next[head[from[n]] - 1] : 0;
+        }
+    }
+    return (eb_edges){first, index};
+}
+
 void eb_cfg_build(eb_fn *fn) {
     (void)eb_blocks_prune(fn);
     eb_cfg_analyse(fn);

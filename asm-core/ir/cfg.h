@@ -27,6 +27,18 @@ static inline bool eb_dominates(const eb_fn *fn, uint32_t a, uint32_t b) {
 
 /* A new block on edge number `nth` of `from`'s successors: nothing but a jump. */
 uint32_t eb_edge_split(eb_fn *fn, uint32_t from, uint32_t nth);
+
+/* The numbers of all edges among the predecessors of where they lead, for who asks for many of
+ * them; right until edges change. */
+typedef struct eb_edges {
+    uint32_t *first; /* by block: of its successors in `index` */
+    uint32_t *index;
+} eb_edges;
+eb_edges eb_edges_build(const eb_fn *fn);
+static inline uint32_t eb_edges_at(const eb_edges *edges, uint32_t from, uint32_t succ) {
+    return edges->index[edges->first[from] + succ];
+}
+
 /* ---- values ---- */
 
 /* Who uses a value: users[start[v]] up to users[start[v + 1]], an instruction as often as it uses

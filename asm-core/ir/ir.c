@@ -237,11 +237,24 @@ void eb_edge_drop(eb_fn *fn, uint32_t to, uint32_t index) {
     }
 }
 
+/* Whether no two edges from the block lead to the same. */
+static bool leads_apart(const eb_block *block) {
+    return block->succs.len == 1 ||
+           (block->succs.len == 2 && block->succs.at[0] != block->succs.at[1]);
+}
+
+/* Blocks are mostly asked about in their order, so a single edge is looked for beside the one that
+ * was found last: a switch comes together in a block with as many predecessors as it has cases. */
 uint32_t eb_edge_index(const eb_fn *fn, uint32_t from, uint32_t to, uint32_t nth) {
-    const eb_block *target = &fn->blocks.at[to];
+    eb_block *target = &fn->blocks.at[to];
+    if (leads_apart(&fn->blocks.at[from]))
+        for (uint32_t n = target->found ? target->found - 1 : 0;
+             n < target->preds.len && n <= target->found + 1; n++)
+            if (target->preds.at[n] == from)
+                return target->found = n;
     for (uint32_t n = 0; n < target->preds.len; n++)
         if (target->preds.at[n] == from && nth-- == 0)
-            return n;
+            return target->found = n;
     return UINT32_MAX;
 }
 

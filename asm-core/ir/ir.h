@@ -99,6 +99,7 @@ typedef struct eb_block {
     uint32_t level;          /* cfg.c: depth in the dominator tree */
     uint32_t loop, depth;    /* cfg.c: header of the innermost loop or 0, and nesting */
     uint32_t outer;          /* cfg.c: header: the header of the loop around its own, or 0 */
+    uint32_t found;          /* ir.c: the number of the predecessor that was asked for last */
     uint32_t unroll;         /* header: of #pragma unroll: how often, UINT32_MAX for all, 0 unsaid,
                                 1 not */
 } eb_block;

@@ -23,6 +23,7 @@ typedef struct sccp {
     uint32_t *first_use, *uses; /* the users of each value: uses[first_use[v]] and on */
     uint32_t *first_edge;       /* of each block's predecessors in `alive` */
     bool *alive, *reached;
+    eb_edges into;
     EB_VEC(edge) edges;
     EB_VEC(eb_value) fallen;
 } sccp;
@@ -53,6 +54,7 @@ static void collect_uses(sccp *s) {
 
 static void collect_edges(sccp *s) {
     uint32_t sum = 0;
+    s->into = eb_edges_build(s->fn);
     s->first_edge = eb_alloc_array(arena_of(s), s->fn->blocks.len, sizeof *s->first_edge);
     for (uint32_t n = 1; n < s->fn->blocks.len; n++) {
         s->first_edge[n] = sum;
@@ -79,6 +81,8 @@ static void visit_phi(sccp *s, eb_value v) {
     const eb_list *list = &s->fn->lists.at[ir->list];
     bool found = false;
     int64_t known = 0;
+    if (s->state[v] == VARYING)
+        return;
     for (uint32_t n = 0; n < list->values.len; n++) {
         eb_value each = list->values.at[n];
         if (!s->alive[s->first_edge[ir->block] + n] || s->state[each] == UNKNOWN ||
@@ -96,7 +100,8 @@ static void visit_phi(sccp *s, eb_value v) {
 }
 
 static void visit_edge(sccp *s, uint32_t block, uint32_t succ) {
-    uint32_t to = s->fn->blocks.at[block].succs.at[succ], index = eb_edge_of(s->fn, block, succ);
+    uint32_t to = s->fn->blocks.at[block].succs.at[succ];
+    uint32_t index = eb_edges_at(&s->into, block, succ);
     if (s->alive[s->first_edge[to] + index])
         return;
     s->alive[s->first_edge[to] + index] = true;

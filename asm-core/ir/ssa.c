@@ -42,12 +42,15 @@ typedef struct ssa {
     /* for each block, equal to the stamp of the variable at work: */
     uint32_t *defined, *live, *queued, *walked;
     uint32_t *bucket, *next; /* blocks in the queue by level */
+    uint32_t waiting;        /* how many */
     uint32_t *stack;
+    eb_edges edges;
 } ssa;
 
 static void init(ssa *s, eb_fn *fn, uint32_t vars) {
     uint32_t blocks = fn->blocks.len;
     *s = (ssa){.fn = fn, .scratch = eb_scratch(fn), .count = vars};
+    s->edges = eb_edges_build(fn);
     s->vars = eb_alloc_array(s->scratch, (size_t)vars + 1, sizeof *s->vars);
     uint32_t **const arrays[] = {&s->defined, &s->live, &s->queued, &s->walked,
                                  &s->bucket,  &s->next, &s->stack};
@@ -91,6 +94,7 @@ static void queue(ssa *s, uint32_t block) {
     uint32_t level = s->fn->blocks.at[block].level;
     s->next[block] = s->bucket[level];
     s->bucket[level] = block;
+    s->waiting++;
 }
 
 static void place_phi(ssa *s, uint32_t var, uint32_t block) {
@@ -153,10 +157,11 @@ static void place_phis(ssa *s, uint32_t var) {
             deepest = s->fn->blocks.at[v->defs.at[n]].level;
     }
     mark_live(s, v, stamp);
-    for (uint32_t level = deepest + 1; level--;)
+    for (uint32_t level = deepest + 1; s->waiting && level--;)
         while (s->bucket[level]) {
             uint32_t root = s->bucket[level];
             s->bucket[level] = s->next[root];
+            s->waiting--;
             walk_subtree(s, var, stamp, root);
         }
 }
@@ -194,7 +199,7 @@ static void fill_phis(ssa *s, uint32_t block, uint32_t succ) {
     uint32_t to = fn->blocks.at[block].succs.at[succ];
     if (!eb_block_has_phis(fn, to))
         return;
-    uint32_t index = eb_edge_of(fn, block, succ);
+    uint32_t index = eb_edges_at(&s->edges, block, succ);
     for (eb_value v = fn->blocks.at[to].first; eb_ir_at(fn, v)->op == EB_IR_PHI;
          v = eb_ir_at(fn, v)->next) {
         uint32_t var = var_of_phi(s, v);

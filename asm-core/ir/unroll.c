@@ -34,6 +34,7 @@ typedef struct pair {
 typedef struct unroller {
     eb_fn *fn;
     uint32_t header;
+    uint32_t *last;          /* by header: the place in fn->rpo of the last block of the loop */
     uint32_t *blocks, count; /* of the loop, in reverse postorder */
     /* running the test: */
     uint32_t *stamp; /* of each value: the round for which `value` holds, 0: none */
@@ -66,7 +67,7 @@ static bool is_in(const unroller *u, uint32_t block) {
 
 static void collect_blocks(unroller *u) {
     u->count = 0;
-    for (uint32_t n = 0; n < u->fn->rpo.len; n++)
+    for (uint32_t n = u->fn->blocks.at[u->header].order - 1; n <= u->last[u->header]; n++)
         if (is_in(u, u->fn->rpo.at[n]))
             u->blocks[u->count++] = u->fn->rpo.at[n];
 }
@@ -448,6 +449,11 @@ static void prepare(unroller *u) {
     u->blocks = eb_alloc_array(scratch, u->fn->blocks.len, sizeof *u->blocks);
     u->stamp = eb_value_map(u->fn);
     u->value = eb_alloc_array(scratch, u->fn->values.len, sizeof *u->value);
+    u->last = eb_alloc_array(scratch, u->fn->blocks.len, sizeof *u->last);
+    for (uint32_t n = 0; n < u->fn->rpo.len; n++)
+        for (uint32_t loop = u->fn->blocks.at[u->fn->rpo.at[n]].loop; loop;
+             loop = u->fn->blocks.at[loop].outer)
+            u->last[loop] = n;
 }
 
 bool eb_pass_unroll(eb_fn *fn) {
