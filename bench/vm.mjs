@@ -1,17 +1,18 @@
-// How fast the VM is, natively and in wasm: `node bench/vm.mjs` after `npm run build`. Numbers are
-// millions of instructions per second of CPU time, medians of alternated runs; nothing is asserted
-// here (scripts/peers/vm.mjs does, with the same measurements).
+// How fast the VM is, natively and in wasm: millions of instructions per second of CPU time, medians
+// of alternated runs of the assembly files in bench/programs. scripts/peers/vm.mjs judges the same.
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { median } from '../scripts/lib/cpu.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-export const programs = fs
+const programs = fs
   .readdirSync(path.join(root, 'bench/programs'))
   .filter((name) => name.endsWith('.s'))
   .map((name) => `bench/programs/${name}`);
 const ROUNDS = 5;
+const LEAST = { native: 450, wasm: 300 }; // M instructions/s
 const memorySize = 8192;
 // Offsets in ebpf_vm_state, from ebpf_vm.h.
 const executedAt = 88;
@@ -79,13 +80,8 @@ function runOnce(ebpf, { name, memory, vm }) {
   return executed / (user + system);
 }
 
-function median(values) {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)];
-}
-
-/** Rows { name, native, wasm }: medians of M instructions/s, native and wasm in turns. */
-export async function measure(log = () => {}) {
+/** Rows for the table: what each program does, natively and in wasm in turns. */
+export async function measure(log) {
   const ways = { native: native(), wasm: await wasm() };
   const rates = programs.map((name) => ({ name, native: [], wasm: [] }));
   for (let round = 0; round < ROUNDS; round++) {
@@ -94,16 +90,22 @@ export async function measure(log = () => {}) {
     }
     log(`round ${round + 1} of ${ROUNDS}`);
   }
-  return rates.map((row) => ({
-    name: row.name,
-    native: median(row.native),
-    wasm: median(row.wasm),
-  }));
+  return rates.flatMap((row) =>
+    ['native', 'wasm'].map((way) => ({
+      what: `${path.basename(row.name, '.s')}, ${way}`,
+      required: `>= ${LEAST[way]} M instructions/s`,
+      measured: `${median(row[way]).toFixed(0)} M/s`,
+      ok: median(row[way]) >= LEAST[way],
+    })),
+  );
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  for (const { name, native: fast, wasm: portable } of await measure()) {
-    const [a, b] = [fast, portable].map((rate) => rate.toFixed(0).padStart(6));
-    console.log(`${name.padEnd(32)} native ${a} M/s   wasm ${b} M/s`);
-  }
-}
+export default {
+  name: 'vm',
+  title: 'VM: speed',
+  needs: () =>
+    fs.existsSync(path.join(root, 'build/wasm/bpf.wasm'))
+      ? null
+      : 'no build/wasm/bpf.wasm: npm run build',
+  run: ({ log }) => measure(log),
+};
