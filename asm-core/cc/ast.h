@@ -190,8 +190,8 @@ struct eb_decl {
     eb_loc lo, hi;      /* of its name */
     eb_type *type;
     eb_attrs attrs;
+    int64_t value;         /* enumerator: it has nothing of what follows, since there are so many */
     EB_VEC(eb_init) inits; /* what is not named is 0 */
-    int64_t value;         /* enumerator */
     eb_decl **params;      /* function definition */
     uint32_t param_count;
     eb_stmt *body;

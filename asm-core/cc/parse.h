@@ -52,12 +52,13 @@ typedef struct eb_unit {
     uint32_t at, count;
     EB_VEC(eb_binding) bindings; /* by name */
     EB_VEC(eb_shadowed) shadowed;
-    EB_VEC(eb_seen_member) members; /* by name */
-    EB_VEC(eb_label *) labels;      /* by name: the newest */
-    EB_VEC(uint32_t) scopes;        /* where each begins in `shadowed` */
-    EB_VEC(eb_decl *) globals;      /* variables and functions, in order */
-    eb_decl *function;              /* being read, or NULL */
-    uint32_t loops, switches;       /* around the statement being read */
+    EB_VEC(eb_enumerator) enumerators; /* of the enums that are being read */
+    EB_VEC(eb_seen_member) members;    /* by name */
+    EB_VEC(eb_label *) labels;         /* by name: the newest */
+    EB_VEC(uint32_t) scopes;           /* where each begins in `shadowed` */
+    EB_VEC(eb_decl *) globals;         /* variables and functions, in order */
+    eb_decl *function;                 /* being read, or NULL */
+    uint32_t loops, switches;          /* around the statement being read */
     eb_stmt *in_switch;
     uint32_t depth;            /* of nesting */
     uint32_t links;            /* of the highest chain that was read since eb_chain_open */

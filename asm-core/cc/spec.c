@@ -161,19 +161,34 @@ bool eb_starts_declaration(eb_unit *u) {
 
 /* ---- enum ---- */
 
+/* The value of an enumerator. Nearly all are a number: vmlinux.h has twenty thousand, for which no
+ * trees are needed. */
+static void enumerator_value(eb_unit *u, eb_enum *e, int64_t *value) {
+    eb_tok tok = eb_peek(u);
+    unsigned behind = eb_ahead(u, 1).kind;
+    eb_integer number;
+    if (tok.kind == EB_TOK_NUMBER && (behind == EB_TOK_COMMA || behind == EB_TOK_RBRACE) &&
+        eb_integer_of(eb_tok_text(u->words, tok), &number) && !number.overflow &&
+        number.value <= INT32_MAX) {
+        eb_take(u);
+        *value = (int64_t)number.value;
+        return;
+    }
+    eb_expr *expr = eb_conditional(u);
+    if (eb_constant_integer(u, expr, value) && eb_type_is_unsigned(expr->type) && *value < 0)
+        e->is_unsigned = true;
+}
+
 static void enumerator(eb_unit *u, eb_enum *e, int64_t *next) {
     eb_tok tok = eb_take(u);
     eb_attrs attrs = {0};
     eb_attributes(u, &attrs);
-    if (eb_skip(u, EB_TOK_ASSIGN)) {
-        eb_expr *expr = eb_conditional(u);
-        if (eb_constant_integer(u, expr, next) && eb_type_is_unsigned(expr->type) && *next < 0)
-            e->is_unsigned = true;
-    }
+    if (eb_skip(u, EB_TOK_ASSIGN))
+        enumerator_value(u, e, next);
     if (e->fixed && (int64_t)eb_wrap((uint64_t)*next, e->integer) != *next)
         eb_diag_add(u->ctx, EB_DIAG_ENUM_RANGE, tok.loc, eb_tok_end(u, tok), (long long)*next,
                     eb_type_string(u, e->integer));
-    eb_decl *decl = eb_alloc(&u->ctx->arena, sizeof *decl);
+    eb_decl *decl = eb_alloc(&u->ctx->arena, offsetof(eb_decl, inits));
     decl->kind = EB_DECL_ENUMERATOR;
     decl->name = tok.value;
     decl->lo = tok.loc;
@@ -188,7 +203,7 @@ static void enumerator(eb_unit *u, eb_enum *e, int64_t *next) {
         eb_diag_note(u->ctx, diag, old->lo, old->hi, "it was declared here");
     }
     eb_bind(u, tok.value, decl);
-    *EB_PUSH(&u->ctx->arena, &e->list) = (eb_enumerator){tok.value, *next, tok.loc};
+    *EB_PUSH(&u->ctx->arena, &u->enumerators) = (eb_enumerator){tok.value, *next, tok.loc};
     *next = (int64_t)((uint64_t)*next + 1);
 }
 
@@ -215,6 +230,7 @@ void eb_enum_finish(eb_unit *u, eb_enum *e) {
 
 static void enum_body(eb_unit *u, eb_enum *e) {
     int64_t next = 0;
+    uint32_t before = u->enumerators.len; /* a value may have an enum in it */
     if (eb_is(u, EB_TOK_RBRACE))
         eb_expected(u, "an enumerator's name");
     while (eb_is_name(u)) {
@@ -222,6 +238,11 @@ static void enum_body(eb_unit *u, eb_enum *e) {
         if (!eb_skip(u, EB_TOK_COMMA))
             break;
     }
+    e->list.len = e->list.cap = u->enumerators.len - before;
+    e->list.at = eb_alloc_array(&u->ctx->arena, e->list.len, sizeof *e->list.at);
+    for (uint32_t n = 0; n < e->list.len; n++)
+        e->list.at[n] = u->enumerators.at[before + n];
+    u->enumerators.len = before;
     if (!eb_expect(u, EB_TOK_RBRACE, "an enumerator's name or '}'"))
         eb_skip_to_close(u);
     eb_enum_finish(u, e);
