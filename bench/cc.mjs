@@ -8,6 +8,7 @@ import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { folderCorpus } from '../scripts/corpus/sources.mjs';
 import { CLANG, noCorpus, vmlinuxHeader } from '../scripts/lib/corpus.mjs';
 import { median } from '../scripts/lib/cpu.mjs';
@@ -20,7 +21,7 @@ const DIST = inRoot('dist/bindings/src/index.js');
 
 const ROUNDS = 5;
 const WARM = 12; // compilations in wasm before those that count
-const MOST = { native: 1 / 20, wasm: 1 / 8, memory: 32 };
+const MOST = { native: 1 / 20, wasm: 1 / 8, memory: 32, wasmSize: 700 };
 /** Twice the text may take so many times the time: three is between n log n and n squared. */
 const GROWTH = 3;
 /** Below so many milliseconds, what is left of starting up decides. */
@@ -126,6 +127,18 @@ const memoryRow = (what, mb) => ({
   ok: mb <= MOST.memory,
 });
 
+/** All that there is so far, without headers and BTF. */
+function sizeRow() {
+  const wasm = fs.readFileSync(inRoot('build/wasm/bpf.wasm'));
+  const kb = gzipSync(wasm, { level: 9 }).length / 1000;
+  return {
+    what: 'bpf.wasm, gzipped',
+    required: `<= ${MOST.wasmSize} KB`,
+    measured: `${kb.toFixed(0)} KB (${(wasm.length / 1000).toFixed(0)} KB plain)`,
+    ok: kb <= MOST.wasmSize,
+  };
+}
+
 function fileRows(files, scratch, compile, memories, log) {
   const out = path.join(scratch, 'out.o');
   for (const file of files.slice(0, 3))
@@ -141,6 +154,7 @@ function fileRows(files, scratch, compile, memories, log) {
     ratioRow('with BTF, in warm wasm', measured, 'wasm', MOST.wasm),
     ratioRow('with vmlinux.h', measured, 'header'),
     ratioRow('with vmlinux.h, in warm wasm', measured, 'wasmHeader'),
+    sizeRow(),
     memoryRow('with BTF', most('native')),
     memoryRow('with vmlinux.h', most('header')),
     {

@@ -215,7 +215,10 @@ if (process.argv[1] === self) {
   }
   console.log('           C ns  Node ns  ratio');
   const names = process.argv.length > 3 ? process.argv.slice(3) : undefined;
-  for (const { name, c, node, ratio } of compare(Number(option ?? ROUNDS), names))
+  for (const { name, c, node, ratio } of compare(
+    Number(option ?? ROUNDS),
+    names,
+  ))
     console.log(
       `${name.padEnd(7)}${c.toFixed(1).padStart(8)}${node.toFixed(1).padStart(9)}${ratio.toFixed(2).padStart(7)}`,
     );

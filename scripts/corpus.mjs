@@ -38,6 +38,7 @@ import {
   sampleCorpus,
 } from './corpus/sources.mjs';
 import { noVm, simulateRows } from './corpus/simulate.mjs';
+import { compileInWasm, noWasm } from './corpus/wasm.mjs';
 import { noCorpus } from './lib/corpus.mjs';
 import { noCounts } from './lib/counts.mjs';
 import { StepError, inRoot } from './lib/steps.mjs';
@@ -88,20 +89,30 @@ function compileRow(corpus, options) {
   };
 }
 
-/** vmlinux.h need not be there: the kernel's BTF in its place gives the same code. */
-function withBtfRow(corpus, options) {
-  const files = corpus.files.filter((file) => file.withBtf !== undefined);
+/** `key` is where files say how they differ when they are compiled in another way, '' for not. */
+function otherwiseRow(corpus, key, what, options) {
+  const files = corpus.files.filter((file) => file[key] !== undefined);
   const misses = files
-    .filter((file) => file.withBtf)
-    .map((file) => ({ where: file.name, why: file.withBtf }));
+    .filter((file) => file[key])
+    .map((file) => ({ where: file.name, why: file[key] }));
   return {
-    what: 'files are the same with BTF in place of vmlinux.h',
+    what,
     required: 'all',
     measured: share(files.length - misses.length, files.length),
     ok: misses.length === 0,
     notes: grouped(misses, options),
   };
 }
+
+/** vmlinux.h need not be there: the kernel's BTF in its place gives the same code. And bpf.wasm
+ * gives the same bytes as bpfc, built of the same sources (`npm run build`). */
+const otherwiseRows = (corpus, options) =>
+  [
+    ['withBtf', 'files are the same with BTF in place of vmlinux.h'],
+    ['inWasm', 'objects are the same bytes from wasm'],
+  ]
+    .filter(([key]) => corpus.files.some((file) => file[key] !== undefined))
+    .map(([key, what]) => otherwiseRow(corpus, key, what, options));
 
 function acceptedRow(rows, options) {
   const wanted = rows.filter((row) => row.clang.verdict === 'accepted');
@@ -276,8 +287,11 @@ async function judgeCorpus(whole, options) {
   if (corpus.files.length === 0) return null;
   await compileByClang(corpus, log);
   await compileByUs(corpus, options.command, log);
-  if (options.command === ownCompiler)
+  if (options.command === ownCompiler) {
     await compileWithBtf(corpus, options.command);
+    if (noWasm()) log(`not compared with wasm: ${noWasm()}`);
+    else await compileInWasm(corpus);
+  }
   const objects = (side) => corpus.files.flatMap((f) => f[side]?.object ?? []);
   const verdicts = { clang: [], ours: new Map() };
   for (const turn of [0, 1])
@@ -297,9 +311,7 @@ async function judgeCorpus(whole, options) {
   const strict = corpus.strict === true;
   const rows = [
     compileRow(corpus, options),
-    ...(corpus.files.some((file) => file.withBtf !== undefined)
-      ? [withBtfRow(corpus, options)]
-      : []),
+    ...otherwiseRows(corpus, options),
     acceptedRow(programs, options),
     ...(programs.some((row) => row.clang.expect)
       ? [annotatedRow(programs, options)]

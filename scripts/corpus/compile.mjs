@@ -16,7 +16,7 @@ const BPFC = inRoot('build/release/bpfc');
 const OUTPUT = { maxBuffer: 1 << 28 };
 
 /** The same headers as clang's, which are named one by one: not those that bpfc brings along. */
-const ours = (flags) => ['-nostdinc', ...flags];
+export const ours = (flags) => ['-nostdinc', ...flags];
 
 /** Runs a compiler beside the source; '' or all that it said, and why it stopped. */
 async function compileOne(command, flags, source, object) {
