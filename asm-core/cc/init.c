@@ -249,7 +249,7 @@ static bool old_designator(target *t, cursor *c) {
     uint32_t path[EB_PATH_MOST];
     if (!eb_is_name(u) || eb_ahead(u, 1).kind != EB_TOK_COLON || c->type->kind == EB_TYPE_ARRAY)
         return false;
-    uint32_t length = eb_record_find(c->type->of.record, tok.value, path);
+    uint32_t length = eb_record_find(&u->types, c->type->of.record, tok.value, path);
     if (!length)
         return false;
     eb_take(u);

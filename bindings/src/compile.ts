@@ -63,6 +63,9 @@ export interface Checked extends Report {
 const cpus: readonly Cpu[] = ['v1', 'v2', 'v3', 'v4'];
 const levels: readonly unknown[] = [0, 1, 2, 3, 's', 'z'];
 
+/** Texts that are longer are not C that anybody wrote; memory would end long before they do. */
+const SOURCE_MOST = 64 * 1024 * 1024;
+
 /** sizeof(ebpf_cc_options) in wasm32 */
 const OPTIONS_SIZE = 44;
 
@@ -235,6 +238,12 @@ function open(
   }
   const standard = standardOf(std);
   if (!standard) throw new RangeError(`std is no standard of C: '${std}'`);
+  if (source.length > SOURCE_MOST) {
+    const size = Math.ceil(source.length / 1e6);
+    throw new RangeError(
+      `${failed(options)}: its ${size} MB are more than the ${SOURCE_MOST / (1024 * 1024)} MiB that a text may have`,
+    );
+  }
   const name = context.textIn(filename);
   const text =
     typeof source === 'string'

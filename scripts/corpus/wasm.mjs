@@ -65,6 +65,7 @@ function optionsOf(parseCc, flags, filename) {
     afterIncludePaths: read.after,
     standardHeaders: read.standard,
     lines: read.defines + read.includes,
+    std: read.std,
     cpu: read.cpu,
     endian: read.endian,
     optimize: read.level,

@@ -5,11 +5,14 @@
 import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { assemble, disassemble } from 'bpf';
+import { assemble, compile, disassemble } from 'bpf';
 import { buildSync } from 'esbuild';
 import { chromium, type Browser, type Page } from 'playwright-core';
 import { absent, describeUnless, root, wasmPath } from '../support';
+
+const headersPath = join(root, 'dist/headers.bin');
 
 const browserPath = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
 
@@ -21,6 +24,55 @@ entry:
         r1 = counts ll
         r0 = 0x1122334455667788 ll
         exit
+`;
+
+/** C in a browser: headers of the package, given ones, and types from BTF in place of vmlinux.h. */
+const program = `
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include "own.h"
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, LIMIT);
+    __type(key, u32);
+    __type(value, u64);
+} counts SEC(".maps");
+
+SEC("raw_tp/sys_enter")
+int entry(void *ctx)
+{
+    struct task_struct *task = (void *)bpf_get_current_task();
+    u32 pid = BPF_CORE_READ(task, real_parent, tgid);
+    u64 one = 1, *count = bpf_map_lookup_elem(&counts, &pid);
+    if (count)
+        __sync_fetch_and_add(count, 1);
+    else
+        bpf_map_update_elem(&counts, &pid, &one, 0);
+    return 0;
+}
+
+char LICENSE[] SEC("license") = "GPL";
+`;
+
+/** What stands for a kernel's types. */
+const kernel = `
+typedef unsigned char __u8;
+typedef short __s16;
+typedef unsigned short __u16, __be16, __sum16;
+typedef int __s32;
+typedef unsigned int __u32, __be32, __wsum;
+typedef long long __s64;
+typedef unsigned long long __u64, __be64;
+typedef __u32 u32;
+typedef __u64 u64;
+enum bpf_map_type { BPF_MAP_TYPE_UNSPEC, BPF_MAP_TYPE_HASH };
+struct task_struct { long state; struct task_struct *real_parent; int pid, tgid; };
+struct all {
+    __u8 a; __s16 b; __u16 c; __be16 d; __sum16 e; __s32 f; __u32 g; __be32 h; __wsum i;
+    __s64 j; __u64 k; __be64 l; u32 m; u64 n; enum bpf_map_type o; struct task_struct p;
+} all;
 `;
 
 /** What page and worker do; the page adds what only it can. */
@@ -45,13 +97,38 @@ const application = `
     };
   }
 
+  export async function compileThere(wasm, headers, program, kernel) {
+    await bpf.init(wasm, { headers });
+    const options = (btf) => ({
+      filename: 'page.bpf.c',
+      headers: { 'own.h': '#define LIMIT 64' },
+      btf,
+    });
+    const btf = bpf.compile(kernel).toElf();
+    const wrong = () => {
+      try { return bpf.compile('int f(void) { return x; }'); }
+      catch (error) {
+        return [error.name, error instanceof bpf.CompileError, error.diagnostics.length];
+      }
+    };
+    return {
+      elf: [...bpf.compile(program, options(btf)).toElf()],
+      wrong: wrong(),
+      none: bpf.check(program, options(false)).text.split('\\n')[0],
+      again: [...bpf.compile(program, options(btf)).toElf()],
+    };
+  }
+
   if (typeof document === 'undefined') {
     onmessage = async ({ data }) => {
-      try { postMessage(await exercise(...data)); }
+      const [first, ...rest] = data;
+      const work = first === 'compile' ? compileThere(...rest) : exercise(...data);
+      try { postMessage(await work); }
       catch (error) { postMessage(String(error)); }
     };
   } else {
     globalThis.exercise = exercise;
+    globalThis.compileThere = compileThere;
     globalThis.inWorker = (...args) => new Promise((resolve, reject) => {
       const worker = new Worker('/app.js', { type: 'module' });
       worker.onmessage = ({ data }) => resolve(data);
@@ -87,7 +164,16 @@ interface Exercise {
 }
 
 declare const exercise: (...args: unknown[]) => Promise<Exercise>;
-declare const inWorker: (...args: unknown[]) => Promise<Exercise>;
+declare const inWorker: <T = Exercise>(...args: unknown[]) => Promise<T>;
+
+interface Compiled {
+  elf: number[];
+  wrong: [string, boolean, number];
+  none: string;
+  again: number[];
+}
+
+declare const compileThere: (...args: unknown[]) => Promise<Compiled>;
 
 describeUnless(absent(browserPath), 'bpf/core in Chromium', () => {
   let server: Server;
@@ -101,6 +187,7 @@ describeUnless(absent(browserPath), 'bpf/core in Chromium', () => {
       '/app.js': ['text/javascript', bundle()],
       '/bpf.wasm': ['application/wasm', readFileSync(wasmPath)],
       '/untyped': ['application/octet-stream', readFileSync(wasmPath)],
+      '/headers.bin': ['application/octet-stream', readFileSync(headersPath)],
       '/favicon.ico': ['image/x-icon', ''],
     };
     server = createServer(({ url = '' }, response) => {
@@ -162,6 +249,36 @@ describeUnless(absent(browserPath), 'bpf/core in Chromium', () => {
       [source, ubpfText],
     );
     expect(result).toEqual(expected());
+  });
+
+  const compiled = (): Compiled => {
+    const btf = compile(kernel).toElf();
+    const elf = compile(program, {
+      filename: 'page.bpf.c',
+      headers: { 'own.h': '#define LIMIT 64' },
+      btf,
+    }).toElf();
+    return {
+      elf: [...elf],
+      wrong: ['CompileError', true, 1],
+      none: "page.bpf.c:2:2: error: file 'vmlinux.h' was not found",
+      again: [...elf],
+    };
+  };
+
+  test('C, in the page: given headers, and BTF for vmlinux.h', async () => {
+    const args = ['/bpf.wasm', '/headers.bin', program, kernel];
+    const result = await page.evaluate((a) => compileThere(...a), args);
+    expect(result).toEqual(compiled());
+  });
+
+  test('C, in two workers at once', async () => {
+    const args = ['compile', '/bpf.wasm', '/headers.bin', program, kernel];
+    const results = await page.evaluate(
+      (a) => Promise.all([inWorker<Compiled>(...a), inWorker<Compiled>(...a)]),
+      args,
+    );
+    expect(results).toEqual([compiled(), compiled()]);
   });
 
   test('a module that is not there is told', async () => {

@@ -99,6 +99,84 @@ describe('options', () => {
     expect(() => preprocess(big, { memoryLimit: 1 << 16 })).toThrow(/memory/);
     expect(lines('1')).toBe('1');
   });
+
+  test('a text of 100 MB is refused in a sentence', () => {
+    const big = Buffer.alloc(100e6, ' ');
+    expect(() => compile(big, { filename: 'big.c' })).toThrow(
+      'cannot compile big.c: its 100 MB are more than the 64 MiB that a text may have',
+    );
+    expect(lines('1')).toBe('1');
+  });
+});
+
+describe('many compilations', () => {
+  const program =
+    'int g[100]; struct s { int a, b; }; int f(struct s *s) { return g[s->a & 63] + s->b; }';
+
+  test('one within another, asked for by it', () => {
+    const inner = compile(program).toElf();
+    const headers = (name: string): string | undefined => {
+      if (name !== 'made.h') return undefined;
+      expect(compile(program).toElf()).toEqual(inner);
+      expect(() => compile('int x')).toThrow(CompileError);
+      return '#define MADE 7';
+    };
+    const made = compile('#include "made.h"\nint f(void) { return MADE; }', {
+      headers,
+    });
+    expect(new Machine(made).run('f').r0).toBe(7n);
+  });
+
+  test('a thousand leave the instance as large as ten', () => {
+    const { Instance } = WebAssembly;
+    const memories: WebAssembly.Memory[] = [];
+    WebAssembly.Instance = class extends Instance {
+      constructor(module: WebAssembly.Module, imports?: WebAssembly.Imports) {
+        super(module, imports);
+        memories.push(this.exports['memory'] as WebAssembly.Memory);
+      }
+    };
+    try {
+      // What is there has no memory that we know: a trap makes room for another.
+      const big = 'int x;'.repeat(1 << 16);
+      expect(() => compile(big, { memoryLimit: 1 << 19 })).toThrow(/memory/);
+      const size = (): number =>
+        memories.reduce((sum, memory) => sum + memory.buffer.byteLength, 0);
+      for (let n = 0; n < 10; n++) compile(program);
+      const before = size();
+      expect(before).toBeGreaterThan(0);
+      for (let n = 0; n < 1000; n++) {
+        compile(program);
+        expect(() => compile(`${program} int y = ${n};;; int`)).toThrow();
+      }
+      expect(size()).toBe(before);
+      expect(memories).toHaveLength(1);
+    } finally {
+      WebAssembly.Instance = Instance;
+    }
+  });
+
+  test('in several threads at once', () => {
+    const { status, stdout, stderr } = node(`
+      const { Worker, isMainThread, parentPort } = require('node:worker_threads');
+      const bpf = require(${JSON.stringify(root)});
+      const code = 'const bpf = require(' + ${JSON.stringify(JSON.stringify(root))} + ');' +
+        'const { workerData, parentPort } = require("node:worker_threads");' +
+        'const made = [];' +
+        'for (let n = 0; n < 20; n++) made.push(Buffer.from(bpf.compile(workerData).toElf()).toString("hex"));' +
+        'parentPort.postMessage(made);';
+      const program = ${JSON.stringify(program)};
+      const all = [1, 2, 3].map(() => new Promise((resolve, reject) => {
+        const worker = new Worker(code, { eval: true, workerData: program });
+        worker.on('message', resolve);
+        worker.on('error', reject);
+      }));
+      const own = Buffer.from(bpf.compile(program).toElf()).toString('hex');
+      Promise.all(all).then((lists) =>
+        console.log(lists.flat().length, lists.flat().every((hex) => hex === own)));
+    `);
+    expect([status, stdout.trim(), stderr]).toEqual([0, '60 true', '']);
+  });
 });
 
 describe('what is wrong', () => {
