@@ -109,17 +109,7 @@ static eb_decl *new_decl(eb_unit *u, eb_decl_kind kind, const eb_declarator *d,
     return decl;
 }
 
-/* A chain of typedefs is gone through with each question about a type, and the kernel takes 32. */
-static void bound_sugar(eb_unit *u, eb_decl *decl) {
-    enum { SUGAR_MOST = 5000 };
-    if (decl->type->sugar < SUGAR_MOST)
-        return;
-    eb_diag_add(u->ctx, EB_DIAG_NESTING, decl->lo, decl->hi, (unsigned)SUGAR_MOST);
-    decl->type = eb_type_basic(&u->types, EB_TYPE_ERROR);
-}
-
 static void declare_typedef(eb_unit *u, eb_decl *decl) {
-    bound_sugar(u, decl);
     eb_decl *old = eb_lookup_here(u, decl->name);
     eb_type *type = eb_type_typedef(&u->types, decl->name, decl->type);
     type->align = decl->attrs.align;

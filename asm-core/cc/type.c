@@ -39,8 +39,6 @@ static eb_type *make(eb_types *types, eb_type_kind kind, eb_type *base) {
     eb_type *type = eb_alloc(&types->ctx->arena, sizeof *type);
     type->kind = (uint8_t)kind;
     type->base = base;
-    if (is_sugar(type) && is_sugar(base) && base->sugar < UINT16_MAX)
-        type->sugar = (uint16_t)(base->sugar + 1);
     return type;
 }
 

@@ -66,7 +66,6 @@ struct eb_type {
     uint8_t quals;     /* qualified: EB_CONST | ... */
     bool variadic;     /* function */
     bool no_prototype; /* function: int f() */
-    uint16_t sugar;    /* how many typedefs, qualifiers and tags stand on what it is plainly */
     uint32_t align;    /* typedef: of attribute aligned, or 0 */
     eb_type *base;     /* pointed to, element, result, or what the sugar is on */
     uint64_t count;    /* array: elements, or EB_ARRAY_OPEN */
