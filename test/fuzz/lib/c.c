@@ -43,10 +43,6 @@ static const char *const pieces[] = {
 };
 enum { PIECES = sizeof pieces / sizeof pieces[0] };
 
-typedef struct span {
-    size_t at, size;
-} span;
-
 static bool in_word(uint8_t c) {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
 }
@@ -88,23 +84,7 @@ static span any_group(const uint8_t *data, size_t size, chance *dice) {
 }
 
 static span any_line(const uint8_t *data, size_t size, chance *dice) {
-    size_t at = 1 + roll(dice, (uint32_t)size - 1), end = at;
-    while (at > 1 && data[at - 1] != '\n')
-        at--;
-    while (end < size && data[end] != '\n')
-        end++;
-    return (span){at, end + (end < size) - at};
-}
-
-static size_t put(uint8_t *data, size_t size, size_t most, span to, const void *with,
-                  size_t length) {
-    if (length > most - (size - to.size))
-        return size;
-    close_gap(data, &size, to.at, to.size);
-    if (!open_gap(data, &size, most, to.at, length))
-        return size;
-    memcpy(data + to.at, with, length);
-    return size;
+    return line_at(data, 1, size, 1 + roll(dice, (uint32_t)size - 1));
 }
 
 static size_t put_text(uint8_t *data, size_t size, size_t most, span to, const char *text) {
@@ -113,13 +93,6 @@ static size_t put_text(uint8_t *data, size_t size, size_t most, span to, const c
     memcpy(spaced + 1, text, length);
     spaced[length + 1] = ' ';
     return put(data, size, most, to, spaced, length + 2);
-}
-
-static size_t copy(uint8_t *data, size_t size, size_t most, span to, span from) {
-    uint8_t bytes[512];
-    size_t length = from.size < sizeof bytes ? from.size : sizeof bytes;
-    memcpy(bytes, data + from.at, length);
-    return put(data, size, most, to, bytes, length);
 }
 
 static size_t put_number(uint8_t *data, size_t size, size_t most, span to, chance *dice) {

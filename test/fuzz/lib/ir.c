@@ -7,10 +7,6 @@
 
 #include "text.h"
 
-typedef struct span {
-    size_t at, size;
-} span;
-
 static bool in_word(uint8_t c) {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
 }
@@ -27,30 +23,7 @@ static span any_word(const uint8_t *data, size_t size, chance *dice) {
 }
 
 static span any_line(const uint8_t *data, size_t size, chance *dice) {
-    size_t at = roll(dice, (uint32_t)size), end = at;
-    while (at > 0 && data[at - 1] != '\n')
-        at--;
-    while (end < size && data[end] != '\n')
-        end++;
-    return (span){at, end + (end < size) - at};
-}
-
-static size_t put(uint8_t *data, size_t size, size_t most, span to, const void *with,
-                  size_t length) {
-    if (length > most - (size - to.size))
-        return size;
-    close_gap(data, &size, to.at, to.size);
-    if (!open_gap(data, &size, most, to.at, length))
-        return size;
-    memcpy(data + to.at, with, length);
-    return size;
-}
-
-static size_t copy(uint8_t *data, size_t size, size_t most, span to, span from) {
-    uint8_t bytes[512];
-    size_t length = from.size < sizeof bytes ? from.size : sizeof bytes;
-    memcpy(bytes, data + from.at, length);
-    return put(data, size, most, to, bytes, length);
+    return line_at(data, 0, size, roll(dice, (uint32_t)size));
 }
 
 /* ---- words of a kind ---- */

@@ -57,4 +57,15 @@ ebpf_insn any_insn(chance *dice, eb_op *op);
 bool open_gap(uint8_t *data, size_t *have, size_t most, size_t at, size_t size);
 void close_gap(uint8_t *data, size_t *have, size_t at, size_t size);
 
+typedef struct span {
+    size_t at, size;
+} span;
+
+/* The line of text that byte `at` is in, with its end; text starts at `from`. */
+span line_at(const uint8_t *data, size_t from, size_t size, size_t at);
+/* `with` in the place of `to`, if there is room; the new size. */
+size_t put(uint8_t *data, size_t size, size_t most, span to, const void *with, size_t length);
+/* A copy of `from`, of 512 bytes at most, there. */
+size_t copy(uint8_t *data, size_t size, size_t most, span to, span from);
+
 #endif

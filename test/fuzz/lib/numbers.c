@@ -1,4 +1,5 @@
-/* numbers.c - numbers that are likely to go wrong, and tables of them. */
+/* numbers.c - what mutations share: numbers that are likely to go wrong, tables of them, gaps and
+ * lines. */
 #include "mutate.h"
 
 #include <string.h>
@@ -64,4 +65,32 @@ bool open_gap(uint8_t *data, size_t *have, size_t most, size_t at, size_t size) 
 void close_gap(uint8_t *data, size_t *have, size_t at, size_t size) {
     memmove(data + at, data + at + size, *have - at - size);
     *have -= size;
+}
+
+/* ---- parts of text ---- */
+
+span line_at(const uint8_t *data, size_t from, size_t size, size_t at) {
+    size_t end = at;
+    while (at > from && data[at - 1] != '\n')
+        at--;
+    while (end < size && data[end] != '\n')
+        end++;
+    return (span){at, end + (end < size) - at};
+}
+
+size_t put(uint8_t *data, size_t size, size_t most, span to, const void *with, size_t length) {
+    if (length > most - (size - to.size))
+        return size;
+    close_gap(data, &size, to.at, to.size);
+    if (!open_gap(data, &size, most, to.at, length))
+        return size;
+    memcpy(data + to.at, with, length);
+    return size;
+}
+
+size_t copy(uint8_t *data, size_t size, size_t most, span to, span from) {
+    uint8_t bytes[512];
+    size_t length = from.size < sizeof bytes ? from.size : sizeof bytes;
+    memcpy(bytes, data + from.at, length);
+    return put(data, size, most, to, bytes, length);
 }

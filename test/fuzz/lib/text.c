@@ -4,18 +4,9 @@
 
 #include <string.h>
 
-typedef struct span {
-    size_t at, size;
-} span;
-
 /* A line with its end; the first byte of an input chooses dialect and byte order and is no text. */
 static span any_line(const uint8_t *data, size_t size, chance *dice) {
-    size_t at = roll(dice, (uint32_t)size + 1), end = at;
-    while (at > 0 && data[at - 1] != '\n')
-        at--;
-    while (end < size && data[end] != '\n')
-        end++;
-    return (span){at, end + (end < size) - at};
+    return line_at(data, 0, size, roll(dice, (uint32_t)size + 1));
 }
 
 static bool in_word(uint8_t c) {
@@ -34,17 +25,6 @@ static span any_word(const uint8_t *data, size_t size, chance *dice) {
     return (span){at, end - at};
 }
 
-/* Put `with` in the place of what is `at`. */
-static size_t replace(uint8_t *data, size_t size, size_t most, span at, const void *with,
-                      size_t with_size) {
-    if (with_size > most - (size - at.size))
-        return size;
-    close_gap(data, &size, at.at, at.size);
-    open_gap(data, &size, most, at.at, with_size);
-    memcpy(data + at.at, with, with_size);
-    return size;
-}
-
 static size_t put_insn(uint8_t *data, size_t size, size_t most, chance *dice) {
     enum { MEMORY = 1 << 20 };
     ebpf_ctx *ctx = ebpf_ctx_new(MEMORY);
@@ -58,7 +38,7 @@ static size_t put_insn(uint8_t *data, size_t size, size_t most, chance *dice) {
     eb_insn_print(&text, (enum ebpf_dialect)chosen, op, &insn, &style);
     eb_buf_byte(&text, '\n');
     span line = any_line(data, size, dice);
-    size = replace(data, size, most, (span){line.at, 0}, text.at, text.len);
+    size = put(data, size, most, (span){line.at, 0}, text.at, text.len);
     ebpf_ctx_free(ctx);
     return size;
 }
@@ -72,15 +52,15 @@ static size_t put_number(uint8_t *data, size_t size, size_t most, chance *dice) 
         text[--at] = (char)('0' + left % 10);
     if (number < 0)
         text[--at] = '-';
-    return replace(data, size, most, any_word(data, size, dice), text + at, sizeof text - at);
+    return put(data, size, most, any_word(data, size, dice), text + at, sizeof text - at);
 }
 
 /* A copy of one span in another's place, out of the way of the move. */
 static size_t copy_span(uint8_t *data, size_t size, size_t most, span to, span from) {
-    uint8_t copy[256];
-    size_t length = from.size < sizeof copy ? from.size : sizeof copy;
-    memcpy(copy, data + from.at, length);
-    return replace(data, size, most, to, copy, length);
+    uint8_t bytes[256];
+    size_t length = from.size < sizeof bytes ? from.size : sizeof bytes;
+    memcpy(bytes, data + from.at, length);
+    return put(data, size, most, to, bytes, length);
 }
 
 size_t mutate_text(uint8_t *data, size_t size, size_t most, chance *dice) {
@@ -99,7 +79,7 @@ size_t mutate_text(uint8_t *data, size_t size, size_t most, chance *dice) {
     case 3:
         return copy_span(data, size, most, line, other);
     case 4:
-        return line.size < size ? replace(data, size, most, line, "", 0) : size;
+        return line.size < size ? put(data, size, most, line, "", 0) : size;
     case 5:
     case 6:
         return copy_span(data, size, most, any_word(data, size, dice), any_word(data, size, dice));
@@ -118,7 +98,7 @@ size_t mix_texts(const uint8_t *a, size_t a_size, const uint8_t *b, size_t b_siz
         span from = any_line(b, b_size, dice), to = any_line(out, size, dice);
         if (roll(dice, 2))
             to.size = 0;
-        size = replace(out, size, most, to, b + from.at, from.size);
+        size = put(out, size, most, to, b + from.at, from.size);
     }
     return size;
 }
