@@ -200,9 +200,48 @@ int kb_program_get_info(const struct kb_program *program, struct kb_program_info
 int kb_program_open(uint32_t id, struct kb_program **program, struct kb_error *err);
 /* Makes a handle of a descriptor, which it owns from then on if it succeeds. */
 int kb_program_adopt(int fd, struct kb_program **program, struct kb_error *err);
-/* The verifier's log that kb_load_opts.log_level asked for, or NULL. Lives as long as the handle.
- */
+/* The verifier's log that log_level asked for, or NULL. Lives as long as the handle. */
 const char *kb_program_log(const struct kb_program *program);
+
+/*
+ * A program without an object: instructions as the kernel takes them, little or big endian as the
+ * machine is. Maps are named by descriptor (source register BPF_PSEUDO_MAP_FD) or by their place
+ * in `fds` (BPF_PSEUDO_MAP_IDX, Linux 5.14); kernel functions of modules by the place of the
+ * module's BTF there (Linux 5.16, from place 1 on). Zero is nothing.
+ */
+struct kb_program_def {
+    const char *name;    /* 15 characters of it at most are given to the kernel; NULL: none */
+    uint32_t type;       /* enum bpf_prog_type */
+    const char *license; /* "GPL" opens the helpers that want it; NULL: none */
+    const void *insns;
+    size_t insn_count;       /* 8-byte slots: BPF_LD | BPF_IMM | BPF_DW takes two */
+    uint32_t attach_type;    /* enum bpf_attach_type, where the type has several (4.17) */
+    uint32_t flags;          /* BPF_F_SLEEPABLE, … */
+    uint32_t ifindex;        /* a device to offload to (4.16) */
+    uint32_t log_level;      /* as kb_load_opts has it, for kb_program_log() */
+    uint32_t kernel_version; /* KERNEL_VERSION(…): kprobes before Linux 5.0 */
+    const int *fds;          /* descriptors that instructions name by their place */
+    /* fentry, fexit, fmod_ret, tp_btf, lsm, iter: what they are for, by the kernel's name or by a
+     * BTF id, in vmlinux or in target_btf_fd (a module's); freplace and tracing of programs: a
+     * function of the program target_fd (5.5). */
+    const char *target_name;
+    uint32_t target_btf_id;
+    int target_btf_fd;
+    int target_fd;
+    /* BTF of the program, and bpf_func_info and bpf_line_info records on it (5.0). */
+    const void *btf;
+    size_t btf_size;
+    const void *functions;
+    uint32_t function_count, function_size; /* how many, and bytes of each */
+    const void *lines;
+    uint32_t line_count, line_size;
+};
+/*
+ * Loads it; the handle owns it. When the verifier refuses it, the record has its reason and its
+ * log, as with objects. Its section is "", attaching it needs options.
+ */
+int kb_program_load(const struct kb_program_def *def, struct kb_program **program,
+                    struct kb_error *err);
 
 /* One run of a program by itself, on the caller's data (BPF_PROG_TEST_RUN). */
 struct kb_run {
@@ -260,6 +299,14 @@ struct kb_program_details {
 int kb_program_get_details(const struct kb_program *program, struct kb_program_details *details,
                            struct kb_error *err);
 void kb_program_details_clear(struct kb_program_details *details);
+
+/*
+ * What a program printed with bpf_stream_printk(), and what the kernel says there of its arena
+ * faults and the like (6.17): moves up to `size` bytes out of stream 1 (output) or 2 (errors).
+ * Bytes that were read, 0 if there are none now, or -errno.
+ */
+ptrdiff_t kb_program_read_output(const struct kb_program *program, uint32_t stream, void *bytes,
+                                 size_t size, struct kb_error *err);
 
 /* A BTF object of the kernel, by its id; free() the bytes (4.18; needs CAP_SYS_ADMIN). */
 int kb_btf_bytes(uint32_t id, void **bytes, size_t *size, struct kb_error *err);
@@ -387,6 +434,39 @@ int kb_program_attach(struct kb_program *program, const struct kb_attach_opts *o
  */
 int kb_object_attach_map(struct kb_object *object, size_t index, struct kb_link **link,
                          struct kb_error *err);
+
+/* What is attached somewhere, whoever attached it. Zero is nothing, as in kb_attach_opts. */
+struct kb_query_opts {
+    enum kb_target_kind kind; /* cgroup, netns, sockmap, lirc, tcx, netkit, xdp, tc */
+    const char *path;         /* cgroup, lirc; netns: this process's if NULL */
+    const char *interface;    /* tcx, netkit, xdp, tc: a name, or else … */
+    uint32_t ifindex;
+    int fd;                      /* sockmap: the map */
+    enum kb_direction direction; /* tcx, netkit, tc; both if 0 */
+    bool has_attach_type;        /* else all hooks of the kind */
+    uint32_t attach_type;
+    bool effective; /* cgroup: also what is inherited, in the order in which it runs */
+};
+struct kb_attached {
+    uint32_t program_id;
+    uint32_t link_id; /* tcx, netkit: 0 if it is there without a link; else 0: not told */
+    uint32_t attach_type;
+    uint32_t flags;              /* BPF_F_ALLOW_MULTI, …; xdp: XDP_FLAGS_SKB_MODE, … */
+    enum kb_direction direction; /* tc */
+    uint32_t priority, handle;   /* tc */
+};
+struct kb_query {
+    struct kb_attached *attached; /* in the order in which they run, hook by hook */
+    size_t count;
+    uint64_t revision; /* of the hook, where one was asked: tcx, netkit (6.6), cgroup (6.17) */
+};
+/*
+ * Cgroups from Linux 4.15, lirc 4.18, flow_dissector 5.8, sk_lookup 5.9, sock maps 5.17; interfaces
+ * are those of this network namespace. Needs CAP_NET_ADMIN but for XDP and tc. Clear the answer
+ * afterwards, also after a failure.
+ */
+int kb_query(const struct kb_query_opts *opts, struct kb_query *query, struct kb_error *err);
+void kb_query_clear(struct kb_query *query);
 
 /* Links ----------------------------------------------------------------------------------------*/
 

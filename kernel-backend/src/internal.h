@@ -81,13 +81,15 @@ struct kb_object {
     struct kb_log *logs;
 };
 
-/* A program of an object, or one that was opened by its id, pin or descriptor. */
+/* A program of an object, or one by itself: opened by its id, pin or descriptor, or loaded. */
 struct kb_program {
     struct kb_object *object; /* one reference; NULL for one that was opened */
     struct bpf_program *bpf;  /* NULL for one that was opened */
     int fd;                   /* own, of one that was opened */
     char *name;               /* own, of one that was opened */
     uint32_t type;            /* of one that was opened */
+    uint32_t attach_type;     /* of one that was loaded by itself */
+    char *log;                /* own, of one that was loaded by itself */
 };
 
 /* What the kernel holds for one attachment: a link or a perf event, or both. */
@@ -125,6 +127,11 @@ struct kb_map {
 
 struct kb_object *kb_object_ref(struct kb_object *object);
 void kb_object_unref(struct kb_object *object);
+
+/* object.c: fails with the verifier's reason out of its log (which may be NULL), or with why a
+ * privilege is missing, or with what else is known; -errnum. */
+int kb_program_refused(struct kb_error *err, int errnum, const char *name, uint32_t type,
+                       const char *log, const char *otherwise);
 
 /* changes.c: gives programs of sections that libbpf does not know their types; 0 or -errno. */
 int kb_know_sections(struct kb_object *object);

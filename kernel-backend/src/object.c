@@ -169,10 +169,8 @@ static uint64_t all_caps(const struct kb_object *object) {
     return caps;
 }
 
-static int program_refused(struct kb_object *object, struct kb_capture *capture, int errnum,
-                           const char *name, struct kb_error *err) {
-    const struct bpf_program *program = bpf_object__find_program_by_name(object->bpf, name);
-    const char *log = kb_log_find(capture->logs, name);
+int kb_program_refused(struct kb_error *err, int errnum, const char *name, uint32_t type,
+                       const char *log, const char *otherwise) {
     char *reason = log ? log_reason(log) : NULL;
     char why[512];
     int rc;
@@ -181,16 +179,23 @@ static int program_refused(struct kb_object *object, struct kb_capture *capture,
         rc = kb_fail(err, errnum, "load program", name, "the kernel's verifier refuses it: %s",
                      reason);
     else if (errnum == EPERM) {
-        kb_explain_eperm(why, sizeof(why),
-                         kb_program_caps(program ? (uint32_t)bpf_program__type(program) : 0));
+        kb_explain_eperm(why, sizeof(why), kb_program_caps(type));
         rc = kb_fail(err, errnum, "load program", name, "%s", why);
     } else
-        rc = kb_fail(err, errnum, "load program", name, "%s",
-                     kb_capture_line(capture, "the kernel refuses it without a reason"));
+        rc = kb_fail(err, errnum, "load program", name, "%s", otherwise);
     if (err && log)
         kb_error_set_log(err, strdup(log));
     free(reason);
     return rc;
+}
+
+static int program_refused(struct kb_object *object, struct kb_capture *capture, int errnum,
+                           const char *name, struct kb_error *err) {
+    const struct bpf_program *program = bpf_object__find_program_by_name(object->bpf, name);
+
+    return kb_program_refused(err, errnum, name, program ? (uint32_t)bpf_program__type(program) : 0,
+                              kb_log_find(capture->logs, name),
+                              kb_capture_line(capture, "the kernel refuses it without a reason"));
 }
 
 static int map_refused(const struct kb_object *object, struct kb_capture *capture, int errnum,

@@ -33,7 +33,8 @@ uint32_t kb_program_type(const struct kb_program *program) {
 }
 
 uint32_t kb_program_attach_type(const struct kb_program *program) {
-    return program->bpf ? (uint32_t)bpf_program__expected_attach_type(program->bpf) : 0;
+    return program->bpf ? (uint32_t)bpf_program__expected_attach_type(program->bpf)
+                        : program->attach_type;
 }
 
 void kb_describe_program(const struct bpf_program *program, struct kb_program_info *info) {
@@ -62,6 +63,7 @@ int kb_program_get_info(const struct kb_program *program, struct kb_program_info
     *info = (struct kb_program_info){.name = program->name,
                                      .section = "",
                                      .type = program->type,
+                                     .expected_attach_type = program->attach_type,
                                      .insn_count = kernel.xlated_prog_len / 8,
                                      .id = kernel.id,
                                      .fd = program->fd};
@@ -69,7 +71,8 @@ int kb_program_get_info(const struct kb_program *program, struct kb_program_info
 }
 
 const char *kb_program_log(const struct kb_program *program) {
-    return program->object ? kb_log_find(program->object->logs, kb_program_name(program)) : NULL;
+    return program->object ? kb_log_find(program->object->logs, kb_program_name(program))
+                           : program->log;
 }
 
 void kb_program_close(struct kb_program **handle) {
@@ -82,6 +85,7 @@ void kb_program_close(struct kb_program **handle) {
         close(program->fd);
     kb_object_unref(program->object);
     free(program->name);
+    free(program->log);
     free(program);
 }
 

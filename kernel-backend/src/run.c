@@ -243,3 +243,28 @@ int kb_enable_stats(int *fd, struct kb_error *err) {
                          "kernel.bpf_stats_enabled does the same for all"
                        : "the kernel refuses");
 }
+
+ptrdiff_t kb_program_read_output(const struct kb_program *program, uint32_t stream, void *bytes,
+                                 size_t size, struct kb_error *err) {
+    static const char operation[] = "read program output";
+    struct {
+        uint64_t bytes;
+        uint32_t size, stream, fd, reserved;
+    } attr = {.bytes = (uint64_t)(uintptr_t)bytes,
+              .size = size < INT32_MAX ? (uint32_t)size : INT32_MAX,
+              .stream = stream,
+              .fd = (uint32_t)kb_program_fd(program)};
+    const char *name = kb_program_name(program);
+
+    if (kb_program_fd(program) < 0)
+        return kb_fail(err, EBADF, operation, name,
+                       "it is not in the kernel; load the object first");
+    int rc = kb_sys(KB_PROG_STREAM_READ, &attr, offsetof(__typeof__(attr), reserved));
+    if (rc >= 0)
+        return rc;
+    if (rc == -EINVAL && kb_kernel_older("6.17"))
+        return kb_fail(err, EINVAL, operation, name, "Linux 6.17 has this");
+    return kb_fail(err, -rc, operation, name,
+                   rc == -ENOENT ? "it has the streams 1 (output) and 2 (errors)"
+                                 : "the kernel does not give it");
+}

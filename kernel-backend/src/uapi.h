@@ -21,6 +21,7 @@ enum kb_command {
     KB_PROG_GET_FD_BY_ID = 13,
     KB_MAP_GET_FD_BY_ID = 14,
     KB_OBJ_GET_INFO_BY_FD = 15,
+    KB_PROG_QUERY = 16,
     KB_RAW_TRACEPOINT_OPEN = 17,
     KB_LINK_CREATE = 28,
     KB_LINK_UPDATE = 29,
@@ -28,6 +29,7 @@ enum kb_command {
     KB_ENABLE_STATS = 32,
     KB_ITER_CREATE = 33,
     KB_LINK_DETACH = 34,
+    KB_PROG_STREAM_READ = 37,
 };
 
 /* enum bpf_attach_type, as def/attach.def has it. */

@@ -1,0 +1,541 @@
+/* kb_raw_test.c - what kernel-backend does without an object: programs of bare instructions, and
+ * what is attached where. Everything happens in a network namespace of its own. What needs bpf(2)
+ * skips, with the reason, where the process may not use it. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <linux/bpf.h>
+#include <linux/if_link.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "kb.h"
+
+enum { TCX_INGRESS = 46, TCX_EGRESS }; /* of enum bpf_attach_type, newer than the headers */
+
+static struct kb_error err;
+static bool usable, apart;
+
+static int set_up(void **state) {
+    (void)state;
+    usable = kb_probe(BPF_PROG_TYPE_XDP, &err) == 0;
+    apart = unshare(CLONE_NEWNET) == 0;
+    return 0;
+}
+
+static int clear_error(void **state) {
+    (void)state;
+    kb_error_clear(&err);
+    return 0;
+}
+
+static void need_bpf(bool namespace) {
+    if (usable && (apart || !namespace))
+        return;
+    print_message("skipped: %s\n", usable ? "no network namespace to be had" : "bpf(2) is refused");
+    skip();
+}
+
+static void assert_contains(const char *text, const char *part) {
+    assert_non_null(text);
+    if (!strstr(text, part))
+        fail_msg("'%s' does not say '%s'", text, part);
+}
+
+static void must(int rc) {
+    if (rc != 0)
+        fail_msg("%d: %s\n%s", rc, err.text ? err.text : "", err.log ? err.log : "");
+}
+
+/* Instructions ---------------------------------------------------------------------------------*/
+
+#define INSN(c, dst, src, o, i)                                                                    \
+    { .code = (c), .dst_reg = (dst), .src_reg = (src), .off = (o), .imm = (i) }
+#define MOV(dst, value)   INSN(BPF_ALU64 | BPF_MOV | BPF_K, dst, 0, 0, value)
+#define MOVR(dst, src)    INSN(BPF_ALU64 | BPF_MOV | BPF_X, dst, src, 0, 0)
+#define ADD(dst, value)   INSN(BPF_ALU64 | BPF_ADD | BPF_K, dst, 0, 0, value)
+#define LOAD(dst, src)    INSN(BPF_LDX | BPF_MEM | BPF_DW, dst, src, 0, 0)
+#define ZERO_AT(dst, at)  INSN(BPF_ST | BPF_MEM | BPF_W, dst, 0, at, 0)
+#define STORE(dst, src)   INSN(BPF_STX | BPF_MEM | BPF_DW, dst, src, 0, 0)
+#define CALL(helper)      INSN(BPF_JMP | BPF_CALL, 0, 0, 0, helper)
+#define SKIP_IF_0(dst, n) INSN(BPF_JMP | BPF_JEQ | BPF_K, dst, 0, n, 0)
+#define EXIT              INSN(BPF_JMP | BPF_EXIT, 0, 0, 0, 0)
+#define WIDE(dst, src, value)                                                                      \
+    INSN(BPF_LD | BPF_IMM | BPF_DW, dst, src, 0, value), INSN(0, 0, 0, 0, 0)
+#define COUNT(insns) (sizeof(insns) / sizeof((insns)[0]))
+
+static const struct bpf_insn two[] = {MOV(0, 2), EXIT};
+
+/* Adds one to slot 0 of the map that the first instruction names, and returns the sum. */
+#define COUNTING(source, map)                                                                      \
+    {                                                                                              \
+        WIDE(1, source, map), ZERO_AT(10, -4), MOVR(2, 10), ADD(2, -4),                            \
+            CALL(BPF_FUNC_map_lookup_elem), SKIP_IF_0(0, 4), LOAD(1, 0), ADD(1, 1), STORE(0, 1),   \
+            MOVR(0, 1), EXIT                                                                       \
+    }
+
+static struct kb_program_def simple(uint32_t type, uint32_t attach_type) {
+    return (struct kb_program_def){.name = "two",
+                                   .type = type,
+                                   .attach_type = attach_type,
+                                   .license = "GPL",
+                                   .insns = two,
+                                   .insn_count = COUNT(two)};
+}
+
+static struct kb_program *load_simple(uint32_t type, uint32_t attach_type) {
+    struct kb_program_def def = simple(type, attach_type);
+    struct kb_program *program;
+
+    must(kb_program_load(&def, &program, &err));
+    return program;
+}
+
+static uint32_t id_of(const struct kb_program *program) {
+    struct kb_program_info info;
+
+    must(kb_program_get_info(program, &info));
+    return info.id;
+}
+
+static void test_run(void **state) {
+    static const uint8_t packet[64];
+    struct kb_run run = {.data = packet, .data_size = sizeof(packet)};
+    struct kb_program_info info;
+
+    (void)state;
+    need_bpf(false);
+    struct kb_program *program = load_simple(BPF_PROG_TYPE_XDP, BPF_XDP);
+    must(kb_program_run(program, &run, &err));
+    assert_int_equal(run.return_value, 2);
+    must(kb_program_get_info(program, &info));
+    assert_string_equal(info.name, "two");
+    assert_string_equal(info.section, "");
+    assert_int_equal(info.type, BPF_PROG_TYPE_XDP);
+    assert_int_equal(info.expected_attach_type, BPF_XDP);
+    assert_int_equal(info.insn_count, 2);
+    assert_true(info.id > 0 && info.fd >= 0);
+    assert_null(kb_program_log(program));
+    kb_program_close(&program);
+}
+
+static void count_with(struct kb_program_def *def, const struct kb_map *map) {
+    static const uint8_t packet[64];
+    struct kb_run run = {.data = packet, .data_size = sizeof(packet), .repeat = 3};
+    struct kb_program *program;
+    uint32_t key = 0;
+    uint64_t before, after;
+
+    must(kb_map_lookup(map, &key, 4, &before, 8, 0, &err));
+    must(kb_program_load(def, &program, &err));
+    must(kb_program_run(program, &run, &err));
+    must(kb_map_lookup(map, &key, 4, &after, 8, 0, &err));
+    assert_int_equal(after, before + 3);
+    assert_int_equal(run.return_value, after);
+    kb_program_close(&program);
+}
+
+static void test_maps(void **state) {
+    const struct kb_map_def slots = {.name = "slots",
+                                     .type = BPF_MAP_TYPE_ARRAY,
+                                     .key_size = 4,
+                                     .value_size = 8,
+                                     .max_entries = 1};
+    struct kb_map *map;
+
+    (void)state;
+    need_bpf(false);
+    must(kb_map_create(&slots, &map, &err));
+    const struct bpf_insn by_fd[] = COUNTING(BPF_PSEUDO_MAP_FD, kb_map_fd(map));
+    const struct bpf_insn by_place[] = COUNTING(BPF_PSEUDO_MAP_IDX, 1);
+    const int fds[] = {-1, kb_map_fd(map)};
+    struct kb_program_def def = simple(BPF_PROG_TYPE_SOCKET_FILTER, 0);
+    def.insns = by_fd;
+    def.insn_count = COUNT(by_fd);
+    count_with(&def, map);
+    def.insns = by_place;
+    def.fds = fds;
+    count_with(&def, map);
+    kb_map_close(&map);
+}
+
+static void test_refused(void **state) {
+    static const struct bpf_insn wild[] = {MOV(1, 4660), LOAD(0, 1), EXIT};
+    enum { LONG = 30000 };
+    struct kb_program_def def = simple(BPF_PROG_TYPE_SOCKET_FILTER, 0);
+    struct bpf_insn *many = calloc(LONG + COUNT(wild), sizeof(*many));
+    struct kb_program *program;
+
+    (void)state;
+    need_bpf(false);
+    assert_non_null(many);
+    def.insns = wild;
+    def.insn_count = COUNT(wild);
+    assert_int_equal(kb_program_load(&def, &program, &err), -EACCES);
+    assert_null(program);
+    assert_string_equal(err.operation, "load program");
+    assert_string_equal(err.subject, "two");
+    assert_contains(err.text, "R1 invalid mem access");
+    assert_contains(err.log, "\n0: ");
+    /* A log that is longer than the first buffers for it. */
+    for (int i = 0; i < LONG; i++)
+        many[i] = (struct bpf_insn)MOV(2, i);
+    memcpy(many + LONG, wild, sizeof(wild));
+    def.insns = many;
+    def.insn_count = LONG + COUNT(wild);
+    assert_int_equal(kb_program_load(&def, &program, &err), -EACCES);
+    assert_true(err.log_size > 1000000);
+    assert_contains(err.log, "\n0: ");
+    assert_contains(err.log, "R1 invalid mem access");
+    free(many);
+}
+
+static void test_wrong(void **state) {
+    struct kb_program_def def = simple(BPF_PROG_TYPE_SOCKET_FILTER, 0);
+    struct kb_program *program;
+
+    (void)state;
+    def.insn_count = 0;
+    assert_int_equal(kb_program_load(&def, &program, &err), -EINVAL);
+    assert_contains(err.text, "no instructions");
+    def.insn_count = SIZE_MAX / 8;
+    assert_int_equal(kb_program_load(&def, &program, &err), -E2BIG);
+    def = simple(BPF_PROG_TYPE_SOCKET_FILTER, 0);
+    def.function_count = 1;
+    assert_int_equal(kb_program_load(&def, &program, &err), -EINVAL);
+    assert_contains(err.text, "told by BTF");
+    need_bpf(false);
+    def = simple(BPF_PROG_TYPE_SOCKET_FILTER, 0);
+    def.btf = "no BTF";
+    def.btf_size = 6;
+    assert_true(kb_program_load(&def, &program, &err) < 0);
+    assert_contains(err.text, "does not accept its BTF");
+    def = simple(10000, 0);
+    assert_int_equal(kb_program_load(&def, &program, &err), -EINVAL);
+    assert_contains(err.text, "does it know this type");
+}
+
+static void test_log(void **state) {
+    struct kb_program_def def = simple(BPF_PROG_TYPE_SOCKET_FILTER, 0);
+    struct kb_program *program;
+
+    (void)state;
+    need_bpf(false);
+    def.log_level = 2;
+    must(kb_program_load(&def, &program, &err));
+    assert_contains(kb_program_log(program), "processed 2 insns");
+    kb_program_close(&program);
+}
+
+/* BTF of `int two(void)`, and where that begins. */
+static void test_functions(void **state) {
+    static const struct {
+        uint16_t magic;
+        uint8_t version, flags;
+        uint32_t header, type_offset, type_size, string_offset, string_size;
+        uint32_t types[4 + 3 + 3];
+        char strings[9];
+    } btf = {.magic = 0xeb9f,
+             .version = 1,
+             .header = 24,
+             .type_size = 40,
+             .string_offset = 40,
+             .string_size = 9,
+             .types = {1, 1u << 24, 4, 1u << 24 | 32, /* int: signed, 32 bits */
+                       0, 13u << 24, 1,               /* a prototype that returns it */
+                       5, 12u << 24 | 1, 2},          /* a function of that type, global */
+             .strings = "\0int\0two"};
+    static const uint32_t functions[] = {0, 3};
+    struct kb_program_def def = simple(BPF_PROG_TYPE_SOCKET_FILTER, 0);
+    struct kb_program_details details;
+    struct kb_program *program;
+
+    (void)state;
+    need_bpf(false);
+    def.btf = &btf;
+    def.btf_size = 24 + 40 + 9;
+    def.functions = functions;
+    def.function_count = 1;
+    def.function_size = sizeof(functions);
+    must(kb_program_load(&def, &program, &err));
+    must(kb_program_get_details(program, &details, &err));
+    assert_int_equal(details.function_count, 1);
+    assert_int_equal(details.functions[0].type_id, 3);
+    assert_int_not_equal(details.btf_id, 0);
+    kb_program_details_clear(&details);
+    kb_program_close(&program);
+}
+
+static void test_target(void **state) {
+    static const struct bpf_insn nothing[] = {MOV(0, 0), EXIT};
+    struct kb_attach_opts iterator = {.kind = KB_TARGET_ITER};
+    struct kb_program_def def = simple(BPF_PROG_TYPE_TRACING, BPF_TRACE_ITER);
+    struct kb_program *program;
+    struct kb_link *link;
+    char bytes[16];
+    int fd;
+
+    (void)state;
+    need_bpf(false);
+    def.insns = nothing;
+    def.target_name = "task";
+    must(kb_program_load(&def, &program, &err));
+    must(kb_program_attach(program, &iterator, &link, &err));
+    must(kb_link_iterate(link, &fd, &err));
+    assert_int_equal(read(fd, bytes, sizeof(bytes)), 0);
+    close(fd);
+    kb_link_close(&link);
+    kb_program_close(&program);
+    def.target_name = "nothing_is_called_so";
+    assert_int_equal(kb_program_load(&def, &program, &err), -ESRCH);
+    assert_contains(err.text, "'nothing_is_called_so'");
+}
+
+/* What is attached -----------------------------------------------------------------------------*/
+
+static void expect_ids(const struct kb_query *query, size_t count, const uint32_t *ids) {
+    assert_int_equal(query->count, count);
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(query->attached[i].program_id, ids[i]);
+}
+
+static void test_query_tcx(void **state) {
+    struct kb_query_opts opts = {.kind = KB_TARGET_TCX, .interface = "lo"};
+    struct kb_attach_opts in = {.kind = KB_TARGET_TCX, .interface = "lo", .direction = KB_INGRESS};
+    struct kb_attach_opts first = in, out = in;
+    struct kb_link *links[3];
+    struct kb_query query;
+    struct kb_link_info info;
+
+    (void)state;
+    need_bpf(true);
+    struct kb_program *one = load_simple(BPF_PROG_TYPE_SCHED_CLS, TCX_INGRESS);
+    struct kb_program *other = load_simple(BPF_PROG_TYPE_SCHED_CLS, TCX_EGRESS);
+    out.direction = KB_EGRESS;
+    first.anchor.flags = KB_ANCHOR_BEFORE;
+    if (kb_program_attach(one, &in, &links[0], &err) == -EINVAL)
+        skip(); /* before 6.6 */
+    must(kb_program_attach(other, &first, &links[1], &err));
+    must(kb_program_attach(one, &out, &links[2], &err));
+    must(kb_query(&opts, &query, &err));
+    expect_ids(&query, 3, (const uint32_t[]){id_of(other), id_of(one), id_of(one)});
+    assert_int_equal(query.attached[0].attach_type, TCX_INGRESS);
+    assert_int_equal(query.attached[2].attach_type, TCX_EGRESS);
+    must(kb_link_get_info(links[1], &info, &err));
+    assert_int_equal(query.attached[0].link_id, info.id);
+    assert_int_equal(query.revision, 0); /* two hooks were asked */
+    kb_query_clear(&query);
+    opts.direction = KB_EGRESS;
+    must(kb_query(&opts, &query, &err));
+    expect_ids(&query, 1, (const uint32_t[]){id_of(one)});
+    assert_true(query.revision > 0);
+    kb_query_clear(&query);
+    for (int i = 0; i < 3; i++)
+        kb_link_close(&links[i]);
+    must(kb_query(&opts, &query, &err));
+    assert_int_equal(query.count, 0);
+    kb_query_clear(&query);
+    kb_program_close(&one);
+    kb_program_close(&other);
+}
+
+static void test_query_tc(void **state) {
+    struct kb_query_opts opts = {.kind = KB_TARGET_TC, .interface = "lo"};
+    struct kb_attach_opts in = {.kind = KB_TARGET_TC,
+                                .interface = "lo",
+                                .direction = KB_INGRESS,
+                                .priority = 7,
+                                .handle = 3};
+    struct kb_attach_opts out = in;
+    struct kb_link *links[2];
+    struct kb_query query;
+
+    (void)state;
+    need_bpf(true);
+    struct kb_program *program = load_simple(BPF_PROG_TYPE_SCHED_CLS, 0);
+    must(kb_query(&opts, &query, &err));
+    assert_int_equal(query.count, 0); /* not even a qdisc */
+    must(kb_program_attach(program, &in, &links[0], &err));
+    out.direction = KB_EGRESS;
+    out.priority = 9;
+    must(kb_program_attach(program, &out, &links[1], &err));
+    must(kb_query(&opts, &query, &err));
+    expect_ids(&query, 2, (const uint32_t[]){id_of(program), id_of(program)});
+    assert_int_equal(query.attached[0].direction, KB_INGRESS);
+    assert_int_equal(query.attached[0].priority, 7);
+    assert_int_equal(query.attached[0].handle, 3);
+    assert_int_equal(query.attached[1].direction, KB_EGRESS);
+    assert_int_equal(query.attached[1].priority, 9);
+    kb_query_clear(&query);
+    kb_link_close(&links[0]);
+    kb_link_close(&links[1]);
+    kb_program_close(&program);
+}
+
+static void test_query_xdp(void **state) {
+    struct kb_query_opts opts = {.kind = KB_TARGET_XDP, .interface = "lo"};
+    struct kb_attach_opts generic = {
+        .kind = KB_TARGET_XDP, .interface = "lo", .flags = XDP_FLAGS_SKB_MODE};
+    struct kb_link *link;
+    struct kb_query query;
+
+    (void)state;
+    need_bpf(true);
+    struct kb_program *program = load_simple(BPF_PROG_TYPE_XDP, BPF_XDP);
+    must(kb_query(&opts, &query, &err));
+    assert_int_equal(query.count, 0);
+    must(kb_program_attach(program, &generic, &link, &err));
+    must(kb_query(&opts, &query, &err));
+    expect_ids(&query, 1, (const uint32_t[]){id_of(program)});
+    assert_int_equal(query.attached[0].flags, XDP_FLAGS_SKB_MODE);
+    kb_query_clear(&query);
+    kb_link_close(&link);
+    kb_program_close(&program);
+}
+
+static void test_query_netns(void **state) {
+    struct kb_query_opts opts = {.kind = KB_TARGET_NETNS};
+    struct kb_attach_opts here = {.kind = KB_TARGET_NETNS};
+    struct kb_link *link;
+    struct kb_query query;
+
+    (void)state;
+    need_bpf(true);
+    struct kb_program_def def = simple(BPF_PROG_TYPE_SK_LOOKUP, BPF_SK_LOOKUP);
+    static const struct bpf_insn pass[] = {MOV(0, 1), EXIT};
+    struct kb_program *program;
+    def.insns = pass;
+    must(kb_program_load(&def, &program, &err));
+    must(kb_program_attach(program, &here, &link, &err));
+    must(kb_query(&opts, &query, &err));
+    expect_ids(&query, 1, (const uint32_t[]){id_of(program)});
+    assert_int_equal(query.attached[0].attach_type, BPF_SK_LOOKUP);
+    kb_query_clear(&query);
+    kb_link_close(&link);
+    kb_program_close(&program);
+}
+
+/* Where a cgroup2 file system is mounted. */
+static bool find_cgroups(char *path, size_t size) {
+    char line[512], folder[256], type[32];
+    FILE *file = fopen("/proc/mounts", "re");
+    bool found = false;
+
+    while (file && !found && fgets(line, sizeof(line), file))
+        found = sscanf(line, "%*s %255s %31s", folder, type) == 2 && strcmp(type, "cgroup2") == 0;
+    if (file)
+        fclose(file);
+    if (found)
+        snprintf(path, size, "%s/kb_raw_test.%d", folder, (int)getpid());
+    return found;
+}
+
+static void test_query_cgroup(void **state) {
+    char path[400];
+    struct kb_query_opts opts = {.kind = KB_TARGET_CGROUP, .path = path};
+    struct kb_attach_opts here = {.kind = KB_TARGET_CGROUP, .path = path};
+    static const struct bpf_insn allow[] = {MOV(0, 1), EXIT};
+    struct kb_program *programs[2];
+    struct kb_link *links[2];
+    struct kb_query query;
+
+    (void)state;
+    need_bpf(false);
+    if (!find_cgroups(path, sizeof(path)) || mkdir(path, 0755) != 0) {
+        print_message("skipped: no cgroup2 to make a group in\n");
+        skip();
+    }
+    const uint32_t types[] = {BPF_PROG_TYPE_CGROUP_SKB, BPF_PROG_TYPE_CGROUP_SOCK};
+    const uint32_t attach_types[] = {BPF_CGROUP_INET_EGRESS, BPF_CGROUP_INET_SOCK_CREATE};
+    for (int i = 0; i < 2; i++) {
+        struct kb_program_def def = simple(types[i], attach_types[i]);
+        def.insns = allow;
+        must(kb_program_load(&def, &programs[i], &err));
+        here.cgroup_mode = i ? KB_CGROUP_MULTI : KB_CGROUP_LINK;
+        must(kb_program_attach(programs[i], &here, &links[i], &err));
+    }
+    must(kb_query(&opts, &query, &err));
+    expect_ids(&query, 2, (const uint32_t[]){id_of(programs[0]), id_of(programs[1])});
+    assert_int_equal(query.attached[0].attach_type, BPF_CGROUP_INET_EGRESS);
+    assert_int_equal(query.attached[1].attach_type, BPF_CGROUP_INET_SOCK_CREATE);
+    assert_int_equal(query.attached[1].flags & BPF_F_ALLOW_MULTI, BPF_F_ALLOW_MULTI);
+    kb_query_clear(&query);
+    opts.has_attach_type = true;
+    opts.attach_type = BPF_CGROUP_INET_SOCK_CREATE;
+    opts.effective = true;
+    must(kb_query(&opts, &query, &err));
+    assert_true(query.count >= 1); /* parents may have some */
+    assert_int_equal(query.attached[0].program_id, id_of(programs[1]));
+    kb_query_clear(&query);
+    for (int i = 0; i < 2; i++) {
+        kb_link_close(&links[i]);
+        kb_program_close(&programs[i]);
+    }
+    rmdir(path);
+}
+
+static void test_query_sockmap(void **state) {
+    const struct kb_map_def def = {
+        .type = BPF_MAP_TYPE_SOCKMAP, .key_size = 4, .value_size = 4, .max_entries = 1};
+    struct kb_attach_opts here = {.kind = KB_TARGET_SOCKMAP, .legacy = true};
+    struct kb_query_opts opts = {.kind = KB_TARGET_SOCKMAP};
+    struct kb_query query;
+    struct kb_map *map;
+    struct kb_link *link;
+
+    (void)state;
+    need_bpf(false);
+    must(kb_map_create(&def, &map, &err));
+    struct kb_program *program = load_simple(BPF_PROG_TYPE_SK_MSG, BPF_SK_MSG_VERDICT);
+    opts.fd = here.fd = kb_map_fd(map);
+    must(kb_program_attach(program, &here, &link, &err));
+    must(kb_query(&opts, &query, &err));
+    expect_ids(&query, 1, (const uint32_t[]){id_of(program)});
+    assert_int_equal(query.attached[0].attach_type, BPF_SK_MSG_VERDICT);
+    kb_query_clear(&query);
+    kb_link_close(&link);
+    kb_program_close(&program);
+    kb_map_close(&map);
+}
+
+static void test_query_wrong(void **state) {
+    struct kb_query_opts opts = {.kind = KB_TARGET_XDP, .interface = "no_such_one"};
+    struct kb_query query;
+
+    (void)state;
+    assert_int_equal(kb_query(&opts, &query, &err), -ENODEV);
+    assert_contains(err.text, "'no_such_one'");
+    opts = (struct kb_query_opts){.kind = KB_TARGET_TCX};
+    assert_int_equal(kb_query(&opts, &query, &err), -EINVAL);
+    opts = (struct kb_query_opts){.kind = KB_TARGET_CGROUP, .path = "/no/such/group"};
+    assert_int_equal(kb_query(&opts, &query, &err), -ENOENT);
+    assert_contains(err.text, "/no/such/group");
+    opts = (struct kb_query_opts){.kind = KB_TARGET_KPROBE};
+    assert_int_equal(kb_query(&opts, &query, &err), -EINVAL);
+    assert_contains(err.text, "not listed by place");
+    need_bpf(false);
+    opts = (struct kb_query_opts){.kind = KB_TARGET_CGROUP, .path = "/tmp"};
+    assert_int_equal(kb_query(&opts, &query, &err), -EBADF);
+    assert_contains(err.text, "/tmp");
+    kb_query_clear(&query);
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_teardown(test_##name, clear_error)
+    const struct CMUnitTest tests[] = {
+        TEST(run),           TEST(maps),        TEST(refused),     TEST(wrong),
+        TEST(log),           TEST(functions),   TEST(target),      TEST(query_tcx),
+        TEST(query_tc),      TEST(query_xdp),   TEST(query_netns), TEST(query_cgroup),
+        TEST(query_sockmap), TEST(query_wrong),
+    };
+
+    return cmocka_run_group_tests_name("kernel-backend without objects", tests, set_up, NULL);
+}
