@@ -31,6 +31,7 @@ import {
 } from './corpus/compile.mjs';
 import { judge, logOf, noLoader } from './corpus/load.mjs';
 import { judgePrograms, noPrograms } from './corpus/programs.mjs';
+import { noReemit, reemit } from './corpus/reemit.mjs';
 import {
   corporaOf,
   corpusNames,
@@ -279,6 +280,30 @@ function narrowed(corpus, only) {
   };
 }
 
+/** libbpf and the kernel see the same in an object that asm-core has read and written anew. */
+async function reemittedRow(corpus, options) {
+  const named = corpus.files.flatMap((file) =>
+    ['clang', 'ours']
+      .filter((side) => file[side]?.object)
+      .map((side) => ({ file, side, object: file[side].object })),
+  );
+  const objects = named.map(({ object }) => object);
+  const found = await reemit(objects, options);
+  const misses = named
+    .filter(({ object }) => found.get(object))
+    .map(({ file, side, object }) => ({
+      where: `${file.name} (${side})`,
+      why: found.get(object),
+    }));
+  return {
+    what: 'objects load alike raw and as asm-core writes them',
+    required: 'all',
+    measured: share(named.length - misses.length, named.length),
+    ok: misses.length === 0,
+    notes: grouped(misses, options),
+  };
+}
+
 /** One corpus: { title, reason, rows }, with its CSV written. */
 async function judgeCorpus(whole, options) {
   if (whole.reason) return { ...whole, rows: [] };
@@ -309,9 +334,11 @@ async function judgeCorpus(whole, options) {
     );
   if (options.verbose) await tellPrograms(corpus, programs);
   const strict = corpus.strict === true;
+  if (noReemit()) log(`not loaded as written anew: ${noReemit()}`);
   const rows = [
     compileRow(corpus, options),
     ...otherwiseRows(corpus, options),
+    ...(noReemit() ? [] : [await reemittedRow(corpus, { ...options, log })]),
     acceptedRow(programs, options),
     ...(programs.some((row) => row.clang.expect)
       ? [annotatedRow(programs, options)]

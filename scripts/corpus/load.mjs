@@ -11,12 +11,12 @@ import { hash, keep, kept, parallel } from './work.mjs';
 const run = promisify(execFile);
 const output = { maxBuffer: 1 << 30 };
 const BATCH = 8;
-const sources = ['load.c', 'run.c', 'tell.c'].map(
+const sources = ['load.c', 'asked.c', 'run.c', 'tell.c'].map(
   (name) => `test/corpus/${name}`,
 );
 const WRAPPED = [
   ...['bpf_prog_load', 'bpf_map_update_elem'],
-  ...['btf__load_vmlinux_btf', 'btf__free'],
+  ...['btf__load_vmlinux_btf', 'btf__free', 'syscall'],
 ];
 
 /** Why nothing can be loaded here, or null. */
@@ -105,6 +105,30 @@ export async function judge(objects, { turn = 0, fresh = false, log } = {}) {
       const own = said.filter((record) => record.object === object);
       records.set(object, keep(key, own.map(recordOf)));
     }
+  });
+  return records;
+}
+
+/**
+ * All that libbpf asks of the kernel for each object, loaded with all of its programs, and what the
+ * kernel makes of them, by the object's path: { asked: texts and programs, result }.
+ */
+export async function asked(objects, { log } = {}) {
+  const { key: loaderKey } = buildLoader();
+  const kernel = os.release() + os.version();
+  const records = new Map();
+  const todo = [];
+  for (const object of objects) {
+    const key = hash(fs.readFileSync(object), loaderKey, kernel, 'asked');
+    const known = kept(key);
+    if (known) records.set(object, known);
+    else todo.push({ object, key });
+  }
+  if (todo.length > 20) log?.(`kernel: ${todo.length} objects as a whole`);
+  await parallel(todo, async ({ object, key }) => {
+    const [said] = await ask(['--asked', object]);
+    delete said?.object;
+    records.set(object, keep(key, said ?? {}));
   });
   return records;
 }

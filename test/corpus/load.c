@@ -1,6 +1,7 @@
 /* load.c - what the running kernel says to every program of BPF objects, for scripts/corpus.mjs.
  *
  *   load [--run] [--log] [--refusals] [--program NAME] OBJECT...
+ *   load --asked OBJECT...
  *
  * Each program is asked for on its own, in a process of its own: a program that another refuses
  * does not take part, and a crash is the answer of one program. libbpf does all that it does for a
@@ -15,7 +16,11 @@
  * Prints a line of JSON per program: { object, program, section, type, verdict: accepted, rejected,
  * environment (the kernel was not asked, or refused by policy) or crash, errno, reason, slots,
  * stats (the verifier's last line), expect and retval of annotations, log, runs, maps }; one with
- * `open` where libbpf does not open the object. Linked with libbpf.a 1.5.0. */
+ * `open` where libbpf does not open the object. Linked with libbpf.a 1.5.0.
+ *
+ * --asked loads each object once with all of its programs, those that are refused left out, and
+ * prints a line: { object, asked: what was said to the kernel, programs: what it made of them,
+ * result }. */
 #include "load.h"
 
 #include <errno.h>
@@ -39,7 +44,7 @@ static struct bpf_object *object;
 static struct bpf_program *wanted;
 static char *verifier_log;
 static char last_warning[512];
-static bool running, whole_log, refusals;
+static bool running, whole_log, refusals, asking;
 
 /* What the kernel said to the wanted program. */
 static struct {
@@ -82,6 +87,8 @@ int __wrap_bpf_map_update_elem(int fd, const void *key, const void *value, __u64
     return err;
 }
 
+static const char *last_line(const char *log, bool figures, size_t *size);
+
 static struct bpf_program *program_of(const struct bpf_insn *insns) {
     struct bpf_program *program;
     bpf_object__for_each_program(program, object) {
@@ -91,11 +98,40 @@ static struct bpf_program *program_of(const struct bpf_insn *insns) {
     return NULL; /* libbpf tries what the kernel can do */
 }
 
+/* --asked: tells the verdict, and keeps the object's other programs going. */
+static int load_any(struct bpf_program *program, enum bpf_prog_type type, const char *name,
+                    const char *license, const struct bpf_insn *insns, size_t count,
+                    struct bpf_prog_load_opts *opts) {
+    size_t size;
+    const char *text;
+    *verifier_log = 0;
+    int fd = __real_bpf_prog_load(type, name, license, insns, count, opts);
+    tell_open(NULL, '{');
+    text = bpf_program__name(program);
+    tell_text("program", text, strlen(text));
+    tell_number("errno", fd < 0 ? errno : 0);
+    text = last_line(verifier_log, true, &size);
+    tell_text("stats", text, size);
+    text = strstr(verifier_log, "verification time");
+    if (text)
+        verifier_log[text - verifier_log] = 0; /* a reason may end without a new line */
+    text = last_line(verifier_log, false, &size);
+    tell_text("reason", text, fd < 0 ? size : 0);
+    telling_calls = false;
+    if (fd >= 0)
+        tell_loaded(fd);
+    telling_calls = true;
+    tell_close('}');
+    return fd < 0 ? open("/dev/null", O_RDONLY | O_CLOEXEC) : fd;
+}
+
 int __wrap_bpf_prog_load(enum bpf_prog_type type, const char *name, const char *license,
                          const struct bpf_insn *insns, size_t count,
                          struct bpf_prog_load_opts *opts) {
     struct bpf_program *program = program_of(insns);
     int fd = -1;
+    if (program && asking)
+        return load_any(program, type, name, license, insns, count, opts);
     if (program == wanted && program) {
         answer.asked = true;
         answer.slots = count;
@@ -356,6 +392,28 @@ static void unopened(const char *path, int err, const char *why) {
     tell_end();
 }
 
+/* --asked: the whole object at once. */
+static void ask_all(const char *path) {
+    struct bpf_program *program;
+    bpf_object__for_each_program(program, object) {
+        bpf_program__set_autoload(program, true);
+        bpf_program__set_log_buf(program, verifier_log, LOG_ROOM);
+        bpf_program__set_log_level(program, 4);
+    }
+    alarm(TIME_MOST);
+    tell_begin();
+    tell_text("object", path, strlen(path));
+    tell_open("asked", '[');
+    telling_calls = true;
+    int loaded = bpf_object__load(object);
+    telling_calls = false;
+    tell_close(']');
+    tell_number("result", loaded);
+    if (loaded)
+        tell_text("reason", last_warning, strcspn(last_warning, "\n"));
+    tell_end();
+}
+
 static void judge_object(const char *path, const char *only) {
     LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "corpus");
     struct bpf_program *program;
@@ -367,6 +425,10 @@ static void judge_object(const char *path, const char *only) {
     }
     bpf_object__for_each_map(map, object) complete_map(map);
     bpf_object__for_each_program(program, object) guess_type(program);
+    if (asking) {
+        ask_all(path);
+        return;
+    }
     bpf_object__for_each_program(program, object) {
         if (!only || strcmp(only, bpf_program__name(program)) == 0)
             judge_apart(program, path);
@@ -396,6 +458,8 @@ int main(int argc, char **argv) {
             whole_log = true;
         else if (strcmp(argv[at], "--refusals") == 0)
             refusals = true;
+        else if (strcmp(argv[at], "--asked") == 0)
+            asking = true;
         else if (strcmp(argv[at], "--program") == 0 && at + 1 < argc)
             only = argv[++at];
         else

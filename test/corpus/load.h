@@ -1,4 +1,4 @@
-/* load.h - what load.c, run.c and tell.c share. */
+/* load.h - what load.c, asked.c, run.c and tell.c share. */
 #pragma once
 #define _GNU_SOURCE
 #include <bpf/bpf.h>
@@ -23,3 +23,8 @@ uint64_t hash_bytes(const uint8_t *bytes, size_t size);
 /* run.c: runs a loaded program on the fixed inputs of its type and tells what came out and what
  * its maps have then; nothing where the kernel cannot run such programs. */
 void run_program(struct bpf_object *object, struct bpf_program *program, enum bpf_prog_type type);
+
+/* asked.c: while set, each bpf(2) command that changes something is told, as a text. */
+extern bool telling_calls;
+/* What the kernel made of a program that it accepted. */
+void tell_loaded(int fd);
