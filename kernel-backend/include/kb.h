@@ -455,7 +455,7 @@ struct kb_attached {
     enum kb_direction direction; /* tc */
     uint32_t priority, handle;   /* tc */
 };
-struct kb_query {
+struct kb_query_result {
     struct kb_attached *attached; /* in the order in which they run, hook by hook */
     size_t count;
     uint64_t revision; /* of the hook, where one was asked: tcx, netkit (6.6), cgroup (6.17) */
@@ -465,8 +465,8 @@ struct kb_query {
  * are those of this network namespace. Needs CAP_NET_ADMIN but for XDP and tc. Clear the answer
  * afterwards, also after a failure.
  */
-int kb_query(const struct kb_query_opts *opts, struct kb_query *query, struct kb_error *err);
-void kb_query_clear(struct kb_query *query);
+int kb_query(const struct kb_query_opts *opts, struct kb_query_result *query, struct kb_error *err);
+void kb_query_clear(struct kb_query_result *query);
 
 /* Links ----------------------------------------------------------------------------------------*/
 

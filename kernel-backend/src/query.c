@@ -52,14 +52,14 @@ static const struct hook {
 /* One call of kb_query(). */
 struct asking {
     const struct kb_query_opts *opts;
-    struct kb_query *out;
+    struct kb_query_result *out;
     uint32_t target; /* a descriptor or an interface's number */
     char where[300];
     struct kb_error *err;
 };
 
 /* A new row, or NULL without memory. */
-static struct kb_attached *add(struct kb_query *out) {
+static struct kb_attached *add(struct kb_query_result *out) {
     struct kb_attached *grown = realloc(out->attached, (out->count + 1) * sizeof(*grown));
 
     if (!grown)
@@ -406,7 +406,7 @@ static int refused(const struct asking *asking, int errnum) {
                                       : "the kernel does not tell");
 }
 
-int kb_query(const struct kb_query_opts *opts, struct kb_query *out, struct kb_error *err) {
+int kb_query(const struct kb_query_opts *opts, struct kb_query_result *out, struct kb_error *err) {
     struct asking asking = {.opts = opts, .out = out, .err = err};
     struct kb_capture capture;
     int own;
@@ -426,7 +426,7 @@ int kb_query(const struct kb_query_opts *opts, struct kb_query *out, struct kb_e
     return rc ? refused(&asking, -rc) : 0;
 }
 
-void kb_query_clear(struct kb_query *query) {
+void kb_query_clear(struct kb_query_result *query) {
     free(query->attached);
     memset(query, 0, sizeof(*query));
 }

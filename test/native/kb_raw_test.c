@@ -301,7 +301,7 @@ static void test_target(void **state) {
 
 /* What is attached -----------------------------------------------------------------------------*/
 
-static void expect_ids(const struct kb_query *query, size_t count, const uint32_t *ids) {
+static void expect_ids(const struct kb_query_result *query, size_t count, const uint32_t *ids) {
     assert_int_equal(query->count, count);
     for (size_t i = 0; i < count; i++)
         assert_int_equal(query->attached[i].program_id, ids[i]);
@@ -312,7 +312,7 @@ static void test_query_tcx(void **state) {
     struct kb_attach_opts in = {.kind = KB_TARGET_TCX, .interface = "lo", .direction = KB_INGRESS};
     struct kb_attach_opts first = in, out = in;
     struct kb_link *links[3];
-    struct kb_query query;
+    struct kb_query_result query;
     struct kb_link_info info;
 
     (void)state;
@@ -356,7 +356,7 @@ static void test_query_tc(void **state) {
                                 .handle = 3};
     struct kb_attach_opts out = in;
     struct kb_link *links[2];
-    struct kb_query query;
+    struct kb_query_result query;
 
     (void)state;
     need_bpf(true);
@@ -385,7 +385,7 @@ static void test_query_xdp(void **state) {
     struct kb_attach_opts generic = {
         .kind = KB_TARGET_XDP, .interface = "lo", .flags = XDP_FLAGS_SKB_MODE};
     struct kb_link *link;
-    struct kb_query query;
+    struct kb_query_result query;
 
     (void)state;
     need_bpf(true);
@@ -405,7 +405,7 @@ static void test_query_netns(void **state) {
     struct kb_query_opts opts = {.kind = KB_TARGET_NETNS};
     struct kb_attach_opts here = {.kind = KB_TARGET_NETNS};
     struct kb_link *link;
-    struct kb_query query;
+    struct kb_query_result query;
 
     (void)state;
     need_bpf(true);
@@ -445,7 +445,7 @@ static void test_query_cgroup(void **state) {
     static const struct bpf_insn allow[] = {MOV(0, 1), EXIT};
     struct kb_program *programs[2];
     struct kb_link *links[2];
-    struct kb_query query;
+    struct kb_query_result query;
 
     (void)state;
     need_bpf(false);
@@ -487,7 +487,7 @@ static void test_query_sockmap(void **state) {
         .type = BPF_MAP_TYPE_SOCKMAP, .key_size = 4, .value_size = 4, .max_entries = 1};
     struct kb_attach_opts here = {.kind = KB_TARGET_SOCKMAP, .legacy = true};
     struct kb_query_opts opts = {.kind = KB_TARGET_SOCKMAP};
-    struct kb_query query;
+    struct kb_query_result query;
     struct kb_map *map;
     struct kb_link *link;
 
@@ -508,7 +508,7 @@ static void test_query_sockmap(void **state) {
 
 static void test_query_wrong(void **state) {
     struct kb_query_opts opts = {.kind = KB_TARGET_XDP, .interface = "no_such_one"};
-    struct kb_query query;
+    struct kb_query_result query;
 
     (void)state;
     assert_int_equal(kb_query(&opts, &query, &err), -ENODEV);
