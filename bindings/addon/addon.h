@@ -208,7 +208,10 @@ napi_value open_program(Call &call);
 napi_value program_from_fd(Call &call);
 napi_value enable_stats(Call &call);
 napi_value btf_bytes(Call &call);
-napi_value attach(Call &call); // target.cc
+napi_value attach(Call &call);       // target.cc
+napi_value load_program(Call &call); // raw.cc
+napi_value read_output(Call &call);  // of NativeProgram: raw.cc
+napi_value query(Call &call);        // query.cc
 
 bool define_link_class(napi_env env, Data *data); // link.cc, with pins
 napi_value open_link(Call &call);

@@ -314,7 +314,57 @@ export interface NativeProgram {
   /** What the kernel tells about it. */
   details(): NativeProgramDetails;
   attach(target?: NativeTarget): NativeLink;
+  /** What it printed into stream 1 (output) or 2 (errors), 64 KiB at most; empty: nothing now. */
+  readOutput(stream: number): Uint8Array;
   close(): void;
+}
+
+/** A program of bare instructions. */
+export interface NativeRawProgram {
+  type: number;
+  /** 8 bytes each, in the machine's order. */
+  instructions: Uint8Array;
+  name?: string;
+  license?: string;
+  attachType?: number;
+  flags?: number;
+  ifindex?: number;
+  logLevel?: number;
+  kernelVersion?: number;
+  /** Descriptors that instructions name by their places. */
+  fds?: Int32Array;
+  targetName?: string;
+  targetBtfId?: number;
+  targetBtfFd?: number;
+  targetFd?: number;
+  btf?: Uint8Array;
+  /** bpf_func_info and bpf_line_info: 8 and 16 bytes each. */
+  functions?: Uint8Array;
+  lines?: Uint8Array;
+}
+
+/** A place whose programs the kernel lists; fields as of NativeTarget. */
+export interface NativePlace {
+  kind: string;
+  path?: string;
+  interface?: string;
+  ifindex?: number;
+  fd?: number;
+  direction?: number;
+  attachType?: number;
+  effective?: boolean;
+}
+
+export interface NativeAttached {
+  programId: number;
+  /** 0: not told. */
+  linkId: number;
+  attachType: number;
+  flags: number;
+  /** Of the classic tc, else 0. */
+  direction: number;
+  priority: number;
+  handle: number;
 }
 
 export interface NativeLink {
@@ -523,6 +573,9 @@ export interface Addon {
   /** By the kernel's id. */
   openProgram(id: number): NativeProgram;
   openLink(id: number): NativeLink;
+  loadProgram(program: NativeRawProgram): NativeProgram;
+  /** In the order in which they run; the revision is that of one hook, else 0. */
+  query(place: NativePlace): { attached: NativeAttached[]; revision: bigint };
   /** Handles that own the descriptor from then on, if they do not throw. */
   programFromFd(fd: number): NativeProgram;
   linkFromFd(fd: number): NativeLink;

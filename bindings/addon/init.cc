@@ -153,6 +153,8 @@ static napi_value define_exports(napi_env env, napi_value exports) {
         function_row<ready<open_map_id>>("openMapId"),
         function_row<ready<open_program>>("openProgram"),
         function_row<ready<program_from_fd>>("programFromFd"),
+        function_row<ready<load_program>>("loadProgram"),
+        function_row<ready<query>>("query"),
         function_row<ready<open_link>>("openLink"),
         function_row<ready<link_from_fd>>("linkFromFd"),
         function_row<ready<open_pinned>>("openPinned"),

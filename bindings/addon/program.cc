@@ -242,6 +242,7 @@ bool define_program_class(napi_env env, Data *data) {
         method_row<Kind::program, program_log>("log"),
         method_row<Kind::program, run>("run"),
         method_row<Kind::program, attach>("attach"),
+        method_row<Kind::program, read_output>("readOutput"),
         method_row<Kind::program, close_method<Kind::program>>("close"),
     };
 

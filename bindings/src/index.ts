@@ -120,6 +120,7 @@ export {
   type ProgramInfo,
   type ProgramLine,
   type ProgramStats,
+  type RawProgram,
   type RunOptions,
   type RunResult,
 } from './kernel_program';
@@ -132,6 +133,12 @@ export {
   unpin,
   type Pin,
 } from './pins';
+export {
+  query,
+  type Attached,
+  type QueryResult,
+  type QueryTarget,
+} from './query';
 export type { AttachTarget, Neighbour, Placement } from './target';
 export {
   KernelMap,

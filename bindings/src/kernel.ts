@@ -10,11 +10,11 @@ import { readFileSync } from 'node:fs';
 import type { NativeObject, NativeProgramChanges } from '../addon/addon';
 import { addon } from './addon';
 import { KernelError } from './errors';
+import { explained } from './explained';
 import { closeAll, Handle } from './handle';
 import { Link } from './kernel_link';
 import { KernelMap } from './kernel_map';
 import { KernelProgram } from './kernel_program';
-import { explain } from './log';
 import { BpfObject } from './object';
 
 export interface Availability {
@@ -158,22 +158,6 @@ export function load(
     native.close();
     throw explained(error, elf.object);
   }
-}
-
-/** A refusal by the verifier with its log explained, also in the message. */
-function explained(error: unknown, object: BpfObject | undefined): unknown {
-  if (!(error instanceof KernelError) || !error.log) return error;
-  const { message, operation, errno, code, subject, log } = error;
-  const known = object?.programs.some(({ name }) => name === subject);
-  const explanation = explain(
-    log,
-    known && object && subject ? { object, program: subject } : {},
-  );
-  if (!explanation.refused) return error;
-  return new KernelError(`${message}\n${explanation.text.trimEnd()}`, {
-    ...{ operation, errno, code, log, explanation },
-    ...(subject !== undefined && { subject }),
-  });
 }
 
 /** What libbpf gets; of `raw` bytes there is no description. */

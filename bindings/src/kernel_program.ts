@@ -3,8 +3,9 @@
  * what the kernel knows about them.
  */
 import { closeSync } from 'node:fs';
-import type { NativeProgram } from '../addon/addon';
+import type { NativeProgram, NativeRawProgram } from '../addon/addon';
 import { addon } from './addon';
+import { explained } from './explained';
 import { closeAll, Handle } from './handle';
 import type { KernelObject } from './kernel';
 import { Link, pinnable } from './kernel_link';
@@ -104,6 +105,49 @@ export interface RunResult {
   ctx?: Uint8Array;
 }
 
+/** A program of bare instructions, and what goes with them. */
+export interface RawProgram {
+  /** enum bpf_prog_type */
+  type: number;
+  /** 8 bytes each, in the machine's byte order; maps as `fds` says. */
+  instructions: Uint8Array;
+  /** 15 characters of it at most are given to the kernel. */
+  name?: string;
+  /** 'GPL' opens the helpers that want it. Default: ''. */
+  license?: string;
+  /** enum bpf_attach_type, where the type has several. */
+  attachType?: number;
+  /** BPF_F_SLEEPABLE and so on. */
+  flags?: number;
+  /** A device to offload to. */
+  ifindex?: number;
+  /**
+   * Maps that instructions name by their places here (source register 5 or 6, BPF_PSEUDO_MAP_IDX;
+   * 5.14), and BTF of modules whose functions they call, from place 1 on (5.16). Instructions may as
+   * well have a map's `fd` in them (source register 1 or 2).
+   */
+  fds?: readonly (number | { readonly fd: number })[];
+  /**
+   * What tracing, lsm and iter programs are for: a name of the kernel, a BTF id in vmlinux, or a
+   * function of a loaded program (5.5).
+   */
+  target?: string | number | { program: KernelProgram; name: string };
+  /** Types that `functions` and `lines` are told by (5.0). */
+  btf?: Uint8Array;
+  /** Which types functions have, by the instruction that they begin with. */
+  functions?: readonly { insn: number; typeId: number }[];
+  /** Source lines; file and text are offsets of BTF's strings. */
+  lines?: readonly {
+    insn: number;
+    file: number;
+    text: number;
+    line: number;
+    column: number;
+  }[];
+  /** As of LoadOptions. */
+  logLevel?: number;
+}
+
 /** BPF_F_TEST_RUN_ON_CPU, BPF_F_TEST_XDP_LIVE_FRAMES, BPF_F_TEST_SKB_CHECKSUM_COMPLETE */
 const ON_CPU = 1;
 const LIVE_FRAMES = 2;
@@ -130,6 +174,18 @@ export class KernelProgram extends Handle {
     this.#object = object;
     this.native = native;
     this.name = name;
+  }
+
+  /**
+   * Load bare instructions. What the verifier refuses throws KernelError with its log and what the log
+   * means, as load() does. Its section is '': attaching it needs a target.
+   */
+  static load(program: RawProgram): KernelProgram {
+    try {
+      return new KernelProgram(addon().loadProgram(nativeRaw(program)));
+    } catch (error) {
+      throw explained(error);
+    }
   }
 
   /** The program with this kernel id (4.13; needs CAP_SYS_ADMIN). Its section is not known. */
@@ -260,6 +316,20 @@ export class KernelProgram extends Handle {
     };
   }
 
+  /**
+   * What it printed with bpf_stream_printk() since it was asked last (6.17); in 'stderr' are faults
+   * that the kernel tells of, too.
+   */
+  output(stream: 'stdout' | 'stderr' = 'stdout'): string {
+    this.ensureOpen();
+    const chunks: Uint8Array[] = [];
+    for (;;) {
+      const chunk = this.native.readOutput(stream === 'stderr' ? 2 : 1);
+      if (chunk.length === 0) return Buffer.concat(chunks).toString();
+      chunks.push(chunk);
+    }
+  }
+
   /** Give it a path in a BPF file system, which keeps it when it is closed (4.4). */
   pin(path: string): void {
     this.ensureOpen();
@@ -270,6 +340,40 @@ export class KernelProgram extends Handle {
     closeAll([this.native, ...this.#links]);
   }
 }
+
+/** What the addon takes. */
+function nativeRaw(program: RawProgram): NativeRawProgram {
+  const { target, fds, functions, lines, ...rest } = program;
+  return {
+    ...rest,
+    ...(typeof target === 'string' && { targetName: target }),
+    ...(typeof target === 'number' && { targetBtfId: target }),
+    ...(typeof target === 'object' && {
+      targetFd: target.program.fd,
+      targetName: target.name,
+    }),
+    ...(fds?.length && {
+      fds: Int32Array.from(fds, (one) =>
+        typeof one === 'number' ? one : one.fd,
+      ),
+    }),
+    ...(functions && {
+      functions: words(functions.flatMap(({ insn, typeId }) => [insn, typeId])),
+    }),
+    ...(lines && {
+      lines: words(
+        lines.flatMap(({ insn, file, text, line, column }) => [
+          ...[insn, file, text],
+          line * 1024 + column, // 22 bits and 10
+        ]),
+      ),
+    }),
+  };
+}
+
+/** 32-bit numbers in the machine's order. */
+const words = (numbers: readonly number[]): Uint8Array =>
+  new Uint8Array(Uint32Array.from(numbers).buffer);
 
 /** Strings of the kernel's BTF by their offsets. */
 function strings(btfId: number): (offset: number) => string {

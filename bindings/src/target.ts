@@ -284,10 +284,21 @@ function numbers(
   return list && BigUint64Array.from(list, (value) => BigInt(value));
 }
 
-function onInterface(
+/** @internal */
+export function onInterface(
   given: string | number,
 ): Pick<NativeTarget, 'interface' | 'ifindex'> {
   return typeof given === 'string' ? { interface: given } : { ifindex: given };
+}
+
+/** @internal The number of `direction` or `device`, where there is one. */
+export function directionOf(target: {
+  direction?: string;
+  device?: string;
+}): Pick<NativeTarget, 'direction'> {
+  const { direction, device } = target;
+  if (direction) return { direction: word(directions, direction, 'direction') };
+  return device ? { direction: word(devices, device, 'device') } : {};
 }
 
 function neighbour(
@@ -406,26 +417,14 @@ function translate(target: AttachTarget): NativeTarget {
         ...onInterface(target.interface),
         direction: word(directions, target.direction, 'direction'),
       };
-    case 'tcx': {
-      const { direction } = target;
+    case 'tcx':
+    case 'netkit':
       return {
-        kind: 'tcx',
+        kind: target.kind,
         ...onInterface(target.interface),
         ...placement(target),
-        ...(direction && {
-          direction: word(directions, direction, 'direction'),
-        }),
+        ...directionOf(target),
       };
-    }
-    case 'netkit': {
-      const { device } = target;
-      return {
-        kind: 'netkit',
-        ...onInterface(target.interface),
-        ...placement(target),
-        ...(device && { direction: word(devices, device, 'device') }),
-      };
-    }
     case 'cgroup': {
       const { path, mode = 'link', preorder } = target;
       const place = placement(target);
