@@ -749,6 +749,9 @@ struct kb_feature {
 /* Names as def/ and libbpf have them: "ringbuf", "xdp", "cgroup_inet4_connect", "map_lookup_elem",
  * "mmapable", "enum64". NULL at the end. */
 const char *kb_feature_name(enum kb_feature_kind kind, size_t index);
+/* The name behind a number of enum bpf_map_type, bpf_prog_type, …, or a flag's bit; NULL if none.
+ */
+const char *kb_number_name(enum kb_feature_kind kind, uint32_t number);
 
 /*
  * Asks the running kernel by doing it on a small scale: nothing stays. `of` is the program type of

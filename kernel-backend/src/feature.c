@@ -113,6 +113,13 @@ const char *kb_feature_name(enum kb_feature_kind kind, size_t index) {
     return row->name;
 }
 
+const char *kb_number_name(enum kb_feature_kind kind, uint32_t number) {
+    for (const struct row *row = tables[kind]; row->name; row++)
+        if (row->number == number)
+            return row->name;
+    return NULL;
+}
+
 void kb_say(struct kb_feature *feature, enum kb_answer answer, int errnum, const char *format,
             ...) {
     va_list args;
