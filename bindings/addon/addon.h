@@ -29,7 +29,7 @@ struct Data {
     Handle *pending = nullptr; // the handle that the constructor being called is for
     size_t references = 1;
     napi_async_cleanup_hook_handle ending = nullptr; // the hook; waits once `ended`
-    size_t closing = 0;                              // libuv's handles that are not closed yet
+    size_t closing = 0; // libuv's handles that are not closed yet, and loads that go on
     bool ended = false;
 };
 
@@ -202,6 +202,8 @@ constexpr napi_property_descriptor function_row(const char *name) {
 bool define_object_class(napi_env env, Data *data); // object.cc
 napi_value open_object(Call &call);
 napi_value describe_program(napi_env env, const kb_program_info &info);
+bool read_load_opts(const Call &call, kb_load_opts *opts);
+napi_value load_async(Call &call); // of NativeObject: load_async.cc
 
 bool define_program_class(napi_env env, Data *data); // program.cc
 napi_value open_program(Call &call);

@@ -292,6 +292,8 @@ export interface NativeObject {
   setInitial(index: number, offset: number, bytes: Uint8Array): void;
   /** Loads all maps and programs, once. Throws with `subject` and `log` if the verifier refuses. */
   load(options?: LoadOptions): void;
+  /** The same in another thread. Until it is settled, this handle is as a closed one is. */
+  loadAsync(options?: LoadOptions): Promise<void>;
   programs(): ProgramInfo[];
   maps(): MapInfo[];
   /** Handle of program number `index` in programs(). */

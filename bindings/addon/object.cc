@@ -31,21 +31,30 @@ napi_value open_object(Call &call) {
 
 // NativeObject ------------------------------------------------------------------------------------
 
-static napi_value load(Call &call) {
+bool read_load_opts(const Call &call, kb_load_opts *opts) {
     napi_value options, level = nullptr;
     uint64_t log_level;
-    Error err;
 
     if (!read_options(call, 0, &options) || !read_property(call.env, options, "logLevel", &level) ||
         !read_u64(call.env, level, "logLevel", &log_level))
+        return false;
+    if (log_level > 7) {
+        throw_range(call.env, "logLevel must be 0 to 7");
+        return false;
+    }
+    opts->log_level = static_cast<uint32_t>(log_level);
+    return true;
+}
+
+static napi_value load(Call &call) {
+    kb_load_opts opts = {};
+    Error err;
+
+    if (!read_load_opts(call, &opts))
         return nullptr;
-    if (log_level > 7)
-        return throw_range(call.env, "logLevel must be 0 to 7");
     auto *object = open_native<kb_object>(call, "load object");
     if (!object)
         return nullptr;
-    kb_load_opts opts = {};
-    opts.log_level = static_cast<uint32_t>(log_level);
     if (kb_object_load(object, &opts, &err) != 0)
         return throw_kernel(call, err);
     return undefined(call.env);
@@ -276,6 +285,7 @@ bool define_object_class(napi_env env, Data *data) {
         method_row<Kind::object, change_map>("changeMap"),
         method_row<Kind::object, set_initial>("setInitial"),
         method_row<Kind::object, load>("load"),
+        method_row<Kind::object, load_async>("loadAsync"),
         method_row<Kind::object, programs>("programs"),
         method_row<Kind::object, maps>("maps"),
         method_row<Kind::object, program>("program"),

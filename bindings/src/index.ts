@@ -103,6 +103,7 @@ export {
   kernelAvailable,
   KernelObject,
   load,
+  loadAsync,
   mountTracefs,
   type Availability,
   type Backend,
@@ -146,6 +147,7 @@ export {
   type BoundMap,
   type KernelMapDef,
   type KernelMapInfo,
+  type MapContents,
   type Snapshot,
 } from './kernel_map';
 export {

@@ -13,7 +13,7 @@ import { KernelError } from './errors';
 import { explained } from './explained';
 import { closeAll, Handle } from './handle';
 import { Link } from './kernel_link';
-import { KernelMap } from './kernel_map';
+import { KernelMap, type MapContents } from './kernel_map';
 import { KernelProgram } from './kernel_program';
 import { BpfObject } from './object';
 
@@ -127,11 +127,39 @@ export interface MapChanges {
   pin?: string | false;
   /** What a .data, .rodata or .bss map starts with. */
   initial?: Uint8Array;
+  /** What another map starts with: put there once it is loaded, before load() returns. */
+  contents?: MapContents;
   /** Make it (or not). */
   create?: boolean;
   /** Whether KernelObject.attach() attaches this struct_ops. */
   attach?: boolean;
 }
+
+/** Opened, and changed as the options say. */
+function opened(
+  source: BpfObject | Uint8Array | string,
+  options: LoadOptions,
+): { native: NativeObject; object: BpfObject | undefined } {
+  const { bytes, object } = elfOf(source, options.raw === true);
+  const { name, pinRoot, kconfig, btfPath, tokenPath } = options;
+  const native = addon().openObject(bytes, {
+    name,
+    pinRoot,
+    kconfig,
+    btfPath,
+    tokenPath,
+  });
+  try {
+    change(native, options, object);
+    return { native, object };
+  } catch (error) {
+    native.close();
+    throw error;
+  }
+}
+
+const nativeOptions = ({ logLevel }: LoadOptions): { logLevel?: number } =>
+  logLevel === undefined ? {} : { logLevel };
 
 /**
  * Load an object (or ELF bytes, or the path of an ELF file) into the kernel. Throws
@@ -141,22 +169,47 @@ export function load(
   source: BpfObject | Uint8Array | string,
   options: LoadOptions = {},
 ): KernelObject {
-  const elf = elfOf(source, options.raw === true);
-  const { name, pinRoot, kconfig, btfPath, tokenPath, logLevel } = options;
-  const native = addon().openObject(elf.bytes, {
-    name,
-    pinRoot,
-    kconfig,
-    btfPath,
-    tokenPath,
-  });
+  const { native, object } = opened(source, options);
   try {
-    change(native, options, elf.object);
-    native.load(logLevel === undefined ? {} : { logLevel });
-    return new KernelObject(native);
+    native.load(nativeOptions(options));
+    return filled(new KernelObject(native), options);
   } catch (error) {
     native.close();
-    throw explained(error, elf.object);
+    throw explained(error, object);
+  }
+}
+
+/** The same off the event loop: the verifier may think about a program for seconds. */
+export async function loadAsync(
+  source: BpfObject | Uint8Array | string,
+  options: LoadOptions = {},
+): Promise<KernelObject> {
+  const { native, object } = opened(source, options);
+  try {
+    await native.loadAsync(nativeOptions(options));
+    return filled(new KernelObject(native), options);
+  } catch (error) {
+    native.close();
+    throw explained(error, object);
+  }
+}
+
+/** Puts into maps what the options say that they hold. */
+function filled(
+  object: KernelObject,
+  { maps = {} }: LoadOptions,
+): KernelObject {
+  try {
+    for (const [name, { contents }] of Object.entries(maps)) {
+      const map = object.maps[name];
+      if (contents === undefined) continue;
+      if (map === undefined) throw new TypeError(`map ${name} is not created`);
+      map.fill(contents);
+    }
+    return object;
+  } catch (error) {
+    object.close();
+    throw error;
   }
 }
 
@@ -251,7 +304,8 @@ function changeMap(
   index: number,
   changes: MapChanges,
 ): void {
-  const { inner, reuse, pin, initial, create, attach, ...numbers } = changes;
+  const { inner, reuse, pin, initial, contents, create, attach, ...numbers } =
+    changes;
   native.changeMap(index, {
     ...numbers,
     innerFd: inner?.fd,

@@ -62,7 +62,14 @@ export interface KernelMapDef {
   ifindex?: number;
   /** Such as the number of hashes of a Bloom filter (Linux 5.16). */
   extra?: number;
+  /** What it holds at first. */
+  contents?: MapContents;
 }
+
+/** Keys and values: bytes, or what a map of maps, a program array or a sock map refers to. */
+export type MapContents = Iterable<
+  readonly [key: Uint8Array, value: Uint8Array | { readonly fd: number }]
+>;
 
 /** All entries of a map, one after the other. */
 export interface Snapshot {
@@ -116,10 +123,17 @@ export class KernelMap extends BpfMap<Uint8Array, Uint8Array> {
 
   /** A new map; it lives until it is closed, unless somebody pins or uses it. */
   static create(def: KernelMapDef): KernelMap {
-    const { inner, ...rest } = def;
+    const { inner, contents, ...rest } = def;
     const native: NativeMapDef = { ...rest };
     if (inner !== undefined) native.innerFd = inner.fd;
-    return opened(addon().createMap(native));
+    const map = opened(addon().createMap(native));
+    try {
+      if (contents) map.fill(contents);
+      return map;
+    } catch (error) {
+      map.close();
+      throw error;
+    }
   }
 
   /** The map with this id of the kernel's; needs CAP_SYS_ADMIN. Linux 4.13. */
@@ -237,6 +251,14 @@ export class KernelMap extends BpfMap<Uint8Array, Uint8Array> {
   /** Many deletions in one system call (Linux 5.6); a missing key throws ENOENT, with `count`. */
   deleteMany(keys: Uint8Array, count = entries(keys, this.keySize)): void {
     if (count > 0) this.#backend.native.deleteBatch(keys, count);
+  }
+
+  /** Update entries one after the other. */
+  fill(contents: MapContents): void {
+    for (const [key, value] of contents) {
+      if (value instanceof Uint8Array) this.update(key, value);
+      else this.setFd(key, value);
+    }
   }
 
   /**
