@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/bpf.h>
 #include <linux/if_link.h>
 #include <sched.h>
@@ -15,8 +16,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "ebpf.h"
 #include "kb.h"
 
 enum { TCX_INGRESS = 46, TCX_EGRESS }; /* of enum bpf_attach_type, newer than the headers */
@@ -528,13 +532,135 @@ static void test_query_wrong(void **state) {
     kb_query_clear(&query);
 }
 
+/* Tokens ---------------------------------------------------------------------------------------*/
+
+/* Calls of Linux 5.2 and 5.6 that the C library may lack, with their numbers on all machines. */
+enum { SYS_FSOPEN = 430, SYS_FSCONFIG, SYS_FSMOUNT, SYS_PIDFD_OPEN = 434, SYS_PIDFD_GETFD = 438 };
+enum { FSCONFIG_STRING = 1, FSCONFIG_CREATE = 6 };
+
+static const char token_text[] = ".map slots, type=array, key=u32, value=u64, max_entries=1\n"
+                                 ".section xdp,\"ax\",@progbits\n"
+                                 ".globl pass\n"
+                                 "pass:\n"
+                                 "  r1 = slots ll\n"
+                                 "  r0 = 2\n"
+                                 "  exit\n"
+                                 ".size pass, .-pass\n"
+                                 ".section license\n.asciz \"GPL\"\n";
+
+/* Loads the object; 0 or -errno. */
+static int load_with(const char *token_path) {
+    const struct kb_open_opts opts = {.token_path = token_path};
+    ebpf_ctx *ctx = ebpf_ctx_new(0);
+    struct kb_object *object = NULL;
+    ebpf_object *assembled;
+    ebpf_bytes elf;
+
+    if (ebpf_assemble(ctx, "t.s", 3, token_text, strlen(token_text), EBPF_DIALECT_LLVM, EBPF_LITTLE,
+                      &assembled) != 0 ||
+        ebpf_object_write(ctx, assembled, &elf) != 0)
+        return -EIO;
+    int rc = kb_object_open(elf.data, elf.size, &opts, &object, &err);
+    rc = rc ? rc : kb_object_load(object, NULL, &err);
+    kb_object_close(&object);
+    ebpf_ctx_free(ctx);
+    return rc;
+}
+
+static bool write_text(const char *path, const char *text) {
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    bool good = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+    if (fd >= 0)
+        close(fd);
+    return good;
+}
+
+/* Says on `out` which descriptor is its file system, waits for a word, and loads. Its status: 0, or
+ * where it stopped. */
+static int token_child(int out, int in) {
+    char path[64];
+    uint8_t word;
+
+    if (unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0)
+        return 10;
+    write_text("/proc/self/setgroups", "deny");
+    if (!write_text("/proc/self/uid_map", "0 0 1") || !write_text("/proc/self/gid_map", "0 0 1"))
+        return 11;
+    int fs = (int)syscall(SYS_FSOPEN, "bpf", 0);
+    if (fs < 0 || write(out, &fs, sizeof(fs)) != sizeof(fs) || read(in, &word, 1) != 1)
+        return 12;
+    if (load_with("") != -EPERM || !err.text || !strstr(err.text, "user namespace"))
+        return 13;
+    int mounted = (int)syscall(SYS_FSMOUNT, fs, 0, 0);
+    if (mounted < 0)
+        return 14;
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", mounted);
+    int rc = load_with(path);
+    if (rc)
+        fprintf(stderr, "%d: %s\n", rc, err.text);
+    return rc ? 15 : 0;
+}
+
+/* What the child may do, which only the machine's root can say. */
+static bool delegate(pid_t child, int child_fd) {
+    static const char *const options[] = {"delegate_cmds", "delegate_maps", "delegate_progs",
+                                          "delegate_attachs"};
+    int process = (int)syscall(SYS_PIDFD_OPEN, child, 0);
+    int fs = process < 0 ? -1 : (int)syscall(SYS_PIDFD_GETFD, process, child_fd, 0);
+    bool good = fs >= 0;
+
+    for (size_t i = 0; good && i < sizeof(options) / sizeof(options[0]); i++)
+        good = syscall(SYS_FSCONFIG, fs, FSCONFIG_STRING, options[i], "any", 0) == 0;
+    good = good && syscall(SYS_FSCONFIG, fs, FSCONFIG_CREATE, NULL, NULL, 0) == 0;
+    if (fs >= 0)
+        close(fs);
+    if (process >= 0)
+        close(process);
+    return good;
+}
+
+static void test_token(void **state) {
+    int to_child[2], from_child[2], fs, status;
+
+    (void)state;
+    need_bpf(false);
+    struct kb_feature feature;
+    must(kb_probe_feature(KB_FEATURE_MAP_FLAG, "token_fd", NULL, &feature, &err));
+    if (feature.answer != KB_HAS) {
+        print_message("skipped: this kernel has no tokens (6.9 has)\n");
+        skip();
+    }
+    assert_int_equal(pipe(to_child) | pipe(from_child), 0);
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0)
+        _exit(token_child(from_child[1], to_child[0]));
+    close(from_child[1]);
+    close(to_child[0]);
+    bool told = read(from_child[0], &fs, sizeof(fs)) == sizeof(fs);
+    bool delegated = told && delegate(child, fs);
+    if (told)
+        assert_int_equal(write(to_child[1], "", 1), 1);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    close(from_child[0]);
+    close(to_child[1]);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 10) {
+        print_message("skipped: no user namespace to be had\n");
+        skip();
+    }
+    assert_true(delegated);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_teardown(test_##name, clear_error)
     const struct CMUnitTest tests[] = {
         TEST(run),           TEST(maps),        TEST(refused),     TEST(wrong),
         TEST(log),           TEST(functions),   TEST(target),      TEST(query_tcx),
         TEST(query_tc),      TEST(query_xdp),   TEST(query_netns), TEST(query_cgroup),
-        TEST(query_sockmap), TEST(query_wrong),
+        TEST(query_sockmap), TEST(query_wrong), TEST(token),
     };
 
     return cmocka_run_group_tests_name("kernel-backend without objects", tests, set_up, NULL);
