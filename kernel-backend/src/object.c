@@ -145,9 +145,19 @@ static bool is_statistics(const char *line, size_t length) {
     return length == 0;
 }
 
+/* Where the lines about instructions end: Linux 7.3 puts a report for people below them. */
+static const char *end_of_lines(const char *log) {
+    static const char report[] = "\nVerification failed: ";
+    const char *found = NULL;
+
+    for (const char *at = log; (at = strstr(at, report)); at++)
+        found = at;
+    return found ? found : log + strlen(log);
+}
+
 /* The last line of the log that says something: the verifier stops at its first complaint. */
 static char *log_reason(const char *log) {
-    const char *end = log + strlen(log);
+    const char *end = end_of_lines(log);
 
     while (end > log) {
         const char *line = end;

@@ -107,7 +107,7 @@ static int ask_once(const struct asking *asking, uint32_t attach_type, uint32_t 
     if (ordered)
         attr.link_ids = (uint64_t)(uintptr_t)answer->links;
     int rc = kb_sys(KB_PROG_QUERY, &attr, sizeof(attr));
-    if (rc == -E2BIG) { /* a kernel that only tells ids */
+    if ((rc == -E2BIG || rc == -EINVAL) && attr.program_flags) { /* a kernel that only tells ids */
         attr.program_flags = attr.link_ids = 0;
         rc = kb_sys(KB_PROG_QUERY, &attr, FIRST_QUERY);
     }
@@ -117,6 +117,8 @@ static int ask_once(const struct asking *asking, uint32_t attach_type, uint32_t 
         free(answer->ids);
         return rc ? rc : -ENOSPC;
     }
+    for (uint32_t i = 0; !attr.program_flags && i < attr.count; i++)
+        answer->flags[i] = attr.attach_flags; /* one for all */
     return 0;
 }
 

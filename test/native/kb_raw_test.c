@@ -11,10 +11,14 @@
 #include <fcntl.h>
 #include <linux/bpf.h>
 #include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -23,7 +27,8 @@
 #include "ebpf.h"
 #include "kb.h"
 
-enum { TCX_INGRESS = 46, TCX_EGRESS }; /* of enum bpf_attach_type, newer than the headers */
+/* Of enum bpf_attach_type, newer than the headers. */
+enum { TCX_INGRESS = 46, TCX_EGRESS, NETKIT_PRIMARY = 54, NETKIT_PEER };
 
 static struct kb_error err;
 static bool usable, apart;
@@ -52,6 +57,15 @@ static void assert_contains(const char *text, const char *part) {
     assert_non_null(text);
     if (!strstr(text, part))
         fail_msg("'%s' does not say '%s'", text, part);
+}
+
+static bool kernel_before(int major, int minor) {
+    struct kb_versions versions;
+    int is_major = 0, is_minor = 0;
+
+    kb_get_versions(&versions);
+    assert_int_equal(sscanf(versions.kernel, "%d.%d", &is_major, &is_minor), 2);
+    return is_major < major || (is_major == major && is_minor < minor);
 }
 
 static void must(int rc) {
@@ -167,7 +181,8 @@ static void test_maps(void **state) {
     count_with(&def, map);
     def.insns = by_place;
     def.fds = fds;
-    count_with(&def, map);
+    if (!kernel_before(5, 14))
+        count_with(&def, map);
     kb_map_close(&map);
 }
 
@@ -188,7 +203,7 @@ static void test_refused(void **state) {
     assert_string_equal(err.operation, "load program");
     assert_string_equal(err.subject, "two");
     assert_contains(err.text, "R1 invalid mem access");
-    assert_contains(err.log, "\n0: ");
+    assert_contains(err.log, "0: (b7) r");
     /* A log that is longer than the first buffers for it. */
     for (int i = 0; i < LONG; i++)
         many[i] = (struct bpf_insn)MOV(2, i);
@@ -196,8 +211,8 @@ static void test_refused(void **state) {
     def.insns = many;
     def.insn_count = LONG + COUNT(wild);
     assert_int_equal(kb_program_load(&def, &program, &err), -EACCES);
-    assert_true(err.log_size > 1000000);
-    assert_contains(err.log, "\n0: ");
+    assert_true(err.log_size > 400000);
+    assert_contains(err.log, "0: (b7) r");
     assert_contains(err.log, "R1 invalid mem access");
     free(many);
 }
@@ -497,6 +512,10 @@ static void test_query_sockmap(void **state) {
 
     (void)state;
     need_bpf(false);
+    if (kernel_before(5, 17)) {
+        print_message("skipped: Linux 5.17 lists these\n");
+        skip();
+    }
     must(kb_map_create(&def, &map, &err));
     struct kb_program *program = load_simple(BPF_PROG_TYPE_SK_MSG, BPF_SK_MSG_VERDICT);
     opts.fd = here.fd = kb_map_fd(map);
@@ -530,6 +549,178 @@ static void test_query_wrong(void **state) {
     assert_int_equal(kb_query(&opts, &query, &err), -EBADF);
     assert_contains(err.text, "/tmp");
     kb_query_clear(&query);
+}
+
+/* A pair of netkit devices ---------------------------------------------------------------------*/
+
+/* A request of rtnetlink in the making. */
+struct request {
+    struct nlmsghdr header;
+    char rest[512];
+};
+enum { NETKIT_PEER_INFO = 1 }; /* of enum IFLA_NETKIT_* */
+
+static void *add_bytes(struct request *request, const void *bytes, size_t size) {
+    char *end = (char *)request + NLMSG_ALIGN(request->header.nlmsg_len);
+
+    if (size)
+        memcpy(end, bytes, size);
+    request->header.nlmsg_len = NLMSG_ALIGN(request->header.nlmsg_len) + (uint32_t)size;
+    return end;
+}
+
+static struct rtattr *add_attribute(struct request *request, unsigned type, const void *bytes,
+                                    size_t size) {
+    const struct rtattr head = {.rta_len = (unsigned short)RTA_LENGTH(size),
+                                .rta_type = (unsigned short)type};
+    struct rtattr *attribute = add_bytes(request, &head, sizeof(head));
+
+    add_bytes(request, bytes, size);
+    return attribute;
+}
+
+/* The attributes since then are inside of this one. */
+static void end_nest(struct request *request, struct rtattr *attribute) {
+    const char *end = (const char *)request + NLMSG_ALIGN(request->header.nlmsg_len);
+
+    attribute->rta_len = (unsigned short)(end - (const char *)attribute);
+}
+
+/* Asks, and takes the kernel's word: 0 or -errno. */
+static int ask(struct request *request) {
+    struct {
+        struct nlmsghdr header;
+        struct nlmsgerr answer;
+        char rest[1024];
+    } reply = {.answer = {.error = -EIO}};
+    int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+
+    request->header.nlmsg_flags |= NLM_F_REQUEST | NLM_F_ACK;
+    if (fd < 0 || send(fd, request, request->header.nlmsg_len, 0) < 0 ||
+        recv(fd, &reply, sizeof(reply), 0) < 0)
+        reply.answer.error = -errno;
+    if (fd >= 0)
+        close(fd);
+    return reply.answer.error;
+}
+
+static struct request new_request(uint16_t type, const void *head, size_t size) {
+    struct request request = {.header = {.nlmsg_len = NLMSG_HDRLEN, .nlmsg_type = type}};
+
+    add_bytes(&request, head, size);
+    return request;
+}
+
+static int make_netkit(const char *near, const char *far) {
+    const struct ifinfomsg any = {.ifi_family = AF_UNSPEC};
+    struct request request = new_request(RTM_NEWLINK, &any, sizeof(any));
+
+    request.header.nlmsg_flags = NLM_F_CREATE | NLM_F_EXCL;
+    add_attribute(&request, IFLA_IFNAME, near, strlen(near) + 1);
+    struct rtattr *info = add_attribute(&request, IFLA_LINKINFO, NULL, 0);
+    add_attribute(&request, IFLA_INFO_KIND, "netkit", 6);
+    struct rtattr *data = add_attribute(&request, IFLA_INFO_DATA, NULL, 0);
+    struct rtattr *peer = add_attribute(&request, NETKIT_PEER_INFO, NULL, 0);
+    add_bytes(&request, &any, sizeof(any));
+    add_attribute(&request, IFLA_IFNAME, far, strlen(far) + 1);
+    end_nest(&request, peer);
+    end_nest(&request, data);
+    end_nest(&request, info);
+    return ask(&request);
+}
+
+static int set_up_link(const char *name) {
+    const struct ifinfomsg up = {
+        .ifi_index = (int)if_nametoindex(name), .ifi_flags = IFF_UP, .ifi_change = IFF_UP};
+    struct request request = new_request(RTM_NEWLINK, &up, sizeof(up));
+
+    return ask(&request);
+}
+
+static int give_address(const char *name, uint32_t address) {
+    const struct ifaddrmsg to = {
+        .ifa_family = AF_INET, .ifa_prefixlen = 24, .ifa_index = if_nametoindex(name)};
+    const uint32_t bytes = htonl(address);
+    struct request request = new_request(RTM_NEWADDR, &to, sizeof(to));
+
+    request.header.nlmsg_flags = NLM_F_CREATE | NLM_F_EXCL;
+    add_attribute(&request, IFA_LOCAL, &bytes, sizeof(bytes));
+    add_attribute(&request, IFA_ADDRESS, &bytes, sizeof(bytes));
+    return ask(&request);
+}
+
+static void send_to(uint32_t address) {
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(9)};
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    to.sin_addr.s_addr = htonl(address);
+    assert_true(fd >= 0);
+    sendto(fd, "x", 1, 0, (const struct sockaddr *)&to, sizeof(to));
+    close(fd);
+}
+
+static void test_netkit(void **state) {
+    enum { NEAR = 0x0ac70101, FAR }; /* 10.199.1.1 */
+    const struct kb_map_def slots = {
+        .type = BPF_MAP_TYPE_ARRAY, .key_size = 4, .value_size = 8, .max_entries = 1};
+    struct kb_attach_opts near = {
+        .kind = KB_TARGET_NETKIT, .interface = "nk0", .direction = KB_INGRESS};
+    struct kb_attach_opts far = near;
+    struct kb_query_opts place = {.kind = KB_TARGET_NETKIT, .interface = "nk0"};
+    struct kb_program *program, *other;
+    struct kb_link *links[2];
+    struct kb_query_result query;
+    struct kb_link_details details;
+    uint32_t zero = 0;
+    uint64_t count;
+    struct kb_map *map;
+
+    (void)state;
+    need_bpf(true);
+    int rc = make_netkit("nk0", "nk1");
+    if (rc == -EOPNOTSUPP) {
+        print_message("skipped: this kernel has no netkit (6.7, CONFIG_NETKIT)\n");
+        skip();
+    }
+    assert_int_equal(rc, 0);
+    assert_int_equal(set_up_link("nk0"), 0);
+    assert_int_equal(set_up_link("nk1"), 0);
+    assert_int_equal(give_address("nk0", NEAR), 0);
+    must(kb_map_create(&slots, &map, &err));
+    const struct bpf_insn counting[] = COUNTING(BPF_PSEUDO_MAP_FD, kb_map_fd(map));
+    struct kb_program_def def = simple(BPF_PROG_TYPE_SCHED_CLS, NETKIT_PRIMARY);
+    def.insns = counting;
+    def.insn_count = COUNT(counting);
+    must(kb_program_load(&def, &program, &err));
+    other = load_simple(BPF_PROG_TYPE_SCHED_CLS, NETKIT_PEER);
+    far.direction = KB_EGRESS;
+    must(kb_program_attach(program, &near, &links[0], &err));
+    must(kb_program_attach(other, &far, &links[1], &err));
+    must(kb_query(&place, &query, &err));
+    expect_ids(&query, 2, (const uint32_t[]){id_of(program), id_of(other)});
+    assert_int_equal(query.attached[0].attach_type, NETKIT_PRIMARY);
+    assert_int_equal(query.attached[1].attach_type, NETKIT_PEER);
+    kb_query_clear(&query);
+    must(kb_link_get_details(links[0], &details, &err));
+    assert_string_equal(details.type_name, "netkit");
+    kb_link_details_clear(&details);
+    send_to(FAR);
+    must(kb_map_lookup(map, &zero, 4, &count, 8, 0, &err));
+    assert_true(count > 0);
+    /* Another program takes its place. */
+    def = simple(BPF_PROG_TYPE_SCHED_CLS, NETKIT_PRIMARY);
+    struct kb_program *next;
+    must(kb_program_load(&def, &next, &err));
+    must(kb_link_update(links[0], next, program, &err));
+    kb_link_close(&links[0]);
+    must(kb_query(&place, &query, &err));
+    assert_int_equal(query.count, 1);
+    kb_query_clear(&query);
+    kb_link_close(&links[1]);
+    kb_program_close(&program);
+    kb_program_close(&other);
+    kb_program_close(&next);
+    kb_map_close(&map);
 }
 
 /* Tokens ---------------------------------------------------------------------------------------*/
@@ -660,7 +851,7 @@ int main(void) {
         TEST(run),           TEST(maps),        TEST(refused),     TEST(wrong),
         TEST(log),           TEST(functions),   TEST(target),      TEST(query_tcx),
         TEST(query_tc),      TEST(query_xdp),   TEST(query_netns), TEST(query_cgroup),
-        TEST(query_sockmap), TEST(query_wrong), TEST(token),
+        TEST(query_sockmap), TEST(query_wrong), TEST(token),       TEST(netkit),
     };
 
     return cmocka_run_group_tests_name("kernel-backend without objects", tests, set_up, NULL);
