@@ -26,7 +26,7 @@ static const kind_name map_names[] = {
 };
 
 static const char *const helper_names[] = {
-#define HELPER(id, name, major, minor, vm) [id] = #name,
+#define HELPER(id, name, major, minor, vm, callers) [id] = #name,
 #include "helper.def"
 };
 

@@ -9,6 +9,7 @@ typedef enum eb_prog_type {
     EB_PROG_UNSPEC = 0,
 #define PROG(id, number, name, kernel) EB_PROG_##id = number,
 #include "prog.def"
+    EB_PROG_COUNT
 } eb_prog_type;
 
 /* Number 0 is a type as well as what programs have that need none. */

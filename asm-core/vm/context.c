@@ -10,59 +10,7 @@
 
 #include <string.h>
 
-/* ---- context.def as tables ---- */
-
-typedef enum field_kind {
-    EB_FIELD_NARROW,
-    EB_FIELD_PARTS,
-    EB_FIELD_WHOLE,
-    EB_FIELD_DATA,
-    EB_FIELD_META,
-    EB_FIELD_END,
-    EB_FIELD_POINTER
-} field_kind;
-
-typedef struct ctx_field {
-    const char *name;
-    uint8_t layout, kind, size, readers, writers;
-    uint16_t offset, count;
-} ctx_field;
-
-enum {
-    ALL = EB_GROUP_ALL,
-    DEVMAP = EB_GROUP_DEVMAP,
-    FILTER = EB_GROUP_FILTER,
-    CGROUP = EB_GROUP_CGROUP,
-    TC = EB_GROUP_TC,
-    LWT = EB_GROUP_LWT,
-    STREAM = EB_GROUP_STREAM,
-    FLOW = EB_GROUP_FLOW,
-    SKBS = FILTER | CGROUP | TC | LWT | STREAM
-};
-
-static const ctx_field fields[] = {
-#define FIELD(layout, name, offset, size, count, kind, readers, writers)                           \
-    {name, EB_LAYOUT_##layout, EB_FIELD_##kind, size, readers, writers, offset, count},
-#include "context.def"
-};
-enum { FIELDS = sizeof fields / sizeof *fields };
-
-static const struct {
-    const char *name;
-    uint32_t size;
-} layouts[] = {
-    {"the context", 0},
-#define LAYOUT(id, name, size) {name, size},
-#include "context.def"
-};
-
-static const struct {
-    uint8_t prog, layout, group;
-} uses[] = {
-#define USES(prog, layout, group) {EB_PROG_##prog, EB_LAYOUT_##layout, group},
-#include "context.def"
-};
-enum { USES_COUNT = sizeof uses / sizeof *uses };
+/* ---- results ---- */
 
 static const struct {
     uint8_t prog;
@@ -72,28 +20,6 @@ static const struct {
 #define RETURN(prog, value, name) {EB_PROG_##prog, value, name},
 #include "context.def"
 };
-
-eb_layout_id eb_context_layout(uint32_t prog_type, bool arm64) {
-    for (unsigned i = 0; i < USES_COUNT; i++) {
-        if (uses[i].prog != prog_type)
-            continue;
-        if (arm64 && uses[i].layout == EB_LAYOUT_REGS)
-            return EB_LAYOUT_ARM64_REGS;
-        if (arm64 && uses[i].layout == EB_LAYOUT_PERF)
-            return EB_LAYOUT_ARM64_PERF;
-        return (eb_layout_id)uses[i].layout;
-    }
-    return EB_LAYOUT_NONE;
-}
-
-uint32_t eb_context_group(uint32_t prog_type, uint32_t attach_type) {
-    for (unsigned i = 0; i < USES_COUNT; i++)
-        if (uses[i].prog == prog_type)
-            return prog_type == EB_PROG_XDP && attach_type == EB_ATTACH_XDP_DEVMAP
-                       ? (uint32_t)(ALL | DEVMAP)
-                       : uses[i].group;
-    return ALL;
-}
 
 const char *ebpf_return_name(uint32_t prog_type, uint32_t value) {
     uint32_t type = prog_type;
@@ -107,41 +33,11 @@ const char *ebpf_return_name(uint32_t prog_type, uint32_t value) {
     return NULL;
 }
 
-void eb_context_json(eb_layout_id layout, uint32_t group, eb_json *json) {
-    eb_json_open(json, '{');
-    eb_json_key_str(json, "name", eb_str_from(layouts[layout].name));
-    eb_json_key_uint(json, "size", layouts[layout].size);
-    eb_json_key(json, "fields");
-    eb_json_open(json, '[');
-    for (const ctx_field *f = fields; f < fields + FIELDS; f++) {
-        if (f->layout != layout)
-            continue;
-        eb_json_open(json, '{');
-        eb_json_key_str(json, "name", eb_str_from(f->name));
-        eb_json_key_uint(json, "offset", f->offset);
-        eb_json_key_uint(json, "size", f->size);
-        eb_json_key_uint(json, "count", f->count);
-        eb_json_key_bool(json, "read", (f->readers & group) != 0);
-        eb_json_key_bool(json, "write", (f->writers & group) != 0);
-        eb_json_close(json, '}');
-    }
-    eb_json_close(json, ']');
-    eb_json_close(json, '}');
-}
-
 /* ---- accesses ---- */
 
-static const ctx_field *field_at(eb_layout_id layout, uint32_t offset) {
-    for (const ctx_field *f = fields; f < fields + FIELDS; f++)
-        if (f->layout == layout && offset >= f->offset &&
-            offset - f->offset < (uint32_t)f->size * f->count)
-            return f;
-    return NULL;
-}
-
 static uint8_t *refuse(ebpf_vm *vm, uint64_t address, uint32_t size, bool write, const char *why,
-                       const ctx_field *field) {
-    const char *of = layouts[vm->context.layout].name;
+                       const eb_ctx_field *field) {
+    const char *of = eb_layout_name(vm->context.layout);
     uint32_t offset = (uint32_t)address;
     if (field)
         eb_vm_refuse(vm, EBPF_FAULT_CONTEXT, address, "%s of %u bytes at offset %u of %s: '%s' %s",
@@ -155,27 +51,6 @@ static uint8_t *refuse(ebpf_vm *vm, uint64_t address, uint32_t size, bool write,
     return NULL;
 }
 
-/* Why an access to the field is not allowed, or NULL. */
-static const char *wrong_access(const ctx_field *field, uint32_t group, uint32_t offset,
-                                uint32_t size, bool write) {
-    uint32_t in_field = offset - field->offset;
-    if (!(field->readers & group))
-        return "is not there for programs of this type";
-    if (write && !(field->writers & group))
-        return "cannot be written by programs of this type";
-    if (offset % size)
-        return "is accessed at an offset that is no multiple of the size";
-    if (field->kind == EB_FIELD_PARTS)
-        return in_field + size <= (uint32_t)field->size * field->count
-                   ? NULL
-                   : "ends within the bytes accessed";
-    if (field->kind == EB_FIELD_NARROW && !write)
-        return in_field % field->size + size <= field->size ? NULL
-                                                            : "is smaller than the bytes read";
-    return size == field->size && in_field % field->size == 0 ? NULL
-                                                              : "is accessed as a whole or not";
-}
-
 static uint64_t packet_pointer(const ebpf_vm *vm, uint32_t at) {
     return eb_vm_address(vm->packet.region, at - vm->packet.meta);
 }
@@ -186,10 +61,9 @@ uint8_t *eb_context_reach(ebpf_vm *vm, uint64_t address, uint32_t size, bool wri
     bool memory = context->layout == EB_LAYOUT_MEMORY;
     if (vm->helper && (!write || memory)) /* a helper takes it as bytes */
         return context->bytes + offset;
-    const ctx_field *field = field_at(context->layout, offset);
-    if (!field)
-        return refuse(vm, address, size, write, "no field is there", NULL);
-    const char *why = wrong_access(field, context->group, offset, size, write);
+    const eb_ctx_field *field;
+    const char *why =
+        eb_access_refused(context->layout, context->group, offset, size, write, &field);
     if (why)
         return refuse(vm, address, size, write, why, field);
     const eb_packet *packet = &vm->packet;
@@ -391,9 +265,9 @@ static int take_skb(ebpf_vm *vm, bool given, const uint8_t *packet, uint32_t siz
         return complain(vm, "a packet has an Ethernet header at least, which is 14 bytes, not %u",
                         size);
     take_packet(vm, packet, size, SKB_HEADROOM, SKB_HEADROOM);
-    if (group != TC && group != FLOW)
+    if (group != EB_GROUP_TC && group != EB_GROUP_FLOW)
         p->data = p->meta = p->network; /* only tc sees the Ethernet header */
-    p->writable = group == TC || group == STREAM || group == LWT;
+    p->writable = group & (EB_GROUP_TC | EB_GROUP_STREAM | EB_GROUP_LWT);
     set(vm, EB_SKB_LEN, p->end - p->data);
     if (!get(vm, EB_SKB_PKT_TYPE))
         set(vm, EB_SKB_PKT_TYPE, packet_type(packet));
@@ -414,9 +288,10 @@ static bool takes_packet(eb_layout_id layout) {
 
 static int copy_context(ebpf_vm *vm, const uint8_t *ctx, uint32_t size) {
     eb_context *context = &vm->context;
-    uint32_t fixed = layouts[context->layout].size, want = fixed ? fixed : size;
+    uint32_t fixed = eb_layout_size(context->layout), want = fixed ? fixed : size;
     if (fixed && size > fixed)
-        return complain(vm, "%s has %u bytes, not %u", layouts[context->layout].name, fixed, size);
+        return complain(vm, "%s has %u bytes, not %u", eb_layout_name(context->layout), fixed,
+                        size);
     if (want > context->room) {
         context->bytes = eb_alloc(&vm->ctx->arena, want);
         context->room = want;
@@ -443,10 +318,10 @@ void eb_context_clear(ebpf_vm *vm) {
 int eb_context_take(ebpf_vm *vm, uint32_t prog_type, uint32_t attach_type, const uint8_t *ctx,
                     uint32_t ctx_size, const uint8_t *packet, uint32_t packet_size) {
     eb_context *context = &vm->context;
-    bool arm64 = ctx_size == layouts[EB_LAYOUT_ARM64_REGS].size ||
-                 ctx_size == layouts[EB_LAYOUT_ARM64_PERF].size;
-    context->layout = eb_context_layout(prog_type, arm64);
-    context->group = eb_context_group(prog_type, attach_type);
+    bool arm64 = ctx_size == eb_layout_size(EB_LAYOUT_ARM64_REGS) ||
+                 ctx_size == eb_layout_size(EB_LAYOUT_ARM64_PERF);
+    context->layout = eb_layout_of(prog_type, arm64);
+    context->group = eb_group_of(prog_type, attach_type);
     if (packet_size && !takes_packet(context->layout))
         return complain(vm, "programs of type %s take no packet", eb_prog_type_name(prog_type));
     int status = copy_context(vm, ctx, ctx_size);
@@ -473,7 +348,7 @@ int eb_context_take(ebpf_vm *vm, uint32_t prog_type, uint32_t attach_type, const
 ebpf_bytes eb_packet_out(ebpf_vm *vm) {
     eb_packet *p = &vm->packet;
     uint32_t first = p->meta;
-    if (vm->context.layout == EB_LAYOUT_SKB && vm->context.group != TC) {
+    if (vm->context.layout == EB_LAYOUT_SKB && vm->context.group != EB_GROUP_TC) {
         eb_packet_grow(vm, ETH, 0); /* which always has room for that much */
         first = p->data - ETH;
         memset(p->room + first, 0, ETH);

@@ -2,28 +2,9 @@
 #ifndef EB_CONTEXT_H
 #define EB_CONTEXT_H
 
+#include "access.h"
 #include "ebpf_vm.h"
-#include "json.h"
 #include "kinds.h"
-
-/* Who programs are in the columns of context.def. */
-enum {
-    EB_GROUP_ALL = 1,
-    EB_GROUP_DEVMAP = 2, /* xdp programs of a device map */
-    EB_GROUP_FILTER = 4,
-    EB_GROUP_CGROUP = 8,
-    EB_GROUP_TC = 16,
-    EB_GROUP_LWT = 32,
-    EB_GROUP_STREAM = 64,
-    EB_GROUP_FLOW = 128
-};
-
-typedef enum eb_layout_id {
-    EB_LAYOUT_NONE,
-#define LAYOUT(id, name, size) EB_LAYOUT_##id,
-#include "context.def"
-    EB_LAYOUTS
-} eb_layout_id;
 
 /* The program-visible context, in the object's byte order. With a layout, accesses are checked
  * field by field; without, it is memory like any other. */
@@ -46,11 +27,6 @@ typedef struct eb_packet {
     uint32_t moved_by;        /* the helper that ended the life of the others */
     bool writable;
 } eb_packet;
-
-/* What a layout is; NULL where the program's type has none. `arm64` chooses registers. */
-eb_layout_id eb_context_layout(uint32_t prog_type, bool arm64);
-void eb_context_json(eb_layout_id layout, uint32_t group, eb_json *json);
-uint32_t eb_context_group(uint32_t prog_type, uint32_t attach_type);
 
 /* Forget context and packet. */
 void eb_context_clear(ebpf_vm *vm);

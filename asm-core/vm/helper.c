@@ -10,7 +10,7 @@
 #include "kinds.h"
 
 eb_helper *const eb_helpers[EB_KFUNCS_END] = {
-#define HELPER(id, name, major, minor, vm) [id] = eb_help_##vm,
+#define HELPER(id, name, major, minor, vm, callers) [id] = eb_help_##vm,
 #include "helper.def"
 #define KFUNC(name, vm) [EB_KFUNC_##name] = eb_help_##vm,
 #include "kfunc.def"

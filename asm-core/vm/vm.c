@@ -117,23 +117,23 @@ int ebpf_program_type_find(const char *name, uint32_t size, uint32_t *type, uint
     return kind.prog ? EBPF_OK : EBPF_E_ARG;
 }
 
-typedef struct eb_layout_of {
+typedef struct layout_args {
     uint32_t type, attach, arm64;
     ebpf_bytes *json;
-} eb_layout_of;
+} layout_args;
 
 static int describe(ebpf_ctx *ctx, void *args) {
-    const eb_layout_of *in = args;
+    const layout_args *in = args;
     eb_json json = {.buf.arena = &ctx->arena};
-    eb_context_json(eb_context_layout(in->type, in->arm64 != 0),
-                    eb_context_group(in->type, in->attach), &json);
+    eb_layout_json(eb_layout_of(in->type, in->arm64 != 0), eb_group_of(in->type, in->attach),
+                   &json);
     *in->json = (ebpf_bytes){json.buf.at, json.buf.len};
     return EBPF_OK;
 }
 
 int ebpf_vm_layout(ebpf_ctx *ctx, uint32_t type, uint32_t attach, uint32_t arm64,
                    ebpf_bytes *json) {
-    return eb_guard(ctx, describe, &(eb_layout_of){type, attach, arm64, json});
+    return eb_guard(ctx, describe, &(layout_args){type, attach, arm64, json});
 }
 
 /* ---- running ---- */

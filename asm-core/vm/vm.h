@@ -29,7 +29,7 @@ enum {
 /* Numbers of helpers, then of kernel functions that the VM has, then of those that the object calls
  * and the host must have. */
 enum {
-#define HELPER(id, name, major, minor, vm) EB_HELPER_##name = id,
+#define HELPER(id, name, major, minor, vm, callers) EB_HELPER_##name = id,
 #include "helper.def"
     EB_HELPERS,
     EB_KFUNC_BEFORE = EB_HELPERS - 1,
@@ -272,7 +272,7 @@ void eb_vm_place(const ebpf_vm *vm, uint32_t *section, uint32_t *slot);
 void eb_vm_fault_report(ebpf_vm *vm);
 
 /* helper*.c: one function per helper that the VM has, named in helper.def. */
-#define HELPER(id, name, major, minor, vm) eb_helper eb_help_##vm;
+#define HELPER(id, name, major, minor, vm, callers) eb_helper eb_help_##vm;
 #include "helper.def"
 #define KFUNC(name, vm) eb_helper eb_help_##vm;
 #include "kfunc.def"

@@ -30,7 +30,7 @@ static const struct row attach_types[] = {
 #include "attach.def"
     {NULL, 0, NULL}};
 static const struct row helpers[] = {
-#define HELPER(id, name, major, minor, vm) {#name, id, VERSION_OF(major, minor)},
+#define HELPER(id, name, major, minor, vm, callers) {#name, id, VERSION_OF(major, minor)},
 #include "helper.def"
     {NULL, 0, NULL}};
 static const struct row kfuncs[] = {{NULL, 0, NULL}};
