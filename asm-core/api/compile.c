@@ -3,6 +3,7 @@
 #include "compile.h"
 
 #include "btf_gen.h"
+#include "foresee.h"
 #include "gen.h"
 #include "lower.h"
 #include "pass.h"
@@ -17,6 +18,9 @@ ebpf_object *eb_compile(eb_pp *pp, const eb_pp_options *options, bool debug) {
         eb_ir_optimize(ir);
     if (ir->broken.len)
         eb_diag_add(ctx, EB_DIAG_INTERNAL, 0, 0, (int)ir->broken.len, ir->broken.at);
+    if (ctx->errors)
+        return NULL;
+    eb_foresee(unit, ir);
     if (ctx->errors)
         return NULL;
     ebpf_object *obj = eb_gen_data(ir);

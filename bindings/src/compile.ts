@@ -136,12 +136,13 @@ export function preprocess(
   return { ...made.report, code: made.code, files: made.search.files };
 }
 
-/** All errors and warnings, without making an object; wrong C does not throw. */
+/** All errors and warnings that `compile` would tell; wrong C does not throw. */
 export function check(
   source: string | Uint8Array,
   options: CompileOptions = {},
 ): Checked {
-  const made = translate('check', source, options);
+  const made = translate('object', source, options);
+
   const ok = made.status === Status.OK;
   return { ...made.report, ok, files: made.search.files };
 }

@@ -3,7 +3,8 @@
  * A case is text in parts. A part starts with a line "-- name"; what stands before the first one is
  * a comment. Parts:
  *   -- input.s    assembly                  -- args    --dialect ubpf|llvm, --endian big|little,
- *                                             C: -W…
+ *                                             C: -W…; --compile where only diagnostics of that
+ *                                             are expected
  *   -- input.c    or C                      -- file NAME  what an #include finds, one part each;
  *                                             with parts about code it is compiled
  *   -- btf NAME   types as raw_btf.h reads them; the first stands for vmlinux.h, the others on it
@@ -70,6 +71,7 @@ typedef struct test_case {
     int dialect, endian;
     char warnings[256]; /* lines */
     bool changed;       /* a part got another text: BLESS */
+    bool compiles;      /* args: --compile */
 } test_case;
 
 static bool code_seen[EB_DIAG_COUNT];
@@ -315,6 +317,8 @@ static void parse_args(test_case *c) {
                          strstr(p->text.at, "--dialect ubpf") < p->text.at + p->text.len
                      ? EBPF_DIALECT_UBPF
                      : EBPF_DIALECT_LLVM;
+    const char *compiles = strstr(p->text.at, "--compile");
+    c->compiles = compiles && compiles < p->text.at + p->text.len;
     const char *big = strstr(p->text.at, "--endian big");
     c->endian = big && big < p->text.at + p->text.len ? EBPF_BIG : EBPF_LITTLE;
     size_t length = 0;
@@ -442,7 +446,7 @@ static int check(test_case *c, eb_str input) {
 /* Whether a part is about the code that a compiler makes of C. */
 static bool is_about_code(test_case *c) {
     return find_part(c, "raw") || find_part(c, "dis") || find_part(c, "info") ||
-           find_part(c, "core") || find_part(c, "run");
+           find_part(c, "core") || find_part(c, "run") || c->compiles;
 }
 
 static int compile(test_case *c, eb_str input, ebpf_object **obj) {

@@ -1,0 +1,11 @@
+/* foresee.h - what the kernel's verifier will refuse, told before it is asked. */
+#ifndef EB_FORESEE_H
+#define EB_FORESEE_H
+
+#include "ir.h"
+#include "parse.h"
+
+/* Warns of it in the programs of a unit that is optimised. */
+void eb_foresee(eb_unit *u, eb_ir_unit *ir);
+
+#endif
