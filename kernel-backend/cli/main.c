@@ -25,7 +25,7 @@ static const struct verb {
     {"attach", run_attach, "FILE",
      "load an object and attach it where its sections say, or --to a place, until a signal comes",
      ATTACH},
-    {"prog", run_prog, "[list | show P | dump P [xlated|jited] | run P]",
+    {"prog", run_prog, "[list | show P | dump P [xlated|jited] | run P | output P [stdout|stderr]]",
      "programs: P is an id or a pinned path; dump writes the code's bytes", PROG},
     {"map", run_map, "[list | show M | dump M | get M KEY | set M KEY VALUE | delete M KEY]",
      "maps and their entries; keys and values are bytes, as hexadecimal or @FILE", 0},

@@ -277,6 +277,23 @@ static int run_program(const struct command *command, const struct kb_program *p
     return rc;
 }
 
+/* All that is there now. */
+static int tell_output(const struct command *command, const struct kb_program *program) {
+    const char *which = command->count > 2 ? command->words[2] : "stdout";
+    char bytes[4096];
+    ptrdiff_t size;
+
+    if (strcmp(which, "stdout") != 0 && strcmp(which, "stderr") != 0)
+        return wrong("a program prints to 'stdout' or 'stderr', not to '%s'", which);
+    do {
+        size = kb_program_read_output(program, which[3] == 'o' ? 1 : 2, bytes, sizeof(bytes),
+                                      &failure);
+        if (size < 0)
+            return told();
+    } while (size && fwrite(bytes, 1, (size_t)size, stdout) == (size_t)size);
+    return fflush(stdout) == 0 ? 0 : failed("the output cannot be written");
+}
+
 int run_prog(const struct command *command) {
     const char *action = command->count ? command->words[0] : "list";
     struct kb_program *program = NULL;
@@ -290,8 +307,10 @@ int run_prog(const struct command *command) {
         act = dump_program;
     else if (strcmp(action, "run") == 0)
         act = run_program;
+    else if (strcmp(action, "output") == 0)
+        act = tell_output;
     else
-        return wrong("prog has list, show, dump and run, not '%s'", action);
+        return wrong("prog has list, show, dump, run and output, not '%s'", action);
     int rc = open_program(command->words[1], &program);
     if (!rc)
         rc = act(command, program);

@@ -329,6 +329,11 @@ static void test_code(void **state) {
     assert_contains(out, "result 2  nanoseconds ");
     assert_contains(out, "data 000102030405060708090a0b0c0d");
     assert_int_equal(kb("prog run ./bpf/code/programs/pass --data 0g"), 2);
+    assert_int_equal(kb("prog output ./bpf/code/programs/pass paper"), 2);
+    if (kb("prog output ./bpf/code/programs/pass stderr") == 0)
+        assert_string_equal(out, "");
+    else
+        assert_contains(said, "Linux 6.17 has this");
     assert_int_equal(kb("map show ./bpf/code/programs/pass"), 1);
     assert_contains(said, "is no map");
     must(kb("pin prog ./bpf/code/programs/pass ./bpf/again"));
