@@ -19,6 +19,17 @@
  * Threads. Different handles may be used in different threads at once. One object with its program
  * handles is used by one thread at a time; map operations may run concurrently on one handle.
  *
+ * Units and versions. Sizes are bytes, times nanoseconds, counts of instructions 8-byte slots; ids
+ * are the kernel's own, never 0. Bytes of keys, values, contexts and records are in the machine's
+ * byte order. A number like 5.8 is the first release of mainline Linux that has something
+ * (include/uapi/linux/bpf.h and its history); distributions may have it earlier. On an older kernel
+ * the call fails, mostly with -EINVAL, and the text says which release has it.
+ *
+ * Errors that any call may give: -ENOMEM; -EBADF, what it is about is not in the kernel yet (load
+ * it) or no more; -ERANGE, there is no such index, or a buffer is not of the size that it must be;
+ * -EPERM, a capability is missing, or a policy forbids it: the text says which. Others stand where
+ * they mean something of their own.
+ *
  * TRUST. The ELF that is given to kb_object_open() must be trusted: libbpf and libelf are not made
  * for hostile input and can be crashed by it. asm-core reads untrusted objects safely and its
  * writer emits them anew; hand those bytes to kb, never a stranger's.
@@ -95,6 +106,7 @@ struct kb_program_changes {
     enum kb_choice autoload;   /* SEC("?...") says no */
     enum kb_choice autoattach; /* kb_program_info tells; this library attaches nothing by itself */
 };
+/* -ESRCH: there is no such target; -EINVAL: libbpf does not take the change, and says why. */
 int kb_object_change_program(struct kb_object *object, size_t index,
                              const struct kb_program_changes *changes, struct kb_error *err);
 
@@ -118,6 +130,7 @@ struct kb_map_changes {
     enum kb_choice autocreate;
     enum kb_choice autoattach; /* struct_ops */
 };
+/* -EINVAL: the map to reuse is another one, or these sizes cannot be. */
 int kb_object_change_map(struct kb_object *object, size_t index,
                          const struct kb_map_changes *changes, struct kb_error *err);
 /* What global variables start with: bytes at an offset of a .data, .rodata or .bss map. */
@@ -139,6 +152,7 @@ struct kb_load_opts {
  */
 int kb_object_load(struct kb_object *object, const struct kb_load_opts *opts, struct kb_error *err);
 
+/* What it loaded stays as long as a handle, link or pin of it does. */
 void kb_object_close(struct kb_object **object);
 
 struct kb_program_info {
@@ -177,6 +191,7 @@ struct kb_map_info {
     bool frozen;      /* Linux 5.2 */
 };
 
+/* Programs and maps are numbered from 0 in the order of the object. */
 size_t kb_object_program_count(const struct kb_object *object);
 size_t kb_object_map_count(const struct kb_object *object);
 /* -ERANGE if there is no such index. */
@@ -192,6 +207,7 @@ int kb_object_map(struct kb_object *object, size_t index, struct kb_map **map,
 
 /* Programs -------------------------------------------------------------------------------------*/
 
+/* Links and pins of the program stay. */
 void kb_program_close(struct kb_program **program);
 int kb_program_fd(const struct kb_program *program); /* -1 before load */
 int kb_program_get_info(const struct kb_program *program, struct kb_program_info *info);
@@ -570,8 +586,10 @@ int kb_map_open_fd(int fd, bool own, struct kb_map **map, struct kb_error *err);
 /* By the kernel's id; needs CAP_SYS_ADMIN. Linux 4.13. */
 int kb_map_open_id(uint32_t id, struct kb_map **map, struct kb_error *err);
 
+/* The map stays as long as a program, another map, a descriptor or a pin has it. */
 void kb_map_close(struct kb_map **map);
-int kb_map_fd(const struct kb_map *map);
+int kb_map_fd(const struct kb_map *map); /* the handle's own */
+/* Everything; the name lives as long as the handle (names 4.15, ids 4.13). */
 int kb_map_get_info(const struct kb_map *map, struct kb_map_info *info, struct kb_error *err);
 
 /*
@@ -642,6 +660,8 @@ struct kb_map_call {
     } attr;
 };
 
+/* Of a lookup, `value` is written to; of a next key it is that key. Neither is needed for others.
+ */
 int kb_map_prepare(const struct kb_map *map, enum kb_map_operation operation, const void *key,
                    size_t key_size, const void *value, size_t value_size, uint64_t flags,
                    struct kb_map_call *call, struct kb_error *err);
@@ -673,6 +693,7 @@ int kb_map_freeze(const struct kb_map *map, struct kb_error *err);
  */
 struct kb_stream;
 
+/* -EINVAL: the map is no ring buffer. */
 int kb_stream_open_ring(const struct kb_map *map, struct kb_stream **stream, struct kb_error *err);
 
 struct kb_perf_opts {
@@ -685,6 +706,7 @@ struct kb_perf_opts {
 int kb_stream_open_perf(const struct kb_map *map, const struct kb_perf_opts *opts,
                         struct kb_stream **stream, struct kb_error *err);
 
+/* What was not drained is left in the map. */
 void kb_stream_close(struct kb_stream **stream);
 /* Readable (poll, epoll; level-triggered) while there are records. */
 int kb_stream_fd(const struct kb_stream *stream);
@@ -715,6 +737,7 @@ int kb_stream_drain(struct kb_stream *stream, struct kb_drain *drain, struct kb_
 /* User ring buffers: from user space to programs that call bpf_user_ringbuf_drain(); Linux 6.1. */
 struct kb_sender;
 
+/* One sender per map at a time. */
 int kb_sender_open(const struct kb_map *map, struct kb_sender **sender, struct kb_error *err);
 void kb_sender_close(struct kb_sender **sender);
 /* Writable (poll, epoll) while there is room. */
@@ -774,6 +797,7 @@ struct kb_versions {
     const char *libelf; /* elfutils' "0.192", "" when it is the system's shared one */
     char kernel[65];    /* uname -r */
 };
+/* The texts are static. */
 void kb_get_versions(struct kb_versions *versions);
 
 /* CPUs that per-CPU values have a slot for. */
