@@ -23,7 +23,7 @@
  * are the kernel's own, never 0. Bytes of keys, values, contexts and records are in the machine's
  * byte order. A number like 5.8 is the first release of mainline Linux that has something
  * (include/uapi/linux/bpf.h and its history); distributions may have it earlier. On an older kernel
- * the call fails, mostly with -EINVAL, and the text says which release has it.
+ * the call fails, mostly with -EINVAL; the text says which release has it where that is the cause.
  *
  * Errors that any call may give: -ENOMEM; -EBADF, what it is about is not in the kernel yet (load
  * it) or no more; -ERANGE, there is no such index, or a buffer is not of the size that it must be;
@@ -130,7 +130,7 @@ struct kb_map_changes {
     enum kb_choice autocreate;
     enum kb_choice autoattach; /* struct_ops */
 };
-/* -EINVAL: the map to reuse is another one, or these sizes cannot be. */
+/* -EINVAL: libbpf does not take the change, and says why. */
 int kb_object_change_map(struct kb_object *object, size_t index,
                          const struct kb_map_changes *changes, struct kb_error *err);
 /* What global variables start with: bytes at an offset of a .data, .rodata or .bss map. */
@@ -660,8 +660,8 @@ struct kb_map_call {
     } attr;
 };
 
-/* Of a lookup, `value` is written to; of a next key it is that key. Neither is needed for others.
- */
+/* `value` is written by lookup and take, read by update, the key that follows of next_key, and not
+ * used by delete. next_key without a key asks for the first. */
 int kb_map_prepare(const struct kb_map *map, enum kb_map_operation operation, const void *key,
                    size_t key_size, const void *value, size_t value_size, uint64_t flags,
                    struct kb_map_call *call, struct kb_error *err);
