@@ -63,6 +63,7 @@ const test = [
   row('clang', 'clang', command('clang')),
   row('clang-format 14', 'clang-format-14', command('clang-format-14')),
   row('cmocka', 'libcmocka-dev', header('cmocka.h')),
+  linux('pkg-config', 'pkg-config', command('pkg-config')),
   peer('LLVM 14 tools', 'llvm-14', command('llvm-mc-14')),
   peer('LLVM 19 tools', 'llvm-19', command('llvm-mc-19')),
   peer('clang 19', 'clang-19', command('clang-19')),
