@@ -236,6 +236,7 @@ napi_value open_map_fd(Call &call);
 napi_value open_map_id(Call &call);
 napi_value probe_feature(Call &call);
 napi_value feature_names(Call &call);
+napi_value number_name(Call &call);
 napi_value open_poller(Call &call);
 void close_poller(void *native);
 napi_value describe_map(napi_env env, const kb_map_info &info);

@@ -562,6 +562,8 @@ export interface Addon {
     of?: string;
   }): NativeFeature;
   featureNames(of: { kind: FeatureKind }): string[];
+  /** The name behind a number of enum bpf_map_type, bpf_prog_type, ..., or a flag's bit. */
+  numberName(of: { kind: FeatureKind; number: number }): string | undefined;
   createMap(def: NativeMapDef): NativeMap;
   /** The descriptor is duplicated, or with `own` taken over if this does not throw. */
   openMapFd(fd: number, own?: boolean): NativeMap;

@@ -61,4 +61,16 @@ napi_value feature_names(Call &call) {
     return list;
 }
 
+napi_value number_name(Call &call) {
+    napi_value options;
+    kb_feature_kind kind;
+    uint32_t value = 0;
+
+    if (!read_options(call, 0, &options) || !read_kind(call, options, &kind) ||
+        !read_u32_of(call.env, options, "number", &value, nullptr))
+        return nullptr;
+    const char *name = kb_number_name(kind, value);
+    return name ? text(call.env, name) : undefined(call.env);
+}
+
 } // namespace addon

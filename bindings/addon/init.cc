@@ -148,6 +148,7 @@ static napi_value define_exports(napi_env env, napi_value exports) {
         function_row<detach>("detach"),
         function_row<probe_feature>("probeFeature"),
         function_row<feature_names>("featureNames"),
+        function_row<number_name>("numberName"),
         function_row<ready<create_map>>("createMap"),
         function_row<ready<open_map_fd>>("openMapFd"),
         function_row<ready<open_map_id>>("openMapId"),

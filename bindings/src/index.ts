@@ -143,6 +143,7 @@ export {
 export type { AttachTarget, Neighbour, Placement } from './target';
 export {
   KernelMap,
+  mapIds,
   possibleCpus,
   type BoundMap,
   type KernelMapDef,

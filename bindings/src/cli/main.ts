@@ -5,11 +5,12 @@
  *
  * Exit statuses: 0; 1 the input is wrong or a file cannot be read; 2 the command line is wrong.
  */
-import { engineVersion, EngineError } from '../index';
+import { engineVersion, EngineError, KernelError } from '../index';
 import { cc } from './cc';
 import { machineHelp, runDoctor, runFeatures } from './doctor';
 import { codeOf, EXIT_INPUT, EXIT_USAGE, Failure, writeAll } from './files';
 import { parse, usage, verbOf, verbUsage } from './options';
+import { runThing, thingsHelp } from './things';
 import { verbs } from './verbs';
 
 /** Runs one command line; returns the exit status. */
@@ -22,7 +23,11 @@ export function main(words: readonly string[]): number {
       writeAll(2, `bpf: ${error.message}\n`);
       return error.status;
     }
-    if (error instanceof EngineError || error instanceof RangeError) {
+    const known =
+      error instanceof EngineError ||
+      error instanceof KernelError ||
+      error instanceof RangeError;
+    if (known) {
       writeAll(2, `bpf: ${error.message}\n`);
       return EXIT_INPUT;
     }
@@ -40,7 +45,7 @@ function dispatch([word, ...rest]: readonly string[]): number {
     return 0;
   }
   if (word === '--help' || word === 'help') {
-    const more = Object.entries(machineHelp).map(
+    const more = Object.entries({ ...machineHelp, ...thingsHelp }).map(
       ([name, help]) => `  ${name.padEnd(8)} ${help}\n`,
     );
     writeAll(
@@ -52,6 +57,8 @@ function dispatch([word, ...rest]: readonly string[]): number {
   if (word === 'cc') return cc(rest);
   if (word === 'doctor') return runDoctor(rest);
   if (word === 'features') return runFeatures(rest);
+  const status = runThing(word, rest);
+  if (status !== undefined) return status;
   const verb = verbOf(word);
   const options = parse(verb, rest);
   if (options === 'help') {
