@@ -555,6 +555,7 @@ export interface Addon {
   nextProgId(after: number): number | undefined;
   nextMapId(after: number): number | undefined;
   nextLinkId(after: number): number | undefined;
+  nextBtfId(after: number): number | undefined;
   /** Asks the kernel anew; RangeError for a name that is not in featureNames(). */
   probeFeature(what: {
     kind: FeatureKind;
@@ -580,7 +581,7 @@ export interface Addon {
   loadProgram(program: NativeRawProgram): NativeProgram;
   /** In the order in which they run; the revision is that of one hook, else 0. */
   query(place: NativePlace): { attached: NativeAttached[]; revision: bigint };
-  /** Handles that own the descriptor from then on, if they do not throw. */
+  /** Handles on a duplicate of the descriptor. */
   programFromFd(fd: number): NativeProgram;
   linkFromFd(fd: number): NativeLink;
   /** What is pinned at a path, as a descriptor of the caller's. Flags: BPF_F_RDONLY, ... */

@@ -36,6 +36,8 @@ napi_value throw_kernel(const Call &call, const kb_error &err, int64_t count) {
     fields.set("errno", err.errnum);
     fields.set("code", kb_errno_name(err.errnum));
     fields.set("subject", err.subject);
+    fields.set("reason", err.reason);
+    fields.set("remedy", err.remedy);
     if (err.log)
         fields.set("log", text(call.env, err.log, err.log_size));
     if (count >= 0)
@@ -51,9 +53,13 @@ napi_value throw_closed(const Call &call, const char *operation) {
     fields.set("errno", EBADF);
     fields.set("code", "ERR_CLOSED");
     fields.set("subject", name);
-    char message[256];
-    snprintf(message, sizeof(message), "%s: the handle%s%.128s%s is closed (ERR_CLOSED)", operation,
-             name ? " '" : "", name ? name : "", name ? "'" : "");
+    char message[256], reason[192];
+    snprintf(reason, sizeof(reason), "the handle%s%.128s%s is closed", name ? " '" : "",
+             name ? name : "", name ? "'" : "");
+    fields.set("reason", reason);
+    fields.set("remedy", "use it before close()");
+    snprintf(message, sizeof(message), "%s: %s (ERR_CLOSED); use it before close()", operation,
+             reason);
     return throw_fields(call, message, fields);
 }
 

@@ -143,6 +143,7 @@ static napi_value define_exports(napi_env env, napi_value exports) {
         function_row<ready<next_id<KB_ID_PROGRAM>>>("nextProgId"),
         function_row<ready<next_id<KB_ID_MAP>>>("nextMapId"),
         function_row<ready<next_id<KB_ID_LINK>>>("nextLinkId"),
+        function_row<ready<next_id<KB_ID_BTF>>>("nextBtfId"),
         function_row<ready<mount_tracefs>>("mountTracefs"),
         function_row<ready<open_poller>>("openPoller"),
         function_row<detach>("detach"),

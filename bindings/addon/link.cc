@@ -136,7 +136,7 @@ napi_value link_from_fd(Call &call) {
 
     if (!read_u32(call, 0, "fd", &fd))
         return nullptr;
-    if (kb_link_adopt(static_cast<int>(fd), &link, &err) != 0)
+    if (kb_link_open_fd(static_cast<int>(fd), &link, &err) != 0)
         return throw_kernel(call, err);
     return wrap_link(call, link);
 }
@@ -203,6 +203,17 @@ napi_value bpffs_mounted(Call &call) {
     return boolean(call.env, kb_bpffs_mounted(path.chars));
 }
 
+// Where closing detaches by a call of its own, the call may fail: then the handle stays open.
+static napi_value close(Call &call) {
+    auto *link = static_cast<kb_link *>(call.handle->native);
+    Error err;
+
+    if (link && kb_link_undo(link, &err) != 0)
+        return throw_kernel(call, err);
+    close_handle(call.handle);
+    return undefined(call.env);
+}
+
 bool define_link_class(napi_env env, Data *data) {
     const napi_property_descriptor rows[] = {
         getter_row<Kind::link, closed_getter<Kind::link>>("closed"),
@@ -212,7 +223,7 @@ bool define_link_class(napi_env env, Data *data) {
         method_row<Kind::link, update_map>("updateMap"),
         method_row<Kind::link, detach>("detach"),
         method_row<Kind::link, iterate>("iterate"),
-        method_row<Kind::link, close_method<Kind::link>>("close"),
+        method_row<Kind::link, close>("close"),
     };
 
     return define_rows<Kind::link>(env, data, "NativeLink", rows);

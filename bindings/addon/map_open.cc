@@ -52,9 +52,12 @@ napi_value open_map_fd(Call &call) {
         return nullptr;
     if (call.argc > 1 && !is_absent(call.env, call.argv[1]) && !read_bool(call, 1, "own", &own))
         return nullptr;
-    if (kb_map_open_fd(static_cast<int>(fd), own, &map, &err) != 0)
+    if (kb_map_open_fd(static_cast<int>(fd), false, &map, &err) != 0)
         return throw_kernel(call, err);
-    return wrap_map(call, map);
+    napi_value handle = wrap_map(call, map);
+    if (handle && own) // not before nothing can fail any more
+        kb_map_take_fd(map, static_cast<int>(fd));
+    return handle;
 }
 
 napi_value open_map_id(Call &call) {

@@ -238,7 +238,7 @@ static napi_value program(Call &call) {
         return throw_range(call.env, "index is beyond the object's programs");
     if (kb_object_program(object, index, &handle, &err) != 0)
         return throw_kernel(call, err);
-    kb_program_get_info(handle, &info);
+    kb_object_program_info(object, index, &info); // the name; the rest may fail
     return wrap(call, Kind::program, handle, info.name);
 }
 

@@ -6,6 +6,7 @@
 // libuv's functions are the process's own. Where the process is not Node they may be missing: they
 // are weak, and openPoller() then says so (the caller looks at its streams by a timer instead).
 #include "addon.h"
+#include <stdio.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -92,11 +93,18 @@ static void on_ready(uv_poll_t *uv, int, int) {
 }
 
 static napi_value fail(const Call &call, int errnum) {
+    static char reason[] = "the event loop cannot watch this file descriptor";
+    static char remedy[] = "look for records from time to time, by drain()";
+    char text[192];
     kb_error err = {};
 
     err.errnum = errnum;
     err.operation = "open poller";
-    err.text = const_cast<char *>("open poller: the event loop cannot watch this file descriptor");
+    err.reason = reason;
+    err.remedy = remedy;
+    err.text = text;
+    snprintf(text, sizeof(text), "%s: %s (%s); %s", err.operation, reason, kb_errno_name(errnum),
+             remedy);
     return throw_kernel(call, err);
 }
 

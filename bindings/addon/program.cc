@@ -14,10 +14,12 @@ static napi_value program_fd(Call &call) {
 static napi_value program_info(Call &call) {
     auto *handle = open_native<kb_program>(call, "program info");
     kb_program_info info;
+    Error err;
 
     if (!handle)
         return nullptr;
-    kb_program_get_info(handle, &info);
+    if (kb_program_get_info(handle, &info, &err) != 0)
+        return throw_kernel(call, err);
     return describe_program(call.env, info);
 }
 
@@ -181,7 +183,7 @@ static napi_value details(Call &call) {
 static napi_value wrap_program(const Call &call, kb_program *program) {
     kb_program_info info;
 
-    kb_program_get_info(program, &info);
+    kb_program_get_info(program, &info, nullptr); // the name, which never fails
     return wrap(call, Kind::program, program, info.name);
 }
 
@@ -204,7 +206,7 @@ napi_value program_from_fd(Call &call) {
 
     if (!read_u32(call, 0, "fd", &fd))
         return nullptr;
-    if (kb_program_adopt(static_cast<int>(fd), &program, &err) != 0)
+    if (kb_program_open_fd(static_cast<int>(fd), &program, &err) != 0)
         return throw_kernel(call, err);
     return wrap_program(call, program);
 }

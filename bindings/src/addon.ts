@@ -8,7 +8,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Addon } from '../addon/addon';
-import { KernelError } from './errors';
+import { KernelError, kernelError } from './errors';
 
 /** The package's root; this file is dist/bindings/src/addon.js in it. */
 const root = join(__dirname, '../../..');
@@ -25,14 +25,21 @@ function candidates(): string[] {
   ];
 }
 
-function unavailable(reason: string, cause?: unknown): KernelError {
-  const error = new KernelError(`no access to the kernel: ${reason}`, {
-    operation: 'load addon',
-    errno: 0,
-    code: 'ERR_UNAVAILABLE',
-  });
-  if (cause !== undefined) error.cause = cause;
-  return error;
+function unavailable(
+  why: string,
+  remedy: string,
+  cause?: unknown,
+): KernelError {
+  return kernelError(
+    {
+      operation: 'load addon',
+      errno: 0,
+      code: 'ERR_UNAVAILABLE',
+      reason: `no access to the kernel: ${why}`,
+      remedy,
+    },
+    cause,
+  );
 }
 
 /** The addon, or a KernelError that says why there is none. */
@@ -44,28 +51,39 @@ export function addon(): Addon {
 function open(): Addon {
   if (process.platform !== 'linux') {
     throw unavailable(
-      `this is ${process.platform}, and only Linux has bpf(2); the VM (Machine) works here`,
+      `this is ${process.platform}, and only Linux has bpf(2)`,
+      'run programs in the VM (Machine), which works here',
     );
   }
   const path = candidates().find((file) => existsSync(file));
   if (path === undefined) {
     const named = process.env['BPF_ADDON'];
-    throw unavailable(
-      named === undefined
-        ? `this package holds no prebuilt addon for ${platform}; ` +
-            'in a clone of the repository `npm run build` builds it'
-        : `there is no file ${named}, which BPF_ADDON names`,
-    );
+    throw named === undefined
+      ? unavailable(
+          `this package holds no prebuilt addon for ${platform}`,
+          'in a clone of the repository `npm run build` builds it',
+        )
+      : unavailable(
+          `there is no file ${named}, which BPF_ADDON names`,
+          'name one that is there, or none',
+        );
   }
   let opened: Addon;
   try {
     opened = require(path) as Addon;
   } catch (error) {
     const said = error instanceof Error ? error.message : String(error);
-    throw unavailable(`the addon ${path} does not load: ${said}`, error);
+    throw unavailable(
+      `the addon ${path} does not load: ${said}`,
+      'in a clone of the repository `npm run build` builds it anew',
+      error,
+    );
   }
   if (typeof opened.init !== 'function') {
-    throw unavailable(`the addon ${path} is none of this package`);
+    throw unavailable(
+      `the addon ${path} is none of this package`,
+      'let BPF_ADDON name one that is',
+    );
   }
   opened.init({ KernelError });
   return opened;

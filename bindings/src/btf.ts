@@ -8,7 +8,7 @@
  */
 import { Context, type Engine, type Span } from '../../wasm/loader';
 import { expectOk, expectSpan, newEngine } from './engine';
-import { KernelError } from './errors';
+import { KernelError, kernelError } from './errors';
 import type { BpfObject } from './object';
 
 /** enum btf_kind of the kernel; a kind's number is its place. */
@@ -190,10 +190,13 @@ export function setKernelBtf(source: KernelBtf): void {
 
 function askKernel(): KernelBtf {
   if (kernelBtf) return kernelBtf;
-  throw new KernelError(
-    'there is no kernel to ask here: Btf.kernel() is for Node; elsewhere give the bytes to Btf.from()',
-    { operation: 'kernel BTF', errno: 0, code: 'ERR_NO_KERNEL' },
-  );
+  throw kernelError({
+    operation: 'kernel BTF',
+    errno: 0,
+    code: 'ERR_NO_KERNEL',
+    reason: 'there is no kernel to ask here: Btf.kernel() is for Node',
+    remedy: 'give the bytes to Btf.from()',
+  });
 }
 
 let running: { bytes: Uint8Array; path: string } | undefined;

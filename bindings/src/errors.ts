@@ -146,22 +146,33 @@ function ancestral(
 export interface KernelErrorFields extends BPFErrorFields {
   /** The program or map that it is about, where there is one. */
   subject?: string;
+  /** Why it failed, e.g. 'this process lacks CAP_BPF'. */
+  reason?: string;
+  /** What to do about it, e.g. 'run it as root, or give it the capability'. */
+  remedy?: string;
   /** The verifier's log, complete, where there is one. */
   log?: string;
   /** What that log means: cause, line of C, remedy. load() tells. */
   explanation?: VerifierLog;
 }
 
-/** The kernel, or the way to it, refused an operation. */
+/**
+ * The kernel, or the way to it, refused an operation. The message has all of it in a line:
+ * "operation 'subject': reason (code); remedy".
+ */
 export class KernelError extends BPFError {
   override readonly name: string = 'KernelError';
   readonly subject?: string;
+  readonly reason?: string;
+  readonly remedy?: string;
   readonly log?: string;
   readonly explanation?: VerifierLog;
 
   constructor(message: string, fields: KernelErrorFields) {
     super(message, fields);
     if (fields.subject !== undefined) this.subject = fields.subject;
+    if (fields.reason !== undefined) this.reason = fields.reason;
+    if (fields.remedy !== undefined) this.remedy = fields.remedy;
     if (fields.log !== undefined) {
       this.log = fields.log;
       hide(this, 'log');
@@ -171,6 +182,21 @@ export class KernelError extends BPFError {
       hide(this, 'explanation');
     }
   }
+}
+
+/** A KernelError whose message is made of its fields. */
+export function kernelError(
+  fields: KernelErrorFields & { reason: string; remedy: string },
+  cause?: unknown,
+): KernelError {
+  const { operation, subject, reason, code, remedy } = fields;
+  const about = subject === undefined ? '' : ` '${subject}'`;
+  const error = new KernelError(
+    `${operation}${about}: ${reason} (${code}); ${remedy}`,
+    fields,
+  );
+  if (cause !== undefined) error.cause = cause;
+  return error;
 }
 
 /** A program did something in the VM that the kernel would not have allowed, or ran too long. */

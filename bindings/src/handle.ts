@@ -72,6 +72,19 @@ export function unwatch(handle: object): void {
   unclosed.unregister(handle);
 }
 
+/** What `make` makes of something that is open, which is closed if it throws. */
+export function orClose<N extends Closable, T>(
+  open: N,
+  make: (open: N) => T,
+): T {
+  try {
+    return make(open);
+  } catch (error) {
+    open.close();
+    throw error;
+  }
+}
+
 /** Close all, last opened first, even if one of them throws; the first error is thrown on. */
 export function closeAll(handles: Iterable<Closable>): void {
   const errors: unknown[] = [];

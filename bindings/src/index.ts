@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { setKernelBtf } from './btf';
 import { versions } from './classic';
 import { setLocator } from './engine';
-import { EngineError, KernelError } from './errors';
+import { EngineError, kernelError } from './errors';
 import { setDisk } from './include';
 
 /** A file of dist, or what was built last in a clone that has not filled dist. */
@@ -78,17 +78,28 @@ setKernelBtf({
       return { bytes: readFileSync(path), path };
     } catch (error) {
       const { errno = 0, code = '' } = error as NodeJS.ErrnoException;
-      const why =
+      const [reason, remedy] =
         code !== 'ENOENT'
-          ? `${path}: ${String(error)}`
+          ? [`${path}: ${String(error)}`, 'let this process read it']
           : name === 'vmlinux'
-            ? `the kernel has no BTF: there is no ${path} (CONFIG_DEBUG_INFO_BTF makes it, on Linux 5.4 and later)`
-            : `module ${name} is not loaded or has no BTF: there is no ${path}`;
-      throw new KernelError(why, {
-        operation: 'kernel BTF',
-        errno: Math.abs(errno),
-        code,
-      });
+            ? [
+                `the kernel has no BTF: there is no ${path}`,
+                'use a kernel with CONFIG_DEBUG_INFO_BTF (Linux 5.4), or BTF of this kernel from BTFHub (btfPath)',
+              ]
+            : [
+                `module ${name} is not loaded or has no BTF: there is no ${path}`,
+                `load it (modprobe ${name})`,
+              ];
+      throw kernelError(
+        {
+          operation: 'kernel BTF',
+          errno: Math.abs(errno),
+          code,
+          reason,
+          remedy,
+        },
+        error,
+      );
     }
   },
   modules: () =>
@@ -113,6 +124,7 @@ export {
 } from './kernel';
 export { Link, linkIds, type LinkInfo } from './kernel_link';
 export {
+  btfIds,
   enableStats,
   KernelProgram,
   programIds,

@@ -11,7 +11,7 @@ import type { NativeObject, NativeProgramChanges } from '../addon/addon';
 import { addon } from './addon';
 import { KernelError } from './errors';
 import { explained } from './explained';
-import { closeAll, Handle } from './handle';
+import { closeAll, Handle, orClose } from './handle';
 import { Link } from './kernel_link';
 import { KernelMap, type MapContents } from './kernel_map';
 import { KernelProgram } from './kernel_program';
@@ -359,7 +359,7 @@ function attachIfSaid(program: KernelProgram): Link | undefined {
 /** A loaded object. */
 export class KernelObject extends Handle {
   readonly #native: NativeObject;
-  readonly #parts: { close(): void }[] = [];
+  readonly #parts = new Set<{ close(): void }>();
   /** What attach() attaches. */
   readonly #attached: KernelProgram[] = [];
   /** Those that were loaded, by name, null-prototype. */
@@ -370,23 +370,42 @@ export class KernelObject extends Handle {
   constructor(native: NativeObject) {
     super('object');
     this.#native = native;
+    try {
+      this.programs = this.#openPrograms();
+      this.maps = this.#openMaps();
+    } catch (error) {
+      closeAll(this.#parts);
+      throw error;
+    }
+  }
+
+  #openPrograms(): Record<string, KernelProgram> {
     const programs = dictionary<KernelProgram>();
-    native.programs().forEach(({ name, fd, autoattach }, index) => {
+    this.#native.programs().forEach(({ name, fd, autoattach }, index) => {
       if (fd < 0) return;
-      const program = new KernelProgram(native.program(index), this);
-      this.#parts.push(program);
+      const program = orClose(
+        this.#native.program(index),
+        (native) => new KernelProgram(native, this),
+      );
+      this.#parts.add(program);
       programs[name] = program;
       if (autoattach) this.#attached.push(program);
     });
+    return programs;
+  }
+
+  #openMaps(): Record<string, KernelMap> {
     const maps = dictionary<KernelMap>();
-    native.maps().forEach(({ name, fd }, index) => {
+    this.#native.maps().forEach(({ name, fd }, index) => {
       if (fd < 0) return;
-      const map = new KernelMap(name, native.map(index));
-      this.#parts.push(map);
+      const map = orClose(
+        this.#native.map(index),
+        (native) => new KernelMap(name, native),
+      );
+      this.#parts.add(map);
       maps[name] = map;
     });
-    this.programs = programs;
-    this.maps = maps;
+    return maps;
   }
 
   /**
@@ -417,8 +436,10 @@ export class KernelObject extends Handle {
   attachStructOps(name: string): Link {
     this.ensureOpen();
     const index = indexOf(this.#native.maps(), name, 'map');
-    const link = new Link(this.#native.attachMap(index));
-    this.#parts.push(link);
+    const link = new Link(this.#native.attachMap(index), undefined, (closed) =>
+      this.#parts.delete(closed),
+    );
+    this.#parts.add(link);
     return link;
   }
 

@@ -124,7 +124,7 @@ export class Link extends Handle {
 
   /** The link that is pinned at a path (5.7); TypeError if something else is. */
   static fromPin(path: string): Link {
-    return take(path, 'link', (fd) => new Link(addon().linkFromFd(fd)));
+    return new Link(take(path, 'link', (fd) => addon().linkFromFd(fd)));
   }
 
   /** -1 where the kernel has no link object for this attachment. */
@@ -198,10 +198,18 @@ export class Link extends Handle {
     return this.#native.iterate();
   }
 
+  /**
+   * Detach, unless it is pinned or another holds it. Where that is a call of its own (tc, sockets,
+   * XDP by netlink, cgroups by mode) it can fail: then this throws, and may be tried again.
+   */
+  override close(): void {
+    if (!this.closed) this.#native.close();
+    super.close();
+  }
+
   protected override release(): void {
     unwatch(this);
     this.#closed?.(this);
-    this.#native.close();
   }
 }
 

@@ -6,11 +6,16 @@
  * the kernel reads it, and the system call is all that is left. Whole maps are read in batches.
  */
 import { endianness } from 'node:os';
-import type { Flags, NativeMap, NativeMapDef } from '../addon/addon';
+import type {
+  Flags,
+  MapInfo as NativeMapInfo,
+  NativeMap,
+  NativeMapDef,
+} from '../addon/addon';
 import { addon } from './addon';
 import { bytes } from './codec';
-import { KernelError } from './errors';
-import { closeAll, Handle } from './handle';
+import { KernelError, kernelError } from './errors';
+import { closeAll, Handle, orClose } from './handle';
 import {
   BpfMap,
   updateFlags,
@@ -115,8 +120,12 @@ export class KernelMap extends BpfMap<Uint8Array, Uint8Array> {
   readonly #backend: NativeMapBackend;
 
   /** @internal */
-  constructor(name: string, native: NativeMap) {
-    const access = new NativeMapBackend(name, native);
+  constructor(
+    name: string,
+    native: NativeMap,
+    info: NativeMapInfo = native.info(),
+  ) {
+    const access = new NativeMapBackend(name, native, info);
     super(access, bytes(access.keySize), bytes(access.valueSize));
     this.#backend = access;
   }
@@ -143,12 +152,15 @@ export class KernelMap extends BpfMap<Uint8Array, Uint8Array> {
 
   /** The map behind a file descriptor: on a duplicate of it, or with `own` on itself. */
   static fromFd(fd: number, own = false): KernelMap {
-    return opened(addon().openMapFd(fd, own));
+    if (!own) return opened(addon().openMapFd(fd));
+    // Whatever can fail is done before the descriptor is taken.
+    const info = infoOf(fd);
+    return new KernelMap(info.name, addon().openMapFd(fd, true), info);
   }
 
   /** The map that is pinned at a path (4.4); TypeError if something else is. */
   static fromPin(path: string, options: PinOptions = {}): KernelMap {
-    return take(path, 'map', (fd) => KernelMap.fromFd(fd, true), options);
+    return take(path, 'map', (fd) => KernelMap.fromFd(fd), options);
   }
 
   get closed(): boolean {
@@ -328,17 +340,34 @@ export class KernelMap extends BpfMap<Uint8Array, Uint8Array> {
   }
 }
 
+/** Ids of all maps of the machine, as far as they exist when they are come to. */
+export function* mapIds(): Generator<number, void> {
+  const native = addon();
+  for (let id = native.nextMapId(0); id !== undefined;) {
+    yield id;
+    id = native.nextMapId(id);
+  }
+}
+
 /** CPUs that per-CPU values have a slot for; see perCpu(). */
 export function possibleCpus(): number {
   return addon().possibleCpus();
 }
 
-function opened(native: NativeMap): KernelMap {
+function opened(open: NativeMap): KernelMap {
+  return orClose(open, (native) => {
+    const info = native.info();
+    return new KernelMap(info.name, native, info);
+  });
+}
+
+/** What a descriptor is of, by a handle of its own for the moment. */
+function infoOf(fd: number): NativeMapInfo {
+  const native = addon().openMapFd(fd);
   try {
-    return new KernelMap(native.info().name, native);
-  } catch (error) {
+    return native.info();
+  } finally {
     native.close();
-    throw error;
   }
 }
 
@@ -395,9 +424,8 @@ class NativeMapBackend extends Handle implements MapBackend {
   readonly #singleSize: number;
   readonly littleEndian = littleEndian;
 
-  constructor(name: string, native: NativeMap) {
+  constructor(name: string, native: NativeMap, info: NativeMapInfo) {
     super(`map ${name}`);
-    const info = native.info();
     this.#native = native;
     this.name = name;
     this.type = info.type;
@@ -481,12 +509,7 @@ class NativeMapBackend extends Handle implements MapBackend {
         room,
         flags,
       );
-      if (batch === 'none' && !take) return this.#readSingly();
-      if (batch === 'none') {
-        throw new TypeError(
-          `map ${this.name}: maps of its type, or this kernel, cannot take batches`,
-        );
-      }
+      if (batch === 'none') return this.#readSingly();
       if (batch === 'grow') {
         room *= 2;
         continue;
@@ -519,11 +542,13 @@ class NativeMapBackend extends Handle implements MapBackend {
   send(data: Uint8Array): void {
     this.#sender ??= new RecordSender(this.name, this.native.openSender());
     if (this.#sender.trySend(data)) return;
-    throw new KernelError(`map send of ${this.name}: it is full (ENOSPC)`, {
+    throw kernelError({
       operation: 'map send',
       errno: 28,
       code: 'ENOSPC',
       subject: this.name,
+      reason: 'it is full',
+      remedy: 'let the program drain it, then send again',
     });
   }
 
@@ -580,7 +605,7 @@ class NativeMapBackend extends Handle implements MapBackend {
       if (!(error instanceof KernelError)) throw error;
       if (error.code === 'ENOSPC' && room < this.maxEntries) return 'grow';
       // With flags, EINVAL may be about them.
-      if (first && !flags && noBatch.has(error.code)) return 'none';
+      if (first && !take && !flags && noBatch.has(error.code)) return 'none';
       throw error;
     }
   }

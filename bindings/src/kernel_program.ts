@@ -6,7 +6,7 @@ import { closeSync } from 'node:fs';
 import type { NativeProgram, NativeRawProgram } from '../addon/addon';
 import { addon } from './addon';
 import { explained } from './explained';
-import { closeAll, Handle } from './handle';
+import { closeAll, Handle, orClose } from './handle';
 import type { KernelObject } from './kernel';
 import { Link, pinnable } from './kernel_link';
 import { take } from './pin';
@@ -190,14 +190,16 @@ export class KernelProgram extends Handle {
 
   /** The program with this kernel id (4.13; needs CAP_SYS_ADMIN). Its section is not known. */
   static fromId(id: number): KernelProgram {
-    return new KernelProgram(addon().openProgram(id));
+    return orClose(
+      addon().openProgram(id),
+      (native) => new KernelProgram(native),
+    );
   }
 
   /** The program that is pinned at a path (4.4); TypeError if something else is. */
   static fromPin(path: string): KernelProgram {
-    return take(path, 'program', (fd) => {
-      return new KernelProgram(addon().programFromFd(fd));
-    });
+    const native = take(path, 'program', (fd) => addon().programFromFd(fd));
+    return orClose(native, () => new KernelProgram(native));
   }
 
   /** Undefined of programs that were opened by id or pin. */
@@ -395,6 +397,15 @@ export function* programIds(): Generator<number, void> {
   for (let id = native.nextProgId(0); id !== undefined;) {
     yield id;
     id = native.nextProgId(id);
+  }
+}
+
+/** Ids of the kernel's BTF objects: its own, its modules', and those of programs. */
+export function* btfIds(): Generator<number, void> {
+  const native = addon();
+  for (let id = native.nextBtfId(0); id !== undefined;) {
+    yield id;
+    id = native.nextBtfId(id);
   }
 }
 

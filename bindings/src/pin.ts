@@ -12,11 +12,11 @@ export interface PinOptions {
 
 const F_RDONLY = 1 << 3;
 
-/** Give `adopt` the descriptor of the pin, to own; TypeError if it is of another kind. */
+/** What `open` makes of the descriptor of the pin, for itself; TypeError if it is of another kind. */
 export function take<T>(
   path: string,
   wanted: 'program' | 'map' | 'link',
-  adopt: (fd: number) => T,
+  open: (fd: number) => T,
   { readOnly }: PinOptions = {},
 ): T {
   const { kind, fd } = addon().openPinned(path, readOnly ? F_RDONLY : 0);
@@ -24,9 +24,8 @@ export function take<T>(
     if (kind !== wanted) {
       throw new TypeError(`${path} is a ${kind}, not a ${wanted}`);
     }
-    return adopt(fd);
-  } catch (error) {
+    return open(fd);
+  } finally {
     closeSync(fd);
-    throw error;
   }
 }

@@ -4,7 +4,7 @@
  * There is one pipe for the whole machine, and each line is read by one reader only.
  */
 import { closeSync, constants, existsSync, openSync, readSync } from 'node:fs';
-import { KernelError } from './errors';
+import { KernelError, kernelError } from './errors';
 import { Handle, unwatch, watch } from './handle';
 import { Readiness, turn } from './readiness';
 
@@ -131,21 +131,32 @@ function open(path: string): number {
   }
 }
 
-const reasons: Partial<Record<string, string>> = {
-  EACCES: 'only root may read it',
-  EPERM: 'a policy of this kernel forbids it (lockdown?)',
-  EBUSY: 'somebody else is reading it',
+const reasons: Partial<Record<string, [reason: string, remedy: string]>> = {
+  EACCES: ['only root may read it', 'run it as root'],
+  EPERM: [
+    'a policy of this kernel forbids it (lockdown?)',
+    '`bpf doctor` tells which there are',
+  ],
+  EBUSY: ['somebody else is reading it', 'wait until they have done'],
 };
 
 function failed(operation: string, error: unknown): KernelError {
   const { errno = 0, code = '', path } = error as NodeJS.ErrnoException;
-  const why = reasons[code] ?? String(error);
-  const where = path === undefined ? '' : ` ${path}`;
-  return new KernelError(`${operation}${where}: ${why} (${code})`, {
-    operation,
-    errno: Math.abs(errno),
-    code,
-  });
+  const [reason, remedy] = reasons[code] ?? [
+    String(error),
+    '`bpf doctor` looks at this machine',
+  ];
+  return kernelError(
+    {
+      operation,
+      errno: Math.abs(errno),
+      code,
+      ...(path !== undefined && { subject: path }),
+      reason,
+      remedy,
+    },
+    error,
+  );
 }
 
 /** What programs print with bpf_printk(), from now on. Throws ENOENT without tracefs. */
@@ -154,14 +165,13 @@ export function tracePipe(): TracePipe {
     .map((folder) => `${folder}/trace_pipe`)
     .find((file) => existsSync(file));
   if (path === undefined) {
-    throw new KernelError(
-      `open the trace pipe: tracefs is not mounted on ${folders[0]}; mountTracefs() does it`,
-      {
-        operation: 'open the trace pipe',
-        errno: 2,
-        code: 'ENOENT',
-      },
-    );
+    throw kernelError({
+      operation: 'open the trace pipe',
+      errno: 2,
+      code: 'ENOENT',
+      reason: `tracefs is not mounted on ${folders[0]}`,
+      remedy: 'mountTracefs() does it',
+    });
   }
   return new TracePipe(path);
 }

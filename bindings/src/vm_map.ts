@@ -5,7 +5,7 @@
  */
 import type { Context } from '../../wasm/loader';
 import { expectOk, expectSpan } from './engine';
-import { KernelError } from './errors';
+import { KernelError, kernelError } from './errors';
 import {
   updateFlags,
   type MapBackend,
@@ -222,11 +222,13 @@ export class VmMap implements MapBackend {
   #error(operation: string, status: number): KernelError {
     const errno = -status;
     const code = KernelError.getCode(errno);
-    return new KernelError(`${operation} of ${this.name}: ${code}`, {
+    return kernelError({
       operation,
       errno,
       code,
       subject: this.name,
+      reason: 'the VM refuses it as the kernel does',
+      remedy: "check the map's type, its size and the flags",
     });
   }
 }

@@ -55,7 +55,9 @@ struct kb_error {
     int errnum;            /* positive errno, 0 = no error recorded */
     const char *operation; /* what was being done, e.g. "load program"; static text */
     char *subject;         /* name of the program or map that it is about, or NULL */
-    char *text;            /* one line for people: what, where, why, what to do */
+    char *text;            /* one line for people: all of what is here but the log */
+    char *reason;          /* why it failed, e.g. "this process lacks CAP_BPF" */
+    char *remedy;          /* what to do about it, e.g. "run it as root or …" */
     char *log;             /* the kernel verifier's log, complete, or NULL */
     size_t log_size;       /* its length without the final zero */
 };
@@ -161,7 +163,7 @@ struct kb_program_info {
     uint32_t type;       /* enum bpf_prog_type */
     uint32_t expected_attach_type;
     size_t insn_count; /* 8-byte instructions, before the kernel rewrites them */
-    uint32_t id;       /* kernel id, 0 before load */
+    uint32_t id;       /* kernel id, 0 before load, and where the kernel does not tell */
     int fd;            /* -1 before load */
     bool autoload;     /* false: SEC("?...") or changed */
     bool autoattach;
@@ -210,12 +212,17 @@ int kb_object_map(struct kb_object *object, size_t index, struct kb_map **map,
 /* Links and pins of the program stay. */
 void kb_program_close(struct kb_program **program);
 int kb_program_fd(const struct kb_program *program); /* -1 before load */
-int kb_program_get_info(const struct kb_program *program, struct kb_program_info *info);
+/* Of one that is in the kernel it asks for the id, which can fail; the rest is there all the same.
+ */
+int kb_program_get_info(const struct kb_program *program, struct kb_program_info *info,
+                        struct kb_error *err);
 /* A program that exists, by the kernel's id (4.13; needs CAP_SYS_ADMIN). Its section is not known.
  */
 int kb_program_open(uint32_t id, struct kb_program **program, struct kb_error *err);
 /* Makes a handle of a descriptor, which it owns from then on if it succeeds. */
 int kb_program_adopt(int fd, struct kb_program **program, struct kb_error *err);
+/* The same with a duplicate; the descriptor stays the caller's. */
+int kb_program_open_fd(int fd, struct kb_program **program, struct kb_error *err);
 /* The verifier's log that log_level asked for, or NULL. Lives as long as the handle. */
 const char *kb_program_log(const struct kb_program *program);
 
@@ -535,11 +542,18 @@ int kb_link_update_map(struct kb_link *link, int map_fd, struct kb_error *err);
 int kb_link_detach(struct kb_link *link, struct kb_error *err);
 /* The last holder's close detaches. */
 void kb_link_close(struct kb_link **link);
+/*
+ * Detaches what the kernel has no link object for (tc, sockets, older interfaces), of which closing
+ * cannot say that it failed: 0, also where there is nothing to do so, or -errno, and it stays.
+ */
+int kb_link_undo(struct kb_link *link, struct kb_error *err);
 
 /* A link that exists, by the kernel's id (5.8; needs CAP_SYS_ADMIN). */
 int kb_link_open(uint32_t id, struct kb_link **link, struct kb_error *err);
 /* Makes a handle of a descriptor, which it owns from then on if it succeeds. */
 int kb_link_adopt(int fd, struct kb_link **link, struct kb_error *err);
+/* The same with a duplicate; the descriptor stays the caller's. */
+int kb_link_open_fd(int fd, struct kb_link **link, struct kb_error *err);
 /* A new descriptor that reads what an iterator's link visits; the caller's to close (5.8). */
 int kb_link_iterate(const struct kb_link *link, int *fd, struct kb_error *err);
 
@@ -583,6 +597,8 @@ int kb_map_create(const struct kb_map_def *def, struct kb_map **map, struct kb_e
 /* A handle with a duplicate of the descriptor, or with itself if `own` and this succeeds. -EINVAL
  * if it is no map's. */
 int kb_map_open_fd(int fd, bool own, struct kb_map **map, struct kb_error *err);
+/* Gives the handle this descriptor of the same map for its own, which it closes. Cannot fail. */
+void kb_map_take_fd(struct kb_map *map, int fd);
 /* By the kernel's id; needs CAP_SYS_ADMIN. Linux 4.13. */
 int kb_map_open_id(uint32_t id, struct kb_map **map, struct kb_error *err);
 
@@ -766,7 +782,7 @@ struct kb_feature {
     enum kb_answer answer;
     int errnum;        /* what the kernel said, 0 if nothing */
     const char *since; /* the first release that has it, NULL if unknown; static */
-    char reason[512];  /* of an answer that is not yes */
+    char reason[512];  /* of an answer that is not yes, with the remedy if there is one */
 };
 
 /* Names as def/ and libbpf have them: "ringbuf", "xdp", "cgroup_inet4_connect", "map_lookup_elem",
@@ -803,7 +819,7 @@ void kb_get_versions(struct kb_versions *versions);
 /* CPUs that per-CPU values have a slot for. */
 int kb_possible_cpus(void);
 
-enum kb_id_kind { KB_ID_PROGRAM, KB_ID_MAP, KB_ID_LINK };
+enum kb_id_kind { KB_ID_PROGRAM, KB_ID_MAP, KB_ID_LINK, KB_ID_BTF };
 /* The kernel's next id above `after` (start with 0); -ENOENT at the end. Needs CAP_SYS_ADMIN. */
 int kb_next_id(enum kb_id_kind kind, uint32_t after, uint32_t *next, struct kb_error *err);
 

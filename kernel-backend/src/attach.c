@@ -66,29 +66,26 @@ static const char *common_reason(int errnum) {
     switch (errnum) {
     case EEXIST:
     case EBUSY:
-        return "another program is there that does not share its place; detach it, or replace it";
+        return "another program is there that does not share its place" KB_DO
+               "detach it, or replace it";
     case ESTALE:
-        return "the hook was changed in between: its revision is no longer the expected one";
+        return "the hook was changed in between: its revision is no longer the expected one" KB_DO
+               "look at what is attached, and try again";
     case ENODEV:
     case ENOENT:
-        return "there is no such target";
+        return "there is no such target" KB_DO "check the name or number";
     case E2BIG:
-        return "this kernel does not know one of the options that were given";
-    case EMFILE:
-        return "too many open files; raise ulimit -n";
-    case ENOMEM:
-    case ENOSPC:
-        return "the kernel has no room for it";
-    case EBADF:
-        return "a descriptor that was given is not open";
+        return "this kernel does not know one of the options that were given" KB_DO
+               "leave it out, or use a newer kernel";
     case EOPNOTSUPP:
     case KB_ENOTSUPP:
-        return "this target, or this kernel, does not support it";
+        return "this target, or this kernel, does not support it" KB_DO
+               "`bpf features attach_type` tells what this kernel attaches";
     case EINVAL:
-        return "the kernel does not accept the program and the options for this target; is the "
-               "program of the right type?";
+        return "the kernel does not accept the program and the options for this target" KB_DO
+               "check that the program is of the type that goes there, and the options";
     default:
-        return "the kernel does not attach it";
+        return kb_reason(errnum);
     }
 }
 
@@ -101,8 +98,10 @@ int kb_attach_refused(const struct request *req, int errnum, const char *where) 
         return kb_attach_fail(req, errnum, "%s: %s", where, why);
     }
     if (kb_kernel_older(req->target->since) && uname(&name) == 0)
-        return kb_attach_fail(req, errnum, "%s: Linux %s has this, the running kernel is %s", where,
-                              req->target->since, name.release);
+        return kb_attach_fail(req, errnum,
+                              "%s: the running kernel, %s, is too old for it" KB_DO
+                              "use Linux %s or later",
+                              where, name.release, req->target->since);
     return kb_attach_fail(req, errnum, "%s: %s", where, common_reason(errnum));
 }
 
@@ -165,7 +164,7 @@ int kb_program_attach(struct kb_program *program, const struct kb_attach_opts *o
     *out = NULL;
     if (req.fd < 0)
         return kb_fail(err, EBADF, "attach", name,
-                       "it is not in the kernel; load the object first");
+                       "it is not in the kernel" KB_DO "load the object first");
     if (opts)
         req.opts = *opts;
     if ((unsigned)req.opts.kind >= KB_TARGET_COUNT)
@@ -197,7 +196,7 @@ int kb_object_attach_map(struct kb_object *object, size_t index, struct kb_link 
     const char *name = bpf_map__name(map);
     if (bpf_map__fd(map) < 0)
         return kb_fail(err, EBADF, operation, name,
-                       "it is not in the kernel; load the object first");
+                       "it is not in the kernel" KB_DO "load the object first");
     struct kb_link *link = kb_link_new();
     if (!link)
         return kb_fail(err, ENOMEM, operation, name, "out of memory");
@@ -208,8 +207,8 @@ int kb_object_attach_map(struct kb_object *object, size_t index, struct kb_link 
     int rc = 0;
     if (errnum == EINVAL && !capture.messages)
         rc = kb_fail(err, errnum, operation, name,
-                     "it is no struct_ops map (section .struct_ops or .struct_ops.link), or one "
-                     "that is attached already");
+                     "it is no struct_ops map, or one that is attached already" KB_DO
+                     "put it into the section .struct_ops or .struct_ops.link, and attach it once");
     else if (errnum)
         rc = kb_fail(err, errnum, operation, name, "%s",
                      kb_capture_line(&capture, common_reason(errnum)));

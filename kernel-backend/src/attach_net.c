@@ -32,12 +32,12 @@ static int find_interface(struct request *req, char *where, size_t size) {
     struct kb_attach_opts *opts = &req->opts;
 
     if (opts->interface) {
+        char near[256];
         opts->ifindex = if_nametoindex(opts->interface);
         if (!opts->ifindex)
-            return kb_attach_fail(req, ENODEV,
-                                  "this network namespace has no interface '%s'; `ip link` lists "
-                                  "them",
-                                  opts->interface);
+            return kb_attach_fail(
+                req, ENODEV, "this network namespace has no interface '%s'" KB_DO "%s",
+                opts->interface, kb_near_interface(opts->interface, near, sizeof(near)));
         snprintf(where, size, "interface '%s'", opts->interface);
     } else {
         snprintf(where, size, "interface %u", opts->ifindex);
@@ -65,8 +65,10 @@ enum { XDP_NOEXIST = 1 << 0, XDP_MODES = 7 << 1, XDP_REPLACE = 1 << 4 };
 
 static int undo_xdp(struct kb_link *link) {
     LIBBPF_OPTS(bpf_xdp_attach_opts, opts, .old_prog_fd = link->program);
+    int rc = bpf_xdp_detach((int)link->ifindex, (link->flags & XDP_MODES) | XDP_REPLACE, &opts);
 
-    return bpf_xdp_detach((int)link->ifindex, (link->flags & XDP_MODES) | XDP_REPLACE, &opts);
+    /* Another program is there, or none, or the interface is gone: ours is not there any more. */
+    return rc == -EEXIST || rc == -ENODEV ? 0 : rc;
 }
 
 static int replace_xdp(struct kb_link *link, int program_fd) {
@@ -85,15 +87,18 @@ static int xdp_by_netlink(struct request *req) {
 
     if (rc)
         return rc;
+    req->link->ifindex = ifindex;
+    req->link->flags = req->opts.flags;
     kb_capture_begin(&capture);
     rc = bpf_xdp_attach((int)ifindex, req->fd, flags, NULL);
+    /* The kernel may have done it and only its answer been lost. EBUSY is its answer. */
+    if (rc && rc != -EBUSY && !req->opts.replace)
+        undo_xdp(req->link);
     kb_capture_end(&capture);
     kb_capture_free(&capture);
     if (!rc) {
         req->link->undo = undo_xdp;
         req->link->replace = replace_xdp;
-        req->link->ifindex = ifindex;
-        req->link->flags = req->opts.flags;
     }
     return rc;
 }
@@ -112,8 +117,8 @@ int kb_attach_xdp(struct request *req) {
     if (rc == -EOPNOTSUPP || (rc == -EINVAL && (req->opts.flags & XDP_MODES)))
         return kb_attach_fail(req, -rc,
                               "%s: its driver does not support XDP in this mode, or not with its "
-                              "present settings (MTU, offloads); the mode 'generic' works "
-                              "everywhere",
+                              "present settings (MTU, offloads)" KB_DO
+                              "use the mode 'generic', which works everywhere",
                               where);
     return rc ? kb_attach_refused(req, -rc, where) : 0;
 }
@@ -133,7 +138,8 @@ static int undo_tc(struct kb_link *link) {
     LIBBPF_OPTS(bpf_tc_opts, opts);
 
     tc_of_link(link, &hook, &opts);
-    return bpf_tc_detach(&hook, &opts);
+    int rc = bpf_tc_detach(&hook, &opts);
+    return rc == -ENOENT || rc == -ENODEV ? 0 : rc; /* it is gone already */
 }
 
 static int replace_tc(struct kb_link *link, int program_fd) {
@@ -162,14 +168,20 @@ int kb_attach_tc(struct request *req) {
     hook.attach_point = opts->direction == KB_INGRESS ? BPF_TC_INGRESS : BPF_TC_EGRESS;
     kb_capture_begin(&capture);
     rc = bpf_tc_hook_create(&hook); /* the clsact qdisc, which stays: others may use it */
-    if (rc == 0 || rc == -EEXIST)
+    if (rc == 0 || rc == -EEXIST) {
         rc = bpf_tc_attach(&hook, &tc);
+        /* As of XDP: an answer may be lost. Without numbers the place is not known. */
+        LIBBPF_OPTS(bpf_tc_opts, same, .handle = opts->handle,
+                    .priority = (uint32_t)opts->priority);
+        if (rc && rc != -EEXIST && !opts->replace && opts->handle && opts->priority)
+            bpf_tc_detach(&hook, &same);
+    }
     kb_capture_end(&capture);
     kb_capture_free(&capture);
     if (rc == -ENOENT || rc == -EOPNOTSUPP)
         return kb_attach_fail(req, -rc,
-                              "%s: this kernel has no clsact qdisc or no classifier 'bpf' "
-                              "(modules sch_ingress and cls_bpf)",
+                              "%s: this kernel has no clsact qdisc or no classifier 'bpf'" KB_DO
+                              "load the modules sch_ingress and cls_bpf (modprobe)",
                               where);
     if (rc)
         return kb_attach_refused(req, -rc, where);
@@ -199,7 +211,9 @@ static int attach_mprog(struct request *req, uint32_t first, uint32_t second) {
     place_anchor(&attr, &opts->anchor);
     rc = kb_attach_create(req, &attr);
     if (rc == -ENOENT)
-        return kb_attach_fail(req, ENOENT, "%s: what the anchor names is not attached there",
+        return kb_attach_fail(req, ENOENT,
+                              "%s: what the anchor names is not attached there" KB_DO
+                              "look at what is attached (`bpftool net`, linkIds())",
                               where);
     return rc ? kb_attach_refused(req, -rc, where) : 0;
 }
@@ -218,8 +232,9 @@ static int undo_attach(struct kb_link *link) {
     struct kb_attr_attach attr = {.target_fd = (uint32_t)link->target,
                                   .program_fd = (uint32_t)link->program,
                                   .attach_type = link->attach_type};
+    int rc = kb_sys(KB_PROG_DETACH, &attr, sizeof(attr));
 
-    return kb_sys(KB_PROG_DETACH, &attr, sizeof(attr));
+    return rc == -ENOENT ? 0 : rc; /* somebody else has detached it */
 }
 
 static int replace_attached(struct kb_link *link, int program_fd) {
@@ -287,13 +302,14 @@ int kb_attach_cgroup(struct request *req) {
                             flags[opts->cgroup_mode]);
     if (rc == -EBADF)
         return kb_attach_fail(req, EBADF,
-                              "'%s' is no folder of a cgroup2 file system; `mount -t "
-                              "cgroup2` lists those",
+                              "'%s' is no folder of a cgroup2 file system" KB_DO
+                              "give one; `mount -t cgroup2` lists where there are such",
                               opts->path);
     if (rc == -EPERM && opts->cgroup_mode != KB_CGROUP_LINK)
         return kb_attach_fail(req, EPERM,
                               "'%s': a program there or in a parent allows no other of this mode, "
-                              "or this process lacks CAP_NET_ADMIN",
+                              "or this process lacks CAP_NET_ADMIN" KB_DO
+                              "detach that one, or attach with the mode 'link' or 'multi'",
                               opts->path);
     return rc ? kb_attach_refused(req, -rc, opts->path) : 0;
 }
@@ -353,7 +369,8 @@ static int attach_socket(struct request *req, int attach, int detach) {
     int fd = req->opts.fd;
 
     if (!fd || fstat(fd, &id) != 0 || !S_ISSOCK(id.st_mode))
-        return kb_attach_fail(req, ENOTSOCK, "descriptor %d is no socket", fd);
+        return kb_attach_fail(req, ENOTSOCK,
+                              "descriptor %d is no socket" KB_DO "give that of a socket", fd);
     if (setsockopt(fd, SOL_SOCKET, attach, &req->fd, sizeof(req->fd)) != 0)
         return kb_attach_refused(req, errno, "the socket");
     req->link->undo = undo_socket;
@@ -384,12 +401,13 @@ int kb_attach_netfilter(struct request *req) {
     if (rc == -EAFNOSUPPORT)
         return kb_attach_fail(req, EAFNOSUPPORT,
                               "family %u is neither NFPROTO_IPV4 (2) nor NFPROTO_IPV6 (10), or "
-                              "this kernel has it not",
+                              "this kernel has it not" KB_DO "give one of these",
                               opts->family);
     if (rc == -ERANGE || rc == -EBUSY)
         return kb_attach_fail(req, -rc,
                               "priority %d: the lowest and the highest number are the kernel's "
-                              "own, and each priority takes one program",
+                              "own, and each priority takes one program" KB_DO
+                              "give another priority",
                               opts->priority);
     return rc ? kb_attach_refused(req, -rc, "hook") : 0;
 }

@@ -21,20 +21,22 @@
 
 static int explain_raw_tracepoint(const struct request *req, int errnum) {
     const char *target = req->opts.name;
+    char near[512];
 
     switch (errnum) {
     case ENOENT:
         return kb_attach_fail(req, errnum,
-                              "the running kernel has no raw tracepoint '%s'; names are those of "
-                              "/sys/kernel/tracing/available_events after the colon",
-                              target);
+                              "the running kernel has no raw tracepoint '%s'" KB_DO "%s", target,
+                              kb_near_raw_tracepoint(target, near, sizeof(near)));
     case E2BIG:
         return kb_attach_fail(req, errnum,
-                              "this kernel has no cookies for raw tracepoints (Linux 6.10 has)");
+                              "this kernel has no cookies for raw tracepoints" KB_DO
+                              "leave the cookie out, or use Linux 6.10 or later");
     case EINVAL:
         return kb_attach_fail(req, errnum,
-                              "the kernel does not attach this program to '%s'; does it read more "
-                              "arguments than the tracepoint has, or is its name too long?",
+                              "the kernel does not attach this program to '%s'" KB_DO
+                              "check that it reads no more arguments than the tracepoint has, and "
+                              "that its name is not too long",
                               target);
     default:
         return kb_attach_refused(req, errnum, target);
@@ -45,7 +47,9 @@ static int explain_raw_tracepoint(const struct request *req, int errnum) {
 static int wrong_type(const struct request *req, const char *right) {
     const char *name = libbpf_bpf_prog_type_str((enum bpf_prog_type)req->type);
 
-    return kb_attach_fail(req, EINVAL, "it is of type %s; only %s programs go there",
+    return kb_attach_fail(req, EINVAL,
+                          "it is of type %s, and only %s programs go there" KB_DO
+                          "choose the type by its section's name, SEC(\"…\")",
                           name ? name : "unknown", right);
 }
 
@@ -77,7 +81,7 @@ static int attach_event(struct request *req, int event) {
     int rc = fd < 0 ? fd : 0;
 
     /* Before 5.15 perf events have no links, and no cookies. */
-    if (fd == -EINVAL && !req->opts.cookie)
+    if (fd == -EINVAL && !req->opts.cookie && kb_kernel_older("5.15"))
         rc = ioctl(event, PERF_EVENT_IOC_SET_BPF, req->fd) == 0 ? 0 : -errno;
     if (!rc && ioctl(event, PERF_EVENT_IOC_ENABLE, 0) != 0)
         rc = -errno;
@@ -93,22 +97,25 @@ static int attach_event(struct request *req, int event) {
 static int cookie_refused(const struct request *req, int errnum, const char *where) {
     if (req->opts.cookie && kb_kernel_older("5.15"))
         return kb_attach_fail(req, EOPNOTSUPP,
-                              "%s: this kernel has no cookies for perf events (Linux 5.15 has)",
+                              "%s: this kernel has no cookies for perf events" KB_DO
+                              "leave the cookie out, or use Linux 5.15 or later",
                               where);
     return kb_attach_refused(req, errnum, where);
 }
 
 static int no_tracepoint(const struct request *req, int errnum) {
+    const char *category = req->opts.category, *name = req->opts.name;
+    char near[512];
+
     if (!kb_tracefs_mounted())
         return kb_attach_fail(
             req, errnum,
-            "tracefs is not mounted, without it tracepoints have no names; run `mount -t tracefs "
-            "tracefs /sys/kernel/tracing` or call kb_mount_tracefs()");
+            "tracefs is not mounted, without it tracepoints have no names" KB_DO
+            "run `mount -t tracefs tracefs /sys/kernel/tracing`, or call mountTracefs()");
     if (errnum == ENOENT)
         return kb_attach_fail(req, errnum,
-                              "the running kernel has no tracepoint '%s/%s'; "
-                              "/sys/kernel/tracing/available_events lists them",
-                              req->opts.category, req->opts.name);
+                              "the running kernel has no tracepoint '%s/%s'" KB_DO "%s", category,
+                              name, kb_near_tracepoint(category, name, near, sizeof(near)));
     return kb_attach_refused(req, errnum, req->opts.name);
 }
 
@@ -132,12 +139,13 @@ int kb_attach_tracepoint(struct request *req) {
 
 #define PMU "/sys/bus/event_source/devices/"
 
-/* The number of a PMU's perf events, or -ENOENT. */
+/* The number of a PMU's perf events, or -errno: -ENOENT if there is no such PMU. */
 static int pmu_type(const char *pmu) {
     char path[128], text[16];
 
     snprintf(path, sizeof(path), PMU "%s/type", pmu);
-    return kb_read_file(path, text, sizeof(text)) ? (int)strtol(text, NULL, 10) : -ENOENT;
+    errno = ENOENT;
+    return kb_read_file(path, text, sizeof(text)) ? (int)strtol(text, NULL, 10) : -errno;
 }
 
 /* The bit of `config` that asks for the return: "config:0". */
@@ -166,31 +174,38 @@ static int probe(struct request *req, const char *pmu, struct perf_event_attr *a
 
 static int no_kprobes(const struct request *req) {
     return kb_attach_fail(req, ENOENT,
-                          "this kernel has no kprobes: there is no " PMU
-                          "kprobe (CONFIG_KPROBES and CONFIG_KPROBE_EVENTS make it)");
+                          "this kernel has no kprobes: there is no " PMU "kprobe" KB_DO
+                          "use a kernel with CONFIG_KPROBES and CONFIG_KPROBE_EVENTS, or another "
+                          "kind of hook (fentry, tracepoint)");
 }
 
 int kb_attach_kprobe(struct request *req) {
     struct kb_attach_opts *opts = &req->opts;
     struct perf_event_attr attr = {.config1 = (uint64_t)(uintptr_t)opts->name,
                                    .config2 = opts->name ? opts->offset : opts->address};
+    char near[512];
 
     if (!opts->name && !opts->address)
         return kb_attach_fail(req, EINVAL, "the target has neither a name nor an address");
     if (req->type != KB_PROG_KPROBE)
         return wrong_type(req, "kprobe");
-    if (pmu_type("kprobe") < 0)
+    if (pmu_type("kprobe") == -ENOENT)
         return no_kprobes(req);
     opts->pid = 0;
     int rc = probe(req, "kprobe", &attr);
-    if (rc == -ENOENT || (rc == -EINVAL && !opts->offset && opts->name))
+    if (opts->name && (rc == -ENOENT || (rc == -EINVAL && !opts->offset)))
         return kb_attach_fail(req, -rc,
-                              "the kernel has no function '%s' that can be probed; "
-                              "/proc/kallsyms lists all, inlined ones are not there, and compilers "
-                              "add suffixes such as .isra.0",
-                              opts->name ? opts->name : "at this address");
+                              "the kernel has no function '%s' that can be probed" KB_DO "%s",
+                              opts->name, kb_near_function(opts->name, near, sizeof(near)));
+    if (rc == -ENOENT)
+        return kb_attach_fail(req, -rc,
+                              "no function of the kernel is at address 0x%llx" KB_DO
+                              "give one of /proc/kallsyms",
+                              (unsigned long long)opts->address);
     if (rc == -EILSEQ || rc == -EINVAL)
-        return kb_attach_fail(req, -rc, "'%s': no instruction starts at this offset",
+        return kb_attach_fail(req, -rc,
+                              "'%s': no instruction starts at this offset" KB_DO
+                              "give the offset of one, or none",
                               opts->name ? opts->name : "address");
     return rc ? cookie_refused(req, -rc, opts->name ? opts->name : "address") : 0;
 }
@@ -243,13 +258,13 @@ static int binary_path(const struct request *req, char *path, size_t size) {
 static int find_functions(const struct request *req, const char *path, const char *const *names,
                           size_t count, struct kb_symbols *symbols) {
     const char *missing = NULL;
+    char near[512];
     int rc = kb_symbol_offsets(path, names, count, req->opts.pattern, symbols, &missing);
 
     if (rc == -ENOENT)
         return kb_attach_fail(req, ENOENT,
-                              "'%s' has no function '%s' in its symbol tables; is it stripped or "
-                              "inlined? (an offset can be given instead)",
-                              path, missing);
+                              "'%s' has no function '%s' in its symbol tables" KB_DO "%s", path,
+                              missing, kb_near_symbol(path, missing, near, sizeof(near)));
     if (rc)
         return kb_attach_fail(req, -rc, "the symbols of '%s' cannot be read: %s", path,
                               strerror(-rc));
@@ -284,11 +299,13 @@ int kb_attach_uprobe(struct request *req) {
     }
     attr.config1 = (uint64_t)(uintptr_t)path;
     rc = probe(req, "uprobe", &attr);
-    if (rc == -ENOENT && pmu_type("uprobe") < 0)
+    if (rc == -ENOENT && pmu_type("uprobe") == -ENOENT)
         return kb_attach_fail(req, ENOENT,
-                              "this kernel has no uprobes (CONFIG_UPROBE_EVENTS makes them)");
+                              "this kernel has no uprobes" KB_DO
+                              "use a kernel with CONFIG_UPROBE_EVENTS");
     if (rc == -ESRCH)
-        return kb_attach_fail(req, ESRCH, "there is no process %u", opts->pid);
+        return kb_attach_fail(req, ESRCH, "there is no process %u" KB_DO "check the pid",
+                              opts->pid);
     return rc ? cookie_refused(req, -rc, path) : 0;
 }
 
@@ -326,7 +343,8 @@ int kb_attach_uprobe_multi(struct request *req) {
         free(symbols.offsets);
     if (rc == -EINVAL && req->attach_type == KB_ATTACH_TRACE_UPROBE_SESSION &&
         kb_kernel_older("6.13"))
-        return kb_attach_fail(req, EINVAL, "this kernel has no sessions of uprobes (Linux 6.13)");
+        return kb_attach_fail(
+            req, EINVAL, "this kernel has no sessions of uprobes" KB_DO "use Linux 6.13 or later");
     return rc ? kb_attach_refused(req, -rc, path) : 0;
 }
 
@@ -335,8 +353,8 @@ static int need_object(const struct request *req, const char *what) {
     if (req->program->bpf)
         return 0;
     return kb_attach_fail(req, EOPNOTSUPP,
-                          "%s needs the object that the program was loaded from, not one that was "
-                          "opened by id or pin",
+                          "%s needs the object that the program was loaded from" KB_DO
+                          "attach it where it is loaded, not where it is opened by id or pin",
                           what);
 }
 
@@ -373,6 +391,20 @@ int kb_attach_usdt(struct request *req) {
                                  req->opts.category, req->opts.name, &opts);
     int errnum = link ? 0 : errno;
     kb_capture_end(&capture);
+    const char *said = kb_capture_line(&capture, "");
+    bool no_probe = errnum == ENOENT && (!*said || strstr(said, "no USDT notes"));
+    bool no_maps = errnum == ESRCH && (!*said || strstr(said, "USDT support BPF maps"));
+    if (no_probe || no_maps)
+        kb_capture_free(&capture);
+    if (no_probe)
+        return kb_attach_fail(req, errnum,
+                              "'%s' has no static probe '%s:%s'" KB_DO
+                              "`readelf -n` lists those that it has",
+                              path, req->opts.category, req->opts.name);
+    if (no_maps)
+        return kb_attach_fail(req, errnum,
+                              "its object has no maps for the arguments of probes" KB_DO
+                              "include <bpf/usdt.bpf.h>");
     return by_libbpf(req, link, errnum, &capture, path);
 }
 
@@ -448,13 +480,14 @@ static int kprobe_pattern(struct request *req) {
 
     if (rc == -ESRCH)
         rc = kb_attach_fail(req, ESRCH,
-                            "no function that can be traced matches '%s'; "
+                            "no function that can be traced matches '%s'" KB_DO
                             "/sys/kernel/tracing/available_filter_functions lists them",
                             pattern);
     else if (rc)
         rc = kb_attach_fail(req, -rc,
                             "/sys/kernel/tracing/available_filter_functions, where patterns are "
-                            "looked up, cannot be read: %s (tracefs mounted?)",
+                            "looked up, cannot be read: %s" KB_DO
+                            "mount tracefs (mountTracefs()), or give names instead of a pattern",
                             strerror(-rc));
     else {
         req->opts.pattern = NULL;
@@ -466,6 +499,21 @@ static int kprobe_pattern(struct request *req) {
     }
     free_names(&names);
     return rc;
+}
+
+/* The first of the names that the kernel has not, if there is one. */
+static int no_function(const struct request *req, int errnum) {
+    const struct kb_attach_opts *opts = &req->opts;
+    const char *missing = opts->names ? kb_missing_function(opts->names, opts->count) : NULL;
+    char near[512];
+
+    if (missing)
+        return kb_attach_fail(req, errnum, "the kernel has no function '%s'" KB_DO "%s", missing,
+                              kb_near_function(missing, near, sizeof(near)));
+    return kb_attach_fail(req, errnum,
+                          "one of the %zu functions cannot be traced" KB_DO
+                          "/sys/kernel/tracing/available_filter_functions lists those that can",
+                          opts->count);
 }
 
 int kb_attach_kprobe_multi(struct request *req) {
@@ -482,14 +530,12 @@ int kb_attach_kprobe_multi(struct request *req) {
     attr.kprobe_multi.addresses = address_of(opts->offsets);
     attr.kprobe_multi.cookies = address_of(opts->cookies);
     int rc = kb_attach_create(req, &attr);
-    if (rc == -ESRCH)
-        return kb_attach_fail(req, ESRCH,
-                              "one of the %zu functions cannot be traced; "
-                              "/sys/kernel/tracing/available_filter_functions lists those that can",
-                              opts->count);
+    if (rc == -ESRCH || rc == -ENOENT)
+        return no_function(req, -rc);
     if (rc == -EOPNOTSUPP)
         return kb_attach_fail(req, EOPNOTSUPP,
-                              "this kernel has no kprobe_multi links (CONFIG_FPROBE makes them)");
+                              "this kernel has no kprobe_multi links" KB_DO
+                              "use a kernel with CONFIG_FPROBE");
     return rc ? kb_attach_refused(req, -rc, "functions") : 0;
 }
 
@@ -560,13 +606,16 @@ int kb_attach_iter(struct request *req) {
 static int event_refused(const struct request *req, int errnum) {
     if (errnum == ENOENT || errnum == EOPNOTSUPP)
         return kb_attach_fail(req, errnum,
-                              "this machine has no perf event of type %u and config %llu (virtual "
-                              "machines often have no hardware counters; software clocks work)",
+                              "this machine has no perf event of type %u and config %llu" KB_DO
+                              "use a software clock ('cpu-clock'); virtual machines often have no "
+                              "hardware counters",
                               req->opts.event.type, (unsigned long long)req->opts.event.config);
     if (errnum == ESRCH)
-        return kb_attach_fail(req, errnum, "there is no process %u", req->opts.pid);
+        return kb_attach_fail(req, errnum, "there is no process %u" KB_DO "check the pid",
+                              req->opts.pid);
     if (errnum == EINVAL && !req->opts.event.period && !req->opts.event.frequency)
-        return kb_attach_fail(req, errnum, "the event has neither a period nor a frequency");
+        return kb_attach_fail(
+            req, errnum, "the event has neither a period nor a frequency" KB_DO "give one of them");
     return cookie_refused(req, errnum, "perf event");
 }
 

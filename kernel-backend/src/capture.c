@@ -76,7 +76,13 @@ static bool take_log(struct kb_capture *capture, const char *message) {
 /* What libbpf says at every failure and what is often wrong (the advice on ulimit -l: no kernel
  * since 5.11 counts BPF memory there) would only cover the reason. */
 static bool is_noise(const char *message) {
-    return strstr(message, "try raising 'ulimit -l'") || strstr(message, "failed to load object '");
+    static const char *const noise[] = {"try raising 'ulimit -l'", "failed to load object '",
+                                        "Retrying without BTF"};
+
+    for (size_t i = 0; i < sizeof(noise) / sizeof(noise[0]); i++)
+        if (strstr(message, noise[i]))
+            return true;
+    return false;
 }
 
 static void take_message(struct kb_capture *capture, const char *message) {

@@ -69,12 +69,14 @@ int kb_know_sections(struct kb_object *object) {
 /* What libbpf said, or nothing: 0 or failed. */
 static int done(struct kb_capture *capture, int rc, const char *operation, const char *name,
                 const char *target, struct kb_error *err) {
+    char near[512];
+
     kb_capture_end(capture);
     if (rc == -ESRCH && target)
         rc = kb_fail(err, ESRCH, operation, name,
                      "there is no '%s' for it to attach to: neither in the running kernel's BTF "
-                     "(/sys/kernel/btf) nor in the program that was named",
-                     target);
+                     "(/sys/kernel/btf) nor in the program that was named" KB_DO "%s",
+                     target, kb_near_btf_function(target, near, sizeof(near)));
     else if (rc)
         rc = kb_fail(err, -rc, operation, name, "%s",
                      kb_capture_line(capture, "this cannot be changed so"));
@@ -115,7 +117,7 @@ int kb_object_change_program(struct kb_object *object, size_t index,
     struct bpf_program *program = object->programs[index];
     if (object->loaded)
         return kb_fail(err, EBUSY, operation, bpf_program__name(program),
-                       "the object is loaded; open it again to change it");
+                       "the object is loaded" KB_DO "open it again to change it");
     kb_capture_begin(&capture);
     int rc = change_program(program, changes);
     return done(&capture, rc, operation, bpf_program__name(program), changes->target_name, err);
@@ -171,7 +173,7 @@ int kb_object_change_map(struct kb_object *object, size_t index,
     struct bpf_map *map = object->maps[index];
     if (object->loaded)
         return kb_fail(err, EBUSY, operation, bpf_map__name(map),
-                       "the object is loaded; open it again to change it");
+                       "the object is loaded" KB_DO "open it again to change it");
     kb_capture_begin(&capture);
     int rc = change_map(map, changes);
     return done(&capture, rc, operation, bpf_map__name(map), NULL, err);
@@ -189,7 +191,7 @@ int kb_object_set_initial(struct kb_object *object, size_t index, size_t offset,
     char *initial = bpf_map__initial_value(map, &room);
     if (object->loaded)
         return kb_fail(err, EBUSY, operation, bpf_map__name(map),
-                       "the object is loaded; write to the map instead");
+                       "the object is loaded" KB_DO "write to the map instead");
     if (!initial)
         return kb_fail(err, EINVAL, operation, bpf_map__name(map),
                        "only maps of global variables (.data, .rodata, .bss) and struct_ops have "

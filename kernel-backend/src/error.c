@@ -68,6 +68,8 @@ const char *kb_errno_name(int errnum) {
 void kb_error_clear(struct kb_error *err) {
     free(err->subject);
     free(err->text);
+    free(err->reason);
+    free(err->remedy);
     free(err->log);
     memset(err, 0, sizeof(*err));
 }
@@ -87,17 +89,78 @@ static char *format_text(const char *format, va_list args) {
     return text;
 }
 
-static char *compose(const char *operation, const char *subject, const char *reason, int errnum) {
-    const char *name = kb_errno_name(errnum);
-    size_t size = strlen(operation) + (subject ? strlen(subject) : 0) + strlen(reason) + 64;
+/* What numbers mean that say the same whatever was tried, and what helps. */
+static const struct {
+    int errnum;
+    const char *reason, *remedy;
+} usual[] = {
+    {EPERM, "it is not permitted", "run it as root; `bpf doctor` tells what this process lacks"},
+    {EACCES, "it is not permitted", "run it as root; `bpf doctor` tells what this process lacks"},
+    {ENOMEM, "there is no memory for it",
+     "free memory, ask for less, or raise the limit of this process's cgroup"},
+    {EMFILE, "this process has too many open files",
+     "close what is not used, or raise `ulimit -n`"},
+    {ENFILE, "the machine has too many open files", "raise the sysctl fs.file-max"},
+    {EAGAIN, "the kernel is busy with something that is in the way", "try again"},
+    {EINTR, "a signal interrupted it", "try again"},
+    {EBUSY, "something else uses it", "close what uses it, then try again"},
+    {ENOSPC, "there is no room for it", "make room, or ask for less"},
+    {EFAULT, "the kernel cannot read or write what it was given",
+     "this is a mistake of this package or of libbpf: please report it"},
+    {EBADF, "a descriptor is not open", "give one that is open"},
+    {EEXIST, "it is there already", "choose another place, or remove what is there"},
+    {ENOENT, "there is no such thing", "check the name"},
+    {ESRCH, "there is no such thing", "check the name or number"},
+    {ENODEV, "there is no such device", "check the name or number"},
+    {EINVAL, "the kernel does not accept it",
+     "check what was given; `bpf features` tells what this kernel has"},
+    {E2BIG, "the kernel does not know one of the options, or the size is too big",
+     "give fewer or less; `bpf features` tells what this kernel has"},
+    {EOPNOTSUPP, "this kernel does not support it", "`bpf features` tells what it has"},
+    {KB_ENOTSUPP, "this kernel does not support it", "`bpf features` tells what it has"},
+    {ENOSYS, "this kernel does not have it", "`bpf features` tells what it has"},
+    {EIO, "the device or the file system failed", "the kernel's log (dmesg) may say why"},
+};
+static const char otherwise[] = "the kernel's log (dmesg) and `bpf doctor` may tell more";
+
+const char *kb_reason(int errnum) {
+    for (size_t i = 0; i < sizeof(usual) / sizeof(usual[0]); i++)
+        if (usual[i].errnum == errnum)
+            return usual[i].reason;
+    return "the kernel refuses it";
+}
+
+static const char *usual_remedy(int errnum) {
+    for (size_t i = 0; i < sizeof(usual) / sizeof(usual[0]); i++)
+        if (usual[i].errnum == errnum)
+            return usual[i].remedy;
+    return otherwise;
+}
+
+void kb_join_remedy(char *text) {
+    char *mark = strstr(text, KB_DO);
+
+    if (!mark)
+        return;
+    size_t tail = strlen(mark + 1) + 1;
+    /* One byte becomes two; what has no room loses its last letter. */
+    memmove(mark + 2, mark + 1, tail);
+    memcpy(mark, "; ", 2);
+}
+
+/* "operation 'subject': reason (ENAME); remedy" */
+static char *compose(const struct kb_error *err) {
+    const char *name = kb_errno_name(err->errnum);
+    const char *subject = err->subject ? err->subject : "";
+    const char *reason = err->reason ? err->reason : "failed";
+    const char *remedy = err->remedy ? err->remedy : otherwise;
+    size_t size = strlen(err->operation) + strlen(subject) + strlen(reason) + strlen(name) +
+                  strlen(remedy) + sizeof(" '': () ; ");
     char *text = malloc(size);
 
-    if (!text)
-        return NULL;
-    if (subject)
-        snprintf(text, size, "%s '%s': %s (%s)", operation, subject, reason, name);
-    else
-        snprintf(text, size, "%s: %s (%s)", operation, reason, name);
+    if (text)
+        snprintf(text, size, *subject ? "%s '%s': %s (%s); %s" : "%s%s: %s (%s); %s",
+                 err->operation, subject, reason, name, remedy);
     return text;
 }
 
@@ -108,15 +171,18 @@ int kb_fail(struct kb_error *err, int errnum, const char *operation, const char 
 
     va_list args;
     va_start(args, format);
-    char *reason = format_text(format, args);
+    char *words = format_text(format, args);
     va_end(args);
+    char *mark = words ? strstr(words, KB_DO) : NULL;
+    if (mark)
+        *mark = 0;
     if (subject && !*subject)
         subject = NULL; /* maps need no name */
     /* The old record is cleared last: the words may come out of it. */
-    struct kb_error fresh = {.errnum = errnum, .operation = operation};
+    struct kb_error fresh = {.errnum = errnum, .operation = operation, .reason = words};
+    fresh.remedy = strdup(mark ? mark + 1 : usual_remedy(errnum));
     fresh.subject = subject ? strdup(subject) : NULL;
-    fresh.text = compose(operation, subject, reason ? reason : "failed", errnum);
-    free(reason);
+    fresh.text = compose(&fresh);
     kb_error_clear(err);
     *err = fresh;
     return -errnum;

@@ -131,6 +131,17 @@ void kb_say(struct kb_feature *feature, enum kb_answer answer, int errnum, const
     va_end(args);
 }
 
+/* What says nothing about the kernel's abilities, only about the moment. */
+static bool is_passing(int errnum) {
+    static const int passing[] = {ENOMEM, EMFILE, ENFILE, EAGAIN,  EINTR, EBUSY,
+                                  ENOSPC, EIO,    EFAULT, ENOBUFS, EDQUOT};
+
+    for (size_t i = 0; i < sizeof(passing) / sizeof(passing[0]); i++)
+        if (passing[i] == errnum)
+            return true;
+    return false;
+}
+
 void kb_answer(struct kb_feature *feature, int rc, uint64_t caps, const char *what) {
     char why[400];
 
@@ -138,9 +149,10 @@ void kb_answer(struct kb_feature *feature, int rc, uint64_t caps, const char *wh
         kb_say(feature, KB_HAS, 0, "%s", "");
     } else if (rc == -EPERM || rc == -EACCES) {
         kb_explain_eperm(why, sizeof(why), caps);
+        kb_join_remedy(why);
         kb_say(feature, KB_UNSURE, -rc, "%s", why);
-    } else if (rc == -ENOMEM || rc == -EMFILE || rc == -ENFILE || rc == -EAGAIN || rc == -EINTR) {
-        kb_say(feature, KB_UNSURE, -rc, "there is no memory or descriptor to ask with (%s)",
+    } else if (is_passing(-rc)) {
+        kb_say(feature, KB_UNSURE, -rc, "it cannot be asked for now: %s (%s)", kb_reason(-rc),
                kb_errno_name(-rc));
     } else {
         kb_say(feature, KB_HAS_NOT, -rc, "%s %s (%s)",

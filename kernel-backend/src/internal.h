@@ -16,13 +16,21 @@
 
 /* error.c --------------------------------------------------------------------------------------*/
 
+/* Within the words of a failure: the reason is before it, the remedy behind. */
+#define KB_DO "\x1f"
+
 /*
  * Fills the record with `errnum` (positive), operation, subject (may be NULL) and a text
- * "operation 'subject': <format…> (ENAME)"; returns -errnum. Keeps a log that is in the record of
- * this very failure only if the caller sets it afterwards (kb_error_set_log).
+ * "operation 'subject': <format…> (ENAME); <remedy>"; returns -errnum. What the format has behind
+ * KB_DO is the remedy; without one it is what usually helps against the errno. Keeps a log that is
+ * in the record of this very failure only if the caller sets it afterwards (kb_error_set_log).
  */
 int kb_fail(struct kb_error *err, int errnum, const char *operation, const char *subject,
             const char *format, ...) __attribute__((format(printf, 5, 6)));
+/* Words with a remedy, for where there is no record: KB_DO becomes "; ". */
+void kb_join_remedy(char *text);
+/* What an errno means where nothing more is known: a reason. */
+const char *kb_reason(int errnum);
 /* Gives the record a heap-allocated log to own. */
 void kb_error_set_log(struct kb_error *err, char *log);
 
@@ -62,9 +70,40 @@ enum { KB_CAP_NET_ADMIN = 12, KB_CAP_SYS_ADMIN = 21, KB_CAP_PERFMON = 38, KB_CAP
 uint64_t kb_program_caps(uint32_t program_type);
 /* The start of a small file, zero-terminated; false if it cannot be read. */
 bool kb_read_file(const char *path, char *buffer, size_t size);
-/* A sentence why the kernel said EPERM to something that needs these capabilities, and the remedy.
+/* Why the kernel said EPERM to something that needs these capabilities, and with KB_DO the remedy.
  */
 void kb_explain_eperm(char *text, size_t size, uint64_t needed_caps);
+/* Words to go on with, and the remedy, if lockdown takes away what the verifier does not know; "".
+ */
+void kb_explain_lockdown(const char *what, char *text, size_t size);
+
+/* near.c: names that were meant, perhaps -------------------------------------------------------*/
+
+enum { KB_NEAR_NAMES = 3, KB_NEAR_SIZE = 128 };
+
+/* The names most like one that is not there, out of all that are offered. */
+struct kb_near {
+    const char *wanted;
+    size_t count;
+    struct kb_near_name {
+        char name[KB_NEAR_SIZE];
+        unsigned distance;
+    } names[KB_NEAR_NAMES]; /* nearest first */
+};
+
+void kb_near_offer(struct kb_near *near, const char *name);
+/* "did you mean 'a', 'b' or 'c'?", or `otherwise` if nothing is near. Gives `text`. */
+const char *kb_near_say(const struct kb_near *near, const char *otherwise, char *text, size_t size);
+/* The same for interfaces, functions of the kernel, types of its BTF, tracepoints. */
+const char *kb_near_interface(const char *name, char *text, size_t size);
+const char *kb_near_function(const char *name, char *text, size_t size);
+/* The first of these functions that the kernel has not, or NULL. */
+const char *kb_missing_function(const char *const *names, size_t count);
+const char *kb_near_btf_function(const char *name, char *text, size_t size);
+const char *kb_near_tracepoint(const char *category, const char *name, char *text, size_t size);
+const char *kb_near_raw_tracepoint(const char *name, char *text, size_t size);
+/* Of an executable. */
+const char *kb_near_symbol(const char *path, const char *name, char *text, size_t size);
 
 /* The structures behind the handles ------------------------------------------------------------*/
 
@@ -165,7 +204,7 @@ bool kb_tracefs_has_event(const char *category, const char *name);
 /* The number of a tracepoint for perf_event_open(2), or -errno. */
 int kb_tracefs_event_id(const char *category, const char *name);
 
-/* The kernel's id of an open program, 0 if it cannot be had. */
+/* The kernel's id of an open program, 0 with errno if it cannot be had. */
 uint32_t kb_program_fd_id(int fd);
 
 #endif

@@ -27,9 +27,11 @@ int kb_link_fd(const struct kb_link *link) {
 }
 
 static int no_link(const char *operation, struct kb_error *err) {
-    return kb_fail(err, EOPNOTSUPP, operation, NULL,
-                   "this attachment has no link object in the kernel (tc and sockets never have; "
-                   "tracepoints and probes since Linux 5.15)");
+    return kb_fail(
+        err, EOPNOTSUPP, operation, NULL,
+        "this attachment has no link object in the kernel" KB_DO
+        "use another kind where there is one: tc and sockets never have links, tracepoints "
+        "and probes have since Linux 5.15");
 }
 
 int kb_link_get_info(const struct kb_link *link, struct kb_link_info *out, struct kb_error *err) {
@@ -41,10 +43,12 @@ int kb_link_get_info(const struct kb_link *link, struct kb_link_info *out, struc
         return no_link(operation, err);
     memset(&info, 0, sizeof(info));
     if (bpf_obj_get_info_by_fd(kb_link_fd(link), &info, &size) != 0) {
-        /* The descriptor of a struct_ops map that is attached without a link: EINVAL. */
-        return errno == EINVAL
+        int errnum = errno;
+        /* The descriptor may be a struct_ops map's that is attached without a link. */
+        return errnum == EINVAL && kb_fd_kind(kb_link_fd(link)) == KB_PIN_MAP
                    ? no_link(operation, err)
-                   : kb_fail(err, errno, operation, NULL, "the kernel gives no information");
+                   : kb_fail(err, errnum, operation, NULL, "the kernel gives no information: %s",
+                             kb_reason(errnum));
     }
     *out = (struct kb_link_info){.id = info.id, .type = info.type, .program_id = info.prog_id};
     return 0;
@@ -70,7 +74,7 @@ int kb_link_detach(struct kb_link *link, struct kb_error *err) {
     if (link->undo) {
         rc = quietly(link->undo, link);
         if (rc)
-            return kb_fail(err, -rc, operation, NULL, "the kernel does not detach it");
+            return kb_fail(err, -rc, operation, NULL, "%s", kb_reason(-rc));
         link->undo = NULL;
         return 0;
     }
@@ -78,10 +82,14 @@ int kb_link_detach(struct kb_link *link, struct kb_error *err) {
         return no_link(operation, err);
     uint32_t attr = (uint32_t)kb_link_fd(link);
     rc = kb_sys(KB_LINK_DETACH, &attr, sizeof(attr));
-    if (rc == -EOPNOTSUPP || rc == -EINVAL)
+    if (rc == -EOPNOTSUPP || (rc == -EINVAL && kb_kernel_older("5.8")))
         return kb_fail(err, EOPNOTSUPP, operation, NULL,
-                       "links of this type are detached by closing them");
-    return rc ? kb_fail(err, -rc, operation, NULL, "the kernel does not detach it") : 0;
+                       "links of this type cannot be detached" KB_DO "close it instead");
+    return rc ? kb_fail(err, -rc, operation, NULL, "%s", kb_reason(-rc)) : 0;
+}
+
+int kb_link_undo(struct kb_link *link, struct kb_error *err) {
+    return link->undo ? kb_link_detach(link, err) : 0;
 }
 
 static void close_fd(int fd) {
@@ -100,7 +108,7 @@ void kb_link_close(struct kb_link **handle) {
         return;
     *handle = NULL;
     if (link->undo)
-        quietly(link->undo, link);
+        quietly(link->undo, link); /* who wants to know asks kb_link_undo() first */
     if (link->bpf)
         quietly(destroy, link);
     for (size_t i = 0; i < link->part_count; i++) {
@@ -128,17 +136,18 @@ static int update(struct kb_link *link, int new_fd, uint32_t old_fd, struct kb_e
     case 0:
         return 0;
     case EPERM:
-        return kb_fail(err, EPERM, operation, NULL,
-                       old_fd ? "the link holds another program than the one to replace"
-                              : "not permitted");
+        return kb_fail(err, EPERM, operation, NULL, "%s",
+                       old_fd ? "the link holds another program than the one to replace" KB_DO
+                                "look at what it holds (info()), or give no old program"
+                              : kb_reason(EPERM));
     case EINVAL:
         return kb_fail(err, EINVAL, operation, NULL,
                        "links of this type take no other program, or this program is of another "
-                       "type than the one in it");
+                       "type than the one in it" KB_DO "attach it anew instead");
     case ENOLINK:
-        return kb_fail(err, ENOLINK, operation, NULL, "the link was detached");
+        return kb_fail(err, ENOLINK, operation, NULL, "the link was detached" KB_DO "attach anew");
     default:
-        return kb_fail(err, -rc, operation, NULL, "the kernel does not update it");
+        return kb_fail(err, -rc, operation, NULL, "%s", kb_reason(-rc));
     }
 }
 
@@ -149,18 +158,24 @@ int kb_link_update(struct kb_link *link, struct kb_program *program, const struc
 
     if (fd < 0 || (old && kb_program_fd(old) < 0))
         return kb_fail(err, EBADF, operation, kb_program_name(program),
-                       "it is not in the kernel; load the object first");
+                       "it is not in the kernel" KB_DO "load the object first");
     if (!link->undo)
         return update(link, fd, old ? (uint32_t)kb_program_fd(old) : 0, err);
     if (!link->replace)
         return no_link(operation, err);
-    if (old && kb_program_fd_id(kb_program_fd(old)) != kb_program_fd_id(link->program))
+    uint32_t held = old ? kb_program_fd_id(link->program) : 1;
+    uint32_t wanted = old && held ? kb_program_fd_id(kb_program_fd(old)) : held;
+    if (!held || !wanted)
+        return kb_fail(err, errno, operation, kb_program_name(program),
+                       "the kernel does not tell which program the link holds: %s",
+                       kb_reason(errno));
+    if (held != wanted)
         return kb_fail(err, EPERM, operation, kb_program_name(program),
-                       "the link holds another program than the one to replace");
+                       "the link holds another program than the one to replace" KB_DO
+                       "give the one that it holds, or none");
     int kept = fcntl(fd, F_DUPFD_CLOEXEC, 3);
     if (kept < 0)
-        return kb_fail(err, errno, operation, kb_program_name(program),
-                       "no file descriptor to be had");
+        return kb_fail(err, errno, operation, kb_program_name(program), "%s", kb_reason(errno));
     struct kb_capture capture;
     kb_capture_begin(&capture);
     int rc = link->replace(link, fd);
@@ -168,8 +183,7 @@ int kb_link_update(struct kb_link *link, struct kb_program *program, const struc
     kb_capture_free(&capture);
     close_fd(rc ? kept : link->program);
     if (rc)
-        return kb_fail(err, -rc, operation, kb_program_name(program),
-                       "the kernel does not update it");
+        return kb_fail(err, -rc, operation, kb_program_name(program), "%s", kb_reason(-rc));
     link->program = kept;
     return 0;
 }
@@ -203,6 +217,18 @@ int kb_link_adopt(int fd, struct kb_link **out, struct kb_error *err) {
     return rc;
 }
 
+int kb_link_open_fd(int fd, struct kb_link **out, struct kb_error *err) {
+    int own = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+
+    *out = NULL;
+    if (own < 0)
+        return kb_fail(err, errno, "open link", NULL, "%s", kb_reason(errno));
+    int rc = kb_link_adopt(own, out, err);
+    if (rc)
+        close(own);
+    return rc;
+}
+
 int kb_link_open(uint32_t id, struct kb_link **out, struct kb_error *err) {
     uint32_t attr[3] = {id, 0, 0};
     char why[512];
@@ -214,8 +240,9 @@ int kb_link_open(uint32_t id, struct kb_link **out, struct kb_error *err) {
     if (fd < 0)
         return kb_fail(err, -fd, "open link", NULL, "id %u: %s", id,
                        fd == -EPERM    ? why
-                       : fd == -ENOENT ? "the kernel has no link of this id (any more)"
-                                       : "the kernel does not give it");
+                       : fd == -ENOENT ? "the kernel has no link of this id (any more)" KB_DO
+                                         "linkIds() lists those that there are"
+                                       : kb_reason(-fd));
     int rc = kb_link_adopt(fd, out, err);
     if (rc)
         close(fd);
@@ -230,7 +257,8 @@ int kb_link_iterate(const struct kb_link *link, int *fd, struct kb_error *err) {
     *fd = kb_sys(KB_ITER_CREATE, attr, sizeof(attr));
     if (*fd >= 0)
         return 0;
-    return kb_fail(err, -*fd, "iterate", NULL,
-                   *fd == -EINVAL ? "it is no link of an iterator"
-                                  : "the kernel does not start it");
+    return kb_fail(err, -*fd, "iterate", NULL, "%s",
+                   *fd == -EINVAL ? "it is no link of an iterator" KB_DO
+                                    "attach a program of SEC(\"iter/…\")"
+                                  : kb_reason(-*fd));
 }

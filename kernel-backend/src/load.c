@@ -36,13 +36,15 @@ static int load_btf(struct load *load) {
 
     if (!def->btf)
         return def->function_count || def->line_count
-                   ? fail(load, EINVAL, "functions and lines are told by BTF, and there is none")
+                   ? fail(load, EINVAL,
+                          "functions and lines are told by BTF, and there is none" KB_DO "give BTF")
                    : 0;
     if (def->btf_size > UINT32_MAX)
         return fail(load, E2BIG, "its BTF has more than 4 GiB");
     load->btf = bpf_btf_load(def->btf, def->btf_size, NULL);
     if (load->btf < 0)
-        return fail(load, errno, "the kernel does not accept its BTF");
+        return kb_fail(load->err, errno, operation, load->name,
+                       "the kernel does not accept its BTF: %s", kb_reason(errno));
     load->opts.prog_btf_fd = (uint32_t)load->btf;
     return 0;
 }
@@ -55,7 +57,11 @@ static int find_in_program(struct load *load) {
 
     memset(&info, 0, sizeof(info));
     if (bpf_obj_get_info_by_fd(def->target_fd, &info, &size) != 0)
-        return fail(load, EBADF, "the target's descriptor is none of a program");
+        return errno == EINVAL || errno == EBADFD
+                   ? fail(load, EBADF, "the target's descriptor is none of a program")
+                   : kb_fail(load->err, errno, operation, load->name,
+                             "the kernel does not tell of the target program: %s",
+                             kb_reason(errno));
     struct btf *btf = info.btf_id ? btf__load_from_kernel_by_id(info.btf_id) : NULL;
     if (!btf)
         return fail(load, ESRCH, "the target program has no BTF");
@@ -71,10 +77,13 @@ static int find_in_program(struct load *load) {
 static int find_in_kernel(struct load *load) {
     const struct kb_program_def *def = load->def;
     int id = libbpf_find_vmlinux_btf_id(def->target_name, (enum bpf_attach_type)def->attach_type);
+    char near[512];
 
     if (id <= 0)
         return kb_fail(load->err, ESRCH, operation, load->name,
-                       "the running kernel's BTF has no '%s' to attach to", def->target_name);
+                       "the running kernel's BTF has no '%s' to attach to" KB_DO "%s",
+                       def->target_name,
+                       kb_near_btf_function(def->target_name, near, sizeof(near)));
     load->opts.attach_btf_id = (uint32_t)id;
     return 0;
 }
@@ -157,8 +166,8 @@ static int load_it(struct load *load, struct kb_program **out) {
             close(fd);
     }
     return kb_program_refused(load->err, errnum, load->name, load->def->type, load->log,
-                              "the kernel refuses it without a reason; does it know this type, "
-                              "these flags and all instructions?");
+                              "the kernel refuses it without a reason" KB_DO
+                              "check that it knows this type, these flags and all instructions");
 }
 
 static int check(const struct load *load) {

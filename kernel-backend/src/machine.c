@@ -23,9 +23,11 @@ static int refused(struct kb_error *err, const char *what, int errnum, uint32_t 
         kb_explain_eperm(why, sizeof(why), kb_program_caps(program_type));
     else
         snprintf(why, sizeof(why), "%s",
-                 errnum == ENOSYS ? "this kernel has no bpf(2) (CONFIG_BPF_SYSCALL, or an emulator)"
-                 : errnum == EINVAL ? "this kernel does not know this type"
-                                    : "the kernel refuses even the smallest one");
+                 errnum == ENOSYS ? "this kernel has no bpf(2), or an emulator is in between" KB_DO
+                                    "use a kernel with CONFIG_BPF_SYSCALL"
+                 : errnum == EINVAL ? "this kernel does not know this type" KB_DO
+                                      "`bpf features` tells what it has"
+                                    : kb_reason(errnum));
     return kb_fail(err, errnum, "probe bpf(2)", NULL, "cannot %s: %s", what, why);
 }
 
@@ -78,7 +80,8 @@ int kb_next_id(enum kb_id_kind kind, uint32_t after, uint32_t *next, struct kb_e
     char why[512];
     int rc = kind == KB_ID_PROGRAM ? bpf_prog_get_next_id(after, next)
              : kind == KB_ID_MAP   ? bpf_map_get_next_id(after, next)
-                                   : bpf_link_get_next_id(after, next);
+             : kind == KB_ID_LINK  ? bpf_link_get_next_id(after, next)
+                                   : bpf_btf_get_next_id(after, next);
 
     if (rc == 0)
         return 0;
@@ -87,6 +90,5 @@ int kb_next_id(enum kb_id_kind kind, uint32_t after, uint32_t *next, struct kb_e
         return -ENOENT;
     if (errnum == EPERM)
         kb_explain_eperm(why, sizeof(why), KB_CAP_BIT(KB_CAP_SYS_ADMIN));
-    return kb_fail(err, errnum, "next id", NULL, "%s",
-                   errnum == EPERM ? why : "the kernel does not list its ids");
+    return kb_fail(err, errnum, "next id", NULL, "%s", errnum == EPERM ? why : kb_reason(errnum));
 }

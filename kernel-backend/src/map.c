@@ -36,26 +36,32 @@ static const char *reason(const char *operation, int errnum) {
 
     switch (errnum) {
     case E2BIG:
-        return update ? "the map is full, or the index is beyond max_entries"
-                      : "the index is beyond max_entries";
+        return update ? "the map is full, or the index is beyond max_entries" KB_DO
+                        "delete entries, or make the map with more max_entries"
+                      : "the index is beyond max_entries" KB_DO
+                        "ask for less, or make the map with more max_entries";
     case EEXIST:
-        return "the key is there already and the flag BPF_NOEXIST was given";
+        return "the key is there already and the flag BPF_NOEXIST was given" KB_DO
+               "leave the flag out to replace the value";
     case ENOENT:
-        return "there is no such key or index, and this map or the flag BPF_EXIST needs one";
+        return "there is no such key or index, and this map or the flag BPF_EXIST needs one" KB_DO
+               "insert it without BPF_EXIST";
     case EINVAL:
-        return "the kernel refuses flags or value; e.g. array elements cannot be deleted, "
-               "BPF_F_LOCK needs a bpf_spin_lock in the value";
-    case ENOMEM:
-        return "the kernel has no memory for the entry";
+        return "the kernel refuses the flags, the value, or this operation on maps of this "
+               "type" KB_DO
+               "check them: elements of arrays cannot be deleted, BPF_F_LOCK needs a bpf_spin_lock "
+               "in the value";
     case EBUSY:
-        return "the map is in use, try again (a frozen map: it is mapped writable)";
+        return "the map is in use" KB_DO "try again; to freeze it, unmap its writable memory first";
     case EOPNOTSUPP:
     case KB_ENOTSUPP:
-        return "maps of this type do not have this operation";
+        return "maps of this type do not have this operation" KB_DO
+               "use another operation, or another type of map";
     case ENOSPC:
-        return "one hash bucket holds more entries than the batch has room for; give more room";
+        return "one hash bucket holds more entries than the batch has room for" KB_DO
+               "give more room";
     default:
-        return "the kernel refuses it";
+        return kb_reason(errnum);
     }
 }
 
@@ -68,10 +74,12 @@ static int fail(const struct kb_map *map, const char *operation, int errnum, str
             kb_map_fd_info(map->fd, &info) == 0 && (info.map_flags & (BPF_F_RDONLY | BPF_F_WRONLY));
         kb_explain_eperm(why, sizeof(why), KB_CAP_BIT(KB_CAP_BPF));
         return kb_fail(err, errnum, operation, map->name, "%s",
-                       limited ? "the map was created read-only or write-only for user space"
+                       limited ? "the map was created read-only or write-only for user space" KB_DO
+                                 "make it without BPF_F_RDONLY and BPF_F_WRONLY"
                        : strstr(operation, "update") || strstr(operation, "delete") ||
                                strstr(operation, "freeze")
-                           ? "the map is frozen or its descriptor is read-only"
+                           ? "the map is frozen or its descriptor is read-only" KB_DO
+                             "write before freeze(), through a descriptor that may"
                            : why);
     }
     return kb_fail(err, errnum, operation, map->name, "%s", reason(operation, errnum));

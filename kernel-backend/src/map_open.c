@@ -42,10 +42,12 @@ int kb_map_adopt(int fd, const char *name, struct kb_map **out, struct kb_error 
     int errnum = kb_map_fd_info(fd, &info);
 
     if (errnum)
-        return kb_fail(err, errnum, "open map", name, "the kernel gives no information on it");
+        return kb_fail(err, errnum, "open map", name, "the kernel gives no information on it: %s",
+                       kb_reason(errnum));
     if (kb_possible_cpus() < 0)
         return kb_fail(err, -kb_possible_cpus(), "open map", name,
-                       "/sys/devices/system/cpu/possible is not readable; mount sysfs");
+                       "/sys/devices/system/cpu/possible is not readable" KB_DO
+                       "mount sysfs on /sys");
     struct kb_map *map = calloc(1, sizeof(*map));
     char *copy = strdup(name);
     int own = map && copy ? fcntl(fd, F_DUPFD_CLOEXEC, 3) : -1;
@@ -53,9 +55,7 @@ int kb_map_adopt(int fd, const char *name, struct kb_map **out, struct kb_error 
         errnum = map && copy ? errno : ENOMEM;
         free(map);
         free(copy);
-        return kb_fail(err, errnum, "open map", name,
-                       errnum == EMFILE ? "too many open files; raise ulimit -n"
-                                        : "no file descriptor to be had");
+        return kb_fail(err, errnum, "open map", name, "%s", kb_reason(errnum));
     }
     map->fd = own;
     map->name = copy;
@@ -84,20 +84,22 @@ size_t kb_map_value_size_user(const struct kb_map *map) {
     return map->value_size_user;
 }
 
-/* What only /proc tells: "memlock:\t4096" and "frozen:\t1". */
-static void read_fdinfo(int fd, struct kb_map_info *out) {
+/* What only /proc tells: "memlock:\t4096" and "frozen:\t1". 0 or errno; no /proc tells nothing. */
+static int read_fdinfo(int fd, struct kb_map_info *out) {
     char path[64], line[128];
 
     snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
     FILE *file = fopen(path, "re");
-    while (file && fgets(line, sizeof(line), file)) {
+    if (!file)
+        return errno == ENOENT || errno == EACCES || errno == EPERM ? 0 : errno;
+    while (fgets(line, sizeof(line), file)) {
         if (strncmp(line, "memlock:", 8) == 0)
             out->memlock = strtoull(line + 8, NULL, 10);
         else if (strncmp(line, "frozen:", 7) == 0)
             out->frozen = strtoul(line + 7, NULL, 10) != 0;
     }
-    if (file)
-        fclose(file);
+    fclose(file);
+    return 0;
 }
 
 int kb_map_get_info(const struct kb_map *map, struct kb_map_info *out, struct kb_error *err) {
@@ -105,7 +107,8 @@ int kb_map_get_info(const struct kb_map *map, struct kb_map_info *out, struct kb
     int errnum = kb_map_fd_info(map->fd, &info);
 
     if (errnum)
-        return kb_fail(err, errnum, "map info", map->name, "the kernel gives no information on it");
+        return kb_fail(err, errnum, "map info", map->name,
+                       "the kernel gives no information on it: %s", kb_reason(errnum));
     *out = (struct kb_map_info){
         .name = map->name,
         .type = info.type,
@@ -124,8 +127,10 @@ int kb_map_get_info(const struct kb_map *map, struct kb_map_info *out, struct kb
         .netns_dev = info.netns_dev,
         .netns_ino = info.netns_ino,
     };
-    read_fdinfo(map->fd, out);
-    return 0;
+    errnum = read_fdinfo(map->fd, out);
+    return errnum ? kb_fail(err, errnum, "map info", map->name,
+                            "/proc/self/fdinfo/%d cannot be read: %s", map->fd, kb_reason(errnum))
+                  : 0;
 }
 
 /* Making and opening ---------------------------------------------------------------------------*/
@@ -176,9 +181,8 @@ static const char *rule_of(uint32_t type) {
     case BPF_MAP_TYPE_STACK_TRACE:
         return "stack traces have keys of 4 bytes and values of 8 bytes for each frame";
     default:
-        return "array indexes have 4 bytes; nothing but storages has no entries; flags must be "
-               "ones "
-               "that the type has";
+        return "array indexes have 4 bytes, nothing but storages has no entries, flags must be "
+               "ones that the type has";
     }
 }
 
@@ -196,19 +200,25 @@ static int fail_create(const struct kb_map_def *def, int errnum, struct kb_error
     else if (errnum == E2BIG)
         snprintf(why, sizeof(why),
                  "the map is larger than its type may be, or this kernel does not "
-                 "know one of the options");
+                 "know one of the options" KB_DO "make it smaller, or leave the option out");
     else if (errnum == ENOMEM)
-        snprintf(why, sizeof(why), "no memory for it (the limit of the cgroup, or of the machine)");
+        snprintf(why, sizeof(why),
+                 "no memory for it (the limit of the cgroup, or of the machine)" KB_DO
+                 "make it smaller, or raise the limit");
     else if (!type)
-        snprintf(why, sizeof(why), "%u is no map type that is known here", def->type);
+        snprintf(why, sizeof(why),
+                 "%u is no map type that is known here" KB_DO "MapType lists them", def->type);
     else if (kb_kernel_older(since))
-        snprintf(why, sizeof(why), "maps of type %s need Linux %s", type, since);
+        snprintf(why, sizeof(why),
+                 "this kernel is too old for maps of type %s" KB_DO "use Linux %s or later", type,
+                 since);
     else if (errnum == EINVAL || errnum == KB_ENOTSUPP)
-        snprintf(why, sizeof(why), "type %s, key %u, value %u, max_entries %u, flags 0x%x: %s",
-                 type, def->key_size, def->value_size, def->max_entries, def->flags,
-                 rule_of(def->type));
+        snprintf(
+            why, sizeof(why),
+            "the kernel refuses type %s, key %u, value %u, max_entries %u, flags 0x%x" KB_DO "%s",
+            type, def->key_size, def->value_size, def->max_entries, def->flags, rule_of(def->type));
     else
-        snprintf(why, sizeof(why), "the kernel refuses it");
+        snprintf(why, sizeof(why), "%s", kb_reason(errnum));
     return kb_fail(err, errnum, create_operation, def->name, "%s", why);
 }
 
@@ -270,12 +280,15 @@ int kb_map_open_fd(int fd, bool own, struct kb_map **map, struct kb_error *err) 
         return kb_fail(err, errnum, "open map", NULL, "descriptor %d is %s", fd,
                        errnum == EBADF ? "not open" : "no map's");
     int rc = kb_map_adopt(fd, info.name, map, err);
-    if (rc || !own)
-        return rc;
-    close((*map)->fd);
-    (*map)->fd = fd;
+    if (!rc && own)
+        kb_map_take_fd(*map, fd);
+    return rc;
+}
+
+void kb_map_take_fd(struct kb_map *map, int fd) {
+    close(map->fd);
+    map->fd = fd;
     fcntl(fd, F_SETFD, FD_CLOEXEC);
-    return 0;
 }
 
 /* Gives the descriptor to a handle, or closes it. */
@@ -297,7 +310,10 @@ int kb_map_open_id(uint32_t id, struct kb_map **map, struct kb_error *err) {
     if (errnum == EPERM)
         kb_explain_eperm(why, sizeof(why), KB_CAP_BIT(KB_CAP_SYS_ADMIN));
     else
-        snprintf(why, sizeof(why), errnum == ENOENT ? "there is no map with id %u" : "id %u", id);
+        snprintf(why, sizeof(why), "id %u: %s", id,
+                 errnum == ENOENT ? "the kernel has no map of this id (any more)" KB_DO
+                                    "mapIds() lists those that there are"
+                                  : kb_reason(errnum));
     return kb_fail(err, errnum, "open map", NULL, "%s", why);
 }
 
@@ -323,13 +339,15 @@ int kb_map_mmap(const struct kb_map *map, void **memory, size_t *size, bool *wri
         return rc;
     if ((info.type != BPF_MAP_TYPE_ARRAY && info.type != 33) || !(info.flags & BPF_F_MMAPABLE))
         return kb_fail(err, EINVAL, mmap_operation, map->name,
-                       "only arrays and arenas with BPF_F_MMAPABLE have memory to map");
+                       "only arrays and arenas with BPF_F_MMAPABLE have memory to map" KB_DO
+                       "make it with this flag");
     *size = memory_size(&info);
     *writable = !info.frozen && !(info.flags & BPF_F_RDONLY);
     int access = PROT_READ | (*writable ? PROT_WRITE : 0);
     void *at = mmap(NULL, *size, access, MAP_SHARED, map->fd, 0);
     if (at == MAP_FAILED)
-        return kb_fail(err, errno, mmap_operation, map->name, "%zu bytes cannot be mapped", *size);
+        return kb_fail(err, errno, mmap_operation, map->name, "%zu bytes cannot be mapped: %s",
+                       *size, kb_reason(errno));
     *memory = at;
     return 0;
 }

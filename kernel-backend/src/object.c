@@ -97,8 +97,8 @@ int kb_object_open(const void *bytes, size_t size, const struct kb_open_opts *op
     *out = NULL;
     if (!bytes || size < ELF64_HEADER || memcmp(bytes, magic, sizeof(magic)) != 0)
         return kb_fail(err, EINVAL, "open object", NULL,
-                       "these %zu bytes are no 64-bit ELF file; give what the assembler, compiler "
-                       "or linker wrote",
+                       "these %zu bytes are no 64-bit ELF file" KB_DO
+                       "give what the assembler, compiler or linker wrote",
                        size);
     struct kb_object *object = calloc(1, sizeof(*object));
     void *copy = malloc(size);
@@ -179,15 +179,41 @@ static uint64_t all_caps(const struct kb_object *object) {
     return caps;
 }
 
+/* What libbpf said before its last word, which names only the errno; `otherwise` if nothing. */
+static const char *words_before(const struct kb_capture *capture, const char *last,
+                                const char *otherwise, char *text, size_t size) {
+    const char *words = kb_capture_line(capture, "");
+    const char *end = strstr(words, last);
+
+    while (end && end > words && strncmp(end, "; ", 2) != 0)
+        end--;
+    size_t length = end ? (size_t)(end - words) : strlen(words);
+    if (!length) {
+        words = otherwise;
+        length = strlen(words);
+    } else if (strncmp(words, "map '", 5) == 0 || strncmp(words, "prog '", 6) == 0) {
+        const char *colon = strstr(words, "': "); /* the record names it */
+        size_t skip = colon ? (size_t)(colon - words) + 3 : 0;
+        skip = skip < length ? skip : 0;
+        words += skip;
+        length -= skip;
+    }
+    length = length < size ? length : size - 1;
+    memcpy(text, words, length);
+    text[length] = 0;
+    return text;
+}
+
 int kb_program_refused(struct kb_error *err, int errnum, const char *name, uint32_t type,
                        const char *log, const char *otherwise) {
     char *reason = log ? log_reason(log) : NULL;
     char why[512];
     int rc;
 
+    kb_explain_lockdown(reason ? reason : "", why, sizeof(why));
     if (reason)
-        rc = kb_fail(err, errnum, "load program", name, "the kernel's verifier refuses it: %s",
-                     reason);
+        rc = kb_fail(err, errnum, "load program", name, "the kernel's verifier refuses it: %s%s%s",
+                     reason, why, why[0] ? "" : KB_DO "change the program where the log points to");
     else if (errnum == EPERM) {
         kb_explain_eperm(why, sizeof(why), kb_program_caps(type));
         rc = kb_fail(err, errnum, "load program", name, "%s", why);
@@ -203,30 +229,51 @@ static int program_refused(struct kb_object *object, struct kb_capture *capture,
                            const char *name, struct kb_error *err) {
     const struct bpf_program *program = bpf_object__find_program_by_name(object->bpf, name);
 
+    char words[512];
+
+    words_before(capture, "BPF program load failed", kb_reason(errnum), words, sizeof(words));
     return kb_program_refused(err, errnum, name, program ? (uint32_t)bpf_program__type(program) : 0,
-                              kb_log_find(capture->logs, name),
-                              kb_capture_line(capture, "the kernel refuses it without a reason"));
+                              kb_log_find(capture->logs, name), words);
 }
 
 static int map_refused(const struct kb_object *object, struct kb_capture *capture, int errnum,
                        const char *name, struct kb_error *err) {
     char why[512];
 
+    /* It was created, and then something with it failed. */
+    if (*words_before(capture, "failed to create", "", why, sizeof(why)))
+        return kb_fail(err, errnum, "create map", name, "%s", why);
     if (errnum == EPERM)
         kb_explain_eperm(why, sizeof(why), all_caps(object));
+    else if (errnum == EINVAL)
+        snprintf(why, sizeof(why),
+                 "the kernel does not know this combination of type, sizes, max_entries and "
+                 "flags" KB_DO "`bpf features map_type` tells what it has");
+    else if (errnum == E2BIG || errnum == ENOMEM)
+        snprintf(why, sizeof(why),
+                 "the kernel has no memory for it" KB_DO
+                 "make max_entries smaller, or raise the limit of this process's cgroup");
     else
-        snprintf(why, sizeof(why), "%s",
-                 errnum == EINVAL ? "the kernel does not know this combination of type, sizes, "
-                                    "max_entries and flags"
-                 : errnum == E2BIG || errnum == ENOMEM
-                     ? "the kernel has no memory for it; is max_entries too big?"
-                     : kb_capture_line(capture, "the kernel refuses it without a reason"));
+        snprintf(why, sizeof(why), "%s", kb_reason(errnum));
     return kb_fail(err, errnum, "create map", name, "%s", why);
+}
+
+/* A name that a program is to be attached to and the kernel's BTF has not. */
+static bool no_target(const struct kb_capture *capture, char *why, size_t size) {
+    static const char missing[] = "failed to find kernel BTF type ID of '";
+    const char *at = strstr(kb_capture_line(capture, ""), missing);
+    char name[128], near[512];
+
+    if (!at || sscanf(at + sizeof(missing) - 1, "%127[^']", name) != 1)
+        return false;
+    snprintf(why, size, "the kernel's BTF has no '%s' to attach to" KB_DO "%s", name,
+             kb_near_btf_function(name, near, sizeof(near)));
+    return true;
 }
 
 static int load_failed(struct kb_object *object, struct kb_capture *capture, int errnum,
                        struct kb_error *err) {
-    char why[512];
+    char why[1024];
     int rc;
     char *program = failed_name(capture->messages, "prog '", "': BPF program load failed");
     char *map = failed_name(capture->messages, "map '", "': failed to create");
@@ -238,7 +285,9 @@ static int load_failed(struct kb_object *object, struct kb_capture *capture, int
     else if (errnum == EPERM) {
         kb_explain_eperm(why, sizeof(why), all_caps(object));
         rc = kb_fail(err, errnum, "load object", bpf_object__name(object->bpf), "%s", why);
-    } else
+    } else if (errnum == ESRCH && no_target(capture, why, sizeof(why)))
+        rc = kb_fail(err, errnum, "load object", bpf_object__name(object->bpf), "%s", why);
+    else
         rc = kb_fail(err, errnum, "load object", bpf_object__name(object->bpf), "%s",
                      kb_capture_line(capture, "libbpf gives no reason"));
     free(program);
@@ -253,7 +302,7 @@ int kb_object_load(struct kb_object *object, const struct kb_load_opts *opts,
 
     if (object->loaded)
         return kb_fail(err, EALREADY, "load object", bpf_object__name(object->bpf),
-                       "a load was tried before; open the bytes again to load them again");
+                       "a load was tried before" KB_DO "open the bytes again to load them again");
     object->loaded = true;
     for (size_t i = 0; log_level && i < object->program_count; i++)
         bpf_program__set_log_level(object->programs[i], log_level);
@@ -329,7 +378,7 @@ int kb_object_map(struct kb_object *object, size_t index, struct kb_map **out,
     int fd = bpf_map__fd(map);
     if (fd < 0)
         return kb_fail(err, EBADF, "open map", bpf_map__name(map),
-                       "it is not in the kernel; load the object first");
+                       "it is not in the kernel" KB_DO "load the object first");
     return kb_map_adopt(fd, bpf_map__name(map), out, err);
 }
 

@@ -48,12 +48,14 @@ static int open_event(struct kb_stream *s, int cpu, const struct kb_perf_opts *o
 
 static int fail_open(struct kb_stream *s, const char *what, uint32_t cpu, struct kb_error *err) {
     int errnum = errno;
-    char why[512] = "the kernel refuses it";
+    char why[512];
 
     if (errnum == EPERM || errnum == EACCES)
         kb_explain_eperm(why, sizeof(why), KB_CAP_BIT(KB_CAP_PERFMON));
     else if (errnum == ENOMEM)
-        strcpy(why, "no memory for its pages; ask for fewer");
+        snprintf(why, sizeof(why), "no memory for its pages" KB_DO "ask for fewer");
+    else
+        snprintf(why, sizeof(why), "%s", kb_reason(errnum));
     return kb_fail(err, errnum, operation, s->name, "CPU %u: %s: %s", cpu, what, why);
 }
 
@@ -86,7 +88,8 @@ static int open_cpus(struct kb_stream *s, const struct kb_perf_opts *opts, struc
     if (possible < 0)
         return kb_fail(err, -possible, operation, s->name, "the CPUs of this machine are unknown");
     if (pages & (pages - 1))
-        return kb_fail(err, EINVAL, operation, s->name, "%u pages are no power of two", pages);
+        return kb_fail(err, EINVAL, operation, s->name,
+                       "%u pages are no power of two" KB_DO "give one", pages);
     uint32_t count = (uint32_t)possible < s->max_entries ? (uint32_t)possible : s->max_entries;
     s->perf.page = (size_t)sysconf(_SC_PAGESIZE);
     s->perf.size = s->perf.page * pages;
@@ -95,7 +98,8 @@ static int open_cpus(struct kb_stream *s, const struct kb_perf_opts *opts, struc
     s->perf.cpus = calloc(count ? count : 1, sizeof(*s->perf.cpus));
     s->perf.epoll = epoll_create1(EPOLL_CLOEXEC);
     if (!s->perf.cpus || s->perf.epoll < 0)
-        return kb_fail(err, ENOMEM, operation, s->name, "no memory or file descriptor to be had");
+        return kb_fail(err, s->perf.cpus ? errno : ENOMEM, operation, s->name, "%s",
+                       kb_reason(s->perf.cpus ? errno : ENOMEM));
     s->perf.cpu_count = count;
     for (uint32_t cpu = 0; cpu < count; cpu++)
         s->perf.cpus[cpu].fd = -1;

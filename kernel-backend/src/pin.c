@@ -62,13 +62,13 @@ static int check_folder(const char *operation, const char *path, struct kb_error
     if (!folder)
         return kb_fail(err, ENOMEM, operation, NULL, "out of memory");
     if (access(folder, F_OK) != 0)
-        rc = kb_fail(err, errno, operation, NULL, "%s: there is no folder %s", path, folder);
+        rc = kb_fail(err, errno, operation, NULL, "%s: there is no folder %s" KB_DO "make it", path,
+                     folder);
     else if (!kb_bpffs_mounted(folder))
-        rc =
-            kb_fail(err, EINVAL, operation, NULL,
-                    "%s: %s is not in a BPF file system, which alone holds pins; run `mount -t bpf "
-                    "bpf " BPFFS "`, or call kb_mount_bpffs()",
-                    path, folder);
+        rc = kb_fail(err, EINVAL, operation, NULL,
+                     "%s: %s is not in a BPF file system, which alone holds pins" KB_DO
+                     "run `mount -t bpf bpf " BPFFS "`, or call mountBpffs()",
+                     path, folder);
     free(folder);
     return rc;
 }
@@ -90,14 +90,17 @@ static int refused(const char *operation, const char *path, int errnum, struct k
     case EACCES:
         /* A name with a dot is not allowed there, and that is EPERM, too. */
         if (errnum == EPERM && strchr(strrchr(path, '/') ? strrchr(path, '/') : path, '.'))
-            snprintf(why, sizeof(why), "names of pins have no dots");
+            snprintf(why, sizeof(why), "names of pins have no dots" KB_DO "choose another name");
         else
             kb_explain_eperm(why, sizeof(why), KB_CAP_BIT(KB_CAP_BPF));
         return kb_fail(err, errnum, operation, NULL, "%s: %s", path, why);
     case EEXIST:
-        return kb_fail(err, errnum, operation, NULL, "%s: something is pinned there already", path);
+        return kb_fail(
+            err, errnum, operation, NULL,
+            "%s: something is pinned there already" KB_DO "unpin it, or choose another name", path);
     case ENOENT:
-        return kb_fail(err, errnum, operation, NULL, "%s: nothing is pinned there", path);
+        return kb_fail(err, errnum, operation, NULL,
+                       "%s: nothing is pinned there" KB_DO "pins() lists what is", path);
     default:
         return kb_fail(err, errnum, operation, NULL, "%s: %s", path,
                        is_folder(path) ? "it is a folder" : strerror(errnum));
@@ -128,7 +131,8 @@ int kb_unpin(const char *path, struct kb_error *err) {
     if (rc)
         return rc;
     if (is_folder(path))
-        return kb_fail(err, EISDIR, operation, NULL, "%s: it is a folder", path);
+        return kb_fail(err, EISDIR, operation, NULL,
+                       "%s: it is a folder" KB_DO "give the path of a pin", path);
     return unlink(path) == 0 ? 0 : refused(operation, path, errno, err);
 }
 

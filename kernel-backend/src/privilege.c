@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 uint64_t kb_program_caps(uint32_t program_type) {
@@ -106,36 +107,115 @@ static void name_caps(uint64_t caps, char *text, size_t size) {
     }
 }
 
+/* "[integrity]" of "none [integrity] confidentiality", or "" */
+static void read_lockdown(char *mode, size_t size) {
+    char text[128];
+    const char *start = NULL;
+
+    if (kb_read_file("/sys/kernel/security/lockdown", text, sizeof(text)))
+        start = strchr(text, '[');
+    size_t length = start ? strcspn(start + 1, "]\n") : 0;
+    snprintf(mode, size, "%.*s", (int)length, start ? start + 1 : "");
+}
+
+/* Of the security modules, those that may have a policy on BPF: "selinux, bpf"; "" if none has. */
+static void name_modules(char *text, size_t size) {
+    static const char *const silent[] = {"lockdown",  "capability", "landlock", "yama", "loadpin",
+                                         "safesetid", "integrity",  "ima",      "evm"};
+    char list[256];
+    size_t used = 0;
+
+    text[0] = 0;
+    if (!kb_read_file("/sys/kernel/security/lsm", list, sizeof(list)))
+        return;
+    for (char *at = list; *at;) {
+        size_t length = strcspn(at, ",\n"), i = 0;
+        bool more = at[length] != 0;
+        at[length] = 0;
+        while (i < sizeof(silent) / sizeof(silent[0]) && strcmp(silent[i], at) != 0)
+            i++;
+        if (*at && i == sizeof(silent) / sizeof(silent[0]) && used < size)
+            used += (size_t)snprintf(text + used, size - used, "%s%s", used ? ", " : "", at);
+        at += length + more;
+    }
+}
+
+/* Kernels before 5.11 count BPF's memory as locked. */
+static bool memlock_is_short(unsigned long long *kib) {
+    struct rlimit limit;
+
+    if (!kb_kernel_older("5.11") || getrlimit(RLIMIT_MEMLOCK, &limit) != 0 ||
+        limit.rlim_cur == RLIM_INFINITY)
+        return false;
+    *kib = (unsigned long long)limit.rlim_cur / 1024;
+    return true;
+}
+
 /* All capabilities are there, so something else refuses. */
 static void explain_policy(const char *status, char *text, size_t size) {
-    char lockdown[128];
+    static const char has_all[] = "this process has the capabilities, but ";
+    char lockdown[32], modules[256];
+    unsigned long long kib;
     uint64_t seccomp;
 
-    if (kb_read_file("/sys/kernel/security/lockdown", lockdown, sizeof(lockdown)) &&
-        strstr(lockdown, "[confidentiality]"))
+    read_lockdown(lockdown, sizeof(lockdown));
+    name_modules(modules, sizeof(modules));
+    if (memlock_is_short(&kib))
         snprintf(text, size,
-                 "this process has the capabilities, but the kernel is locked down "
-                 "(confidentiality), which forbids it; see /sys/kernel/security/lockdown");
+                 "%sthis kernel counts BPF's memory as locked memory, of which it may have %llu "
+                 "KiB" KB_DO
+                 "raise it: `ulimit -l unlimited`, or LimitMEMLOCK=infinity for a service; it "
+                 "takes CAP_SYS_RESOURCE",
+                 has_all, kib);
+    else if (strcmp(lockdown, "confidentiality") == 0)
+        snprintf(text, size,
+                 "%sthe kernel is locked down (confidentiality), which forbids it" KB_DO
+                 "boot without lockdown=confidentiality (/sys/kernel/security/lockdown shows it)",
+                 has_all);
     else if (status_field(status, "Seccomp:", 10, &seccomp) && seccomp != 0)
-        snprintf(
-            text, size,
-            "this process has the capabilities, but runs under a seccomp filter (a container's "
-            "profile?), which may forbid bpf(2) or perf_event_open(2); allow them there");
+        snprintf(text, size,
+                 "%sruns under a seccomp filter (a container's profile?), which may forbid bpf(2) "
+                 "or perf_event_open(2)" KB_DO "allow them there",
+                 has_all);
+    else if (modules[0])
+        snprintf(text, size,
+                 "this process has the capabilities, so a security module (of %s) or this kernel's "
+                 "own policy refuses it" KB_DO
+                 "look into the kernel's log (dmesg, audit) and the policies of these modules",
+                 modules);
     else
         snprintf(text, size,
-                 "this process has the capabilities, so a security module or this kernel's own "
-                 "policy refuses it; the kernel's log (dmesg) may say which");
+                 "this process has the capabilities, so this kernel's own policy or a security "
+                 "module refuses it" KB_DO
+                 "look into the kernel's log (dmesg), and whoever set this machine up");
+}
+
+void kb_explain_lockdown(const char *what, char *text, size_t size) {
+    char mode[32];
+    bool writes = strstr(what, "probe_write_user") != NULL;
+    bool reads = strstr(what, "probe_read") || strstr(what, "perf_event_output");
+
+    text[0] = 0;
+    read_lockdown(mode, sizeof(mode));
+    if ((writes && (strcmp(mode, "integrity") == 0 || strcmp(mode, "confidentiality") == 0)) ||
+        (reads && strcmp(mode, "confidentiality") == 0))
+        snprintf(text, size,
+                 ": the kernel is locked down (%s), which takes this helper away" KB_DO
+                 "do without it, or boot without lockdown=%s",
+                 mode, mode);
 }
 
 void kb_explain_eperm(char *text, size_t size, uint64_t needed_caps) {
+    static const char do_as_root[] = KB_DO "run it as root, or give it the capabilit";
     char status[4096], names[96], sysctl[16];
     uint64_t have = 0;
 
     if (!kb_read_file("/proc/self/status", status, sizeof(status)) ||
         !status_field(status, "CapEff:", 16, &have)) {
         name_caps(needed_caps, names, sizeof(names));
-        snprintf(text, size, "not permitted; it needs %s (/proc is not readable to say more)",
-                 names);
+        snprintf(text, size,
+                 "it is not permitted without %s (/proc is not readable to say more)%sy", names,
+                 do_as_root);
         return;
     }
     /* CAP_SYS_ADMIN stands for the newer, narrower ones. */
@@ -145,7 +225,7 @@ void kb_explain_eperm(char *text, size_t size, uint64_t needed_caps) {
     if (!in_initial_user_namespace()) {
         snprintf(text, size,
                  "capabilities count only in the initial user namespace and this process is in "
-                 "another; run it outside, or give it a BPF token");
+                 "another" KB_DO "run it outside, or give it a BPF token (Linux 6.9)");
         return;
     }
     if (!missing) {
@@ -153,11 +233,9 @@ void kb_explain_eperm(char *text, size_t size, uint64_t needed_caps) {
         return;
     }
     name_caps(missing, names, sizeof(names));
-    int used = snprintf(text, size,
-                        "this process lacks %s; run it as root or give it the capability", names);
-    if (used > 0 && (size_t)used < size &&
-        kb_read_file("/proc/sys/kernel/unprivileged_bpf_disabled", sysctl, sizeof(sysctl)) &&
-        sysctl[0] != '0')
-        snprintf(text + used, size - (size_t)used, " (kernel.unprivileged_bpf_disabled is %c)",
-                 sysctl[0]);
+    bool off = kb_read_file("/proc/sys/kernel/unprivileged_bpf_disabled", sysctl, sizeof(sysctl)) &&
+               sysctl[0] != '0' && (missing & KB_CAP_BIT(KB_CAP_BPF));
+    snprintf(text, size, "this process lacks %s%s%.1s%s%s%s", names,
+             off ? " (kernel.unprivileged_bpf_disabled is " : "", off ? sysctl : "", off ? ")" : "",
+             do_as_root, strstr(names, " and ") ? "ies" : "y");
 }

@@ -5,6 +5,7 @@
 #include "internal.h"
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/bpf.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,7 +38,8 @@ uint32_t kb_program_attach_type(const struct kb_program *program) {
                         : program->attach_type;
 }
 
-void kb_describe_program(const struct bpf_program *program, struct kb_program_info *info) {
+/* All but what only the kernel knows. */
+static void describe(const struct bpf_program *program, struct kb_program_info *info) {
     int fd = bpf_program__fd(program);
 
     info->name = bpf_program__name(program);
@@ -46,28 +48,40 @@ void kb_describe_program(const struct bpf_program *program, struct kb_program_in
     info->expected_attach_type = (uint32_t)bpf_program__expected_attach_type(program);
     info->insn_count = bpf_program__insn_cnt(program);
     info->fd = fd < 0 ? -1 : fd;
-    info->id = kb_program_fd_id(info->fd);
+    info->id = 0;
     info->autoload = bpf_program__autoload(program);
     info->autoattach = bpf_program__autoattach(program);
 }
 
-int kb_program_get_info(const struct kb_program *program, struct kb_program_info *info) {
-    if (program->bpf) {
-        kb_describe_program(program->bpf, info);
-        return 0;
-    }
+void kb_describe_program(const struct bpf_program *program, struct kb_program_info *info) {
+    describe(program, info);
+    info->id = kb_program_fd_id(info->fd);
+}
+
+int kb_program_get_info(const struct kb_program *program, struct kb_program_info *info,
+                        struct kb_error *err) {
     struct bpf_prog_info kernel;
     uint32_t size = sizeof(kernel);
+    int fd = kb_program_fd(program), errnum = 0;
+
     memset(&kernel, 0, sizeof(kernel));
-    int rc = bpf_obj_get_info_by_fd(program->fd, &kernel, &size) == 0 ? 0 : -errno;
-    *info = (struct kb_program_info){.name = program->name,
-                                     .section = "",
-                                     .type = program->type,
-                                     .expected_attach_type = program->attach_type,
-                                     .insn_count = kernel.xlated_prog_len / 8,
-                                     .id = kernel.id,
-                                     .fd = program->fd};
-    return rc;
+    if (program->bpf)
+        describe(program->bpf, info);
+    if (fd >= 0 && bpf_obj_get_info_by_fd(fd, &kernel, &size) != 0)
+        errnum = errno;
+    if (program->bpf)
+        info->id = kernel.id;
+    else
+        *info = (struct kb_program_info){.name = program->name,
+                                         .section = "",
+                                         .type = program->type,
+                                         .expected_attach_type = program->attach_type,
+                                         .insn_count = kernel.xlated_prog_len / 8,
+                                         .id = kernel.id,
+                                         .fd = fd};
+    return errnum ? kb_fail(err, errnum, "program info", kb_program_name(program),
+                            "the kernel gives no information: %s", kb_reason(errnum))
+                  : 0;
 }
 
 const char *kb_program_log(const struct kb_program *program) {
@@ -97,7 +111,9 @@ int kb_program_adopt(int fd, struct kb_program **out, struct kb_error *err) {
     *out = NULL;
     memset(&info, 0, sizeof(info));
     if (bpf_obj_get_info_by_fd(fd, &info, &size) != 0)
-        return kb_fail(err, errno, operation, NULL, "the descriptor is none of a BPF program");
+        return kb_fail(err, errno, operation, NULL, "%s",
+                       errno == EINVAL ? "the descriptor is none of a BPF program"
+                                       : kb_reason(errno));
     struct kb_program *program = calloc(1, sizeof(*program));
     char *name = strndup(info.name, sizeof(info.name));
     if (!program || !name) {
@@ -112,6 +128,18 @@ int kb_program_adopt(int fd, struct kb_program **out, struct kb_error *err) {
     return 0;
 }
 
+int kb_program_open_fd(int fd, struct kb_program **out, struct kb_error *err) {
+    int own = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+
+    *out = NULL;
+    if (own < 0)
+        return kb_fail(err, errno, "open program", NULL, "%s", kb_reason(errno));
+    int rc = kb_program_adopt(own, out, err);
+    if (rc)
+        close(own);
+    return rc;
+}
+
 int kb_program_open(uint32_t id, struct kb_program **out, struct kb_error *err) {
     uint32_t attr[3] = {id, 0, 0};
     char why[512];
@@ -123,8 +151,9 @@ int kb_program_open(uint32_t id, struct kb_program **out, struct kb_error *err) 
     if (fd < 0)
         return kb_fail(err, -fd, "open program", NULL, "id %u: %s", id,
                        fd == -EPERM    ? why
-                       : fd == -ENOENT ? "the kernel has no program of this id (any more)"
-                                       : "the kernel does not give it");
+                       : fd == -ENOENT ? "the kernel has no program of this id (any more)" KB_DO
+                                         "programIds() lists those that there are"
+                                       : kb_reason(-fd));
     int rc = kb_program_adopt(fd, out, err);
     if (rc)
         close(fd);

@@ -334,12 +334,13 @@ static int ask_tc(struct asking *asking) {
 
 static int find_interface(struct asking *asking) {
     const struct kb_query_opts *opts = asking->opts;
+    char near[512];
 
     asking->target = opts->interface ? if_nametoindex(opts->interface) : opts->ifindex;
     if (opts->interface && !asking->target)
         return kb_fail(asking->err, ENODEV, operation, NULL,
-                       "this network namespace has no interface '%s'; `ip link` lists them",
-                       opts->interface);
+                       "this network namespace has no interface '%s'" KB_DO "%s", opts->interface,
+                       kb_near_interface(opts->interface, near, sizeof(near)));
     if (!asking->target)
         return kb_fail(asking->err, EINVAL, operation, NULL, "the target has no interface");
     snprintf(asking->where, sizeof(asking->where), "interface %u", asking->target);
@@ -387,7 +388,8 @@ static int find_place(struct asking *asking, int *own) {
         break;
     default:
         return kb_fail(asking->err, EINVAL, operation, NULL,
-                       "what is attached there is not listed by place; kb_next_id() has all links");
+                       "what is attached there is not listed by place" KB_DO
+                       "look through all links (linkIds(), kb_next_id())");
     }
     *own = rc ? -1 : (int)asking->target;
     return rc;

@@ -26,11 +26,13 @@ static int map_ring(struct kb_stream *s, struct kb_error *err) {
     ring->consumer = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, s->map_fd, 0);
     if (ring->consumer == MAP_FAILED) {
         ring->consumer = NULL;
-        return kb_fail(err, errno, "open ring buffer", s->name, "its memory cannot be mapped");
+        return kb_fail(err, errno, "open ring buffer", s->name, "its memory cannot be mapped: %s",
+                       kb_reason(errno));
     }
     void *rest = mmap(NULL, page + 2 * s->size, PROT_READ, MAP_SHARED, s->map_fd, (off_t)page);
     if (rest == MAP_FAILED)
-        return kb_fail(err, errno, "open ring buffer", s->name, "its memory cannot be mapped");
+        return kb_fail(err, errno, "open ring buffer", s->name, "its memory cannot be mapped: %s",
+                       kb_reason(errno));
     ring->producer = rest;
     ring->data = (const uint8_t *)rest + page;
     return 0;

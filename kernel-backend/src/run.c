@@ -29,8 +29,8 @@ static int run_refused(const struct kb_program *program, const struct kb_run *ru
     switch (errnum) {
     case ENOSPC:
         return kb_fail(err, errnum, operation, name,
-                       "what it left is longer than the room for it (%zu bytes of data, %zu of "
-                       "context); it did run",
+                       "it did run, but what it left is longer than the room for it (%zu bytes of "
+                       "data, %zu of context)" KB_DO "give more room",
                        run->data_out_size, run->ctx_out_size);
     case EPERM:
         kb_explain_eperm(why, sizeof(why), kb_program_caps(kb_program_type(program)));
@@ -38,14 +38,16 @@ static int run_refused(const struct kb_program *program, const struct kb_run *ru
     case KB_ENOTSUPP:
     case EOPNOTSUPP:
         return kb_fail(err, errnum, operation, name,
-                       "the kernel cannot run programs of this type by themselves");
+                       "the kernel cannot run programs of this type by themselves" KB_DO
+                       "attach it, or run it in the VM (Machine)");
     case EINVAL:
         return kb_fail(err, errnum, operation, name,
-                       "the kernel refuses these inputs: packets have at least 14 bytes, types "
-                       "differ in which of data, context, repeat, cpu and flags they take, and "
-                       "fields of the context that a program may not set must be zero");
+                       "the kernel refuses these inputs" KB_DO
+                       "check them: packets have at least 14 bytes, types differ in which of data, "
+                       "context, repeat, cpu and flags they take, and fields of the context that a "
+                       "program may not set must be zero");
     default:
-        return kb_fail(err, errnum, operation, name, "the kernel does not run it");
+        return kb_fail(err, errnum, operation, name, "%s", kb_reason(errnum));
     }
 }
 
@@ -69,7 +71,7 @@ int kb_program_run(const struct kb_program *program, struct kb_run *run, struct 
 
     if (fd < 0)
         return kb_fail(err, EBADF, "run program", kb_program_name(program),
-                       "it is not in the kernel; load the object first");
+                       "it is not in the kernel" KB_DO "load the object first");
     int rc;
     do
         rc = kb_sys(KB_PROG_TEST_RUN, &attr, sizeof(attr));
@@ -154,11 +156,11 @@ int kb_program_get_details(const struct kb_program *program, struct kb_program_d
     memset(out, 0, sizeof(*out));
     if (kb_program_fd(program) < 0)
         return kb_fail(err, EBADF, "program info", kb_program_name(program),
-                       "it is not in the kernel; load the object first");
+                       "it is not in the kernel" KB_DO "load the object first");
     int errnum = ask(kb_program_fd(program), &info, out);
     if (errnum)
         return kb_fail(err, errnum, "program info", kb_program_name(program),
-                       "the kernel gives no information");
+                       "the kernel gives no information: %s", kb_reason(errnum));
     memcpy(out->name, info.name, sizeof(info.name));
     memcpy(out->tag, info.tag, sizeof(out->tag));
     out->id = info.id;
@@ -221,7 +223,8 @@ int kb_btf_bytes(uint32_t id, void **bytes, size_t *size, struct kb_error *err) 
     }
     if (fd >= 0)
         close(fd);
-    return errnum ? kb_fail(err, errnum, "read BTF", NULL, "the kernel does not give BTF %u", id)
+    return errnum ? kb_fail(err, errnum, "read BTF", NULL, "the kernel does not give BTF %u: %s",
+                            id, kb_reason(errnum))
                   : 0;
 }
 
@@ -239,9 +242,9 @@ int kb_enable_stats(int *fd, struct kb_error *err) {
     return kb_fail(err, errnum, "enable statistics", NULL, "%s",
                    errnum == EPERM ? why
                    : errnum == EINVAL
-                       ? "this kernel has no such command (Linux 5.8 has); the sysctl "
-                         "kernel.bpf_stats_enabled does the same for all"
-                       : "the kernel refuses");
+                       ? "this kernel has no such command (Linux 5.8 has)" KB_DO
+                         "set the sysctl kernel.bpf_stats_enabled, which does the same for all"
+                       : kb_reason(errnum));
 }
 
 ptrdiff_t kb_program_read_output(const struct kb_program *program, uint32_t stream, void *bytes,

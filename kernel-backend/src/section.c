@@ -163,8 +163,8 @@ int kb_attach_section(struct request *req, char **memory) {
     }
     if (!row || (!target && row->grammar != NOTHING) || row->kind == KB_TARGET_NETFILTER)
         return kb_attach_fail(req, EOPNOTSUPP,
-                              "section '%s' does not say where to attach; such programs need an "
-                              "explicit target",
+                              "section '%s' does not say where to attach" KB_DO
+                              "give attach() an explicit target",
                               section);
     req->opts.kind = row->kind;
     req->opts.at_return = row->at_return;

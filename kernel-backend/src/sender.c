@@ -31,12 +31,14 @@ static int map_memory(struct kb_sender *s, struct kb_error *err) {
     s->page = (size_t)sysconf(_SC_PAGESIZE);
     void *consumer = mmap(NULL, s->page, PROT_READ, MAP_SHARED, s->fd, 0);
     if (consumer == MAP_FAILED)
-        return kb_fail(err, errno, open_operation, s->name, "its memory cannot be mapped");
+        return kb_fail(err, errno, open_operation, s->name, "its memory cannot be mapped: %s",
+                       kb_reason(errno));
     s->consumer = consumer;
     void *rest = mmap(NULL, s->page + 2 * s->size, PROT_READ | PROT_WRITE, MAP_SHARED, s->fd,
                       (off_t)s->page);
     if (rest == MAP_FAILED)
-        return kb_fail(err, errno, open_operation, s->name, "its memory cannot be mapped");
+        return kb_fail(err, errno, open_operation, s->name, "its memory cannot be mapped: %s",
+                       kb_reason(errno));
     s->producer = rest;
     s->data = (uint8_t *)rest + s->page;
     return 0;
@@ -47,7 +49,9 @@ int kb_sender_open(const struct kb_map *map, struct kb_sender **out, struct kb_e
 
     if (map->type != TYPE_USER_RINGBUF)
         return kb_fail(err, EINVAL, open_operation, map->name,
-                       "maps of type %u take no records from user space", map->type);
+                       "maps of type %u take no records from user space" KB_DO
+                       "use BPF_MAP_TYPE_USER_RINGBUF",
+                       map->type);
     int rc = kb_map_get_info(map, &info, err);
     if (rc)
         return rc;
@@ -58,8 +62,8 @@ int kb_sender_open(const struct kb_map *map, struct kb_sender **out, struct kb_e
     s->fd = fcntl(map->fd, F_DUPFD_CLOEXEC, 3);
     s->size = info.max_entries;
     if (!s->name || s->fd < 0)
-        rc = kb_fail(err, s->name ? errno : ENOMEM, open_operation, map->name,
-                     "no file descriptor or memory to be had");
+        rc = kb_fail(err, s->name ? errno : ENOMEM, open_operation, map->name, "%s",
+                     kb_reason(s->name ? errno : ENOMEM));
     else
         rc = map_memory(s, err);
     if (rc)
@@ -95,8 +99,10 @@ int kb_sender_send(struct kb_sender *s, const void *data, size_t size, struct kb
     size_t step = (size + HEADER + 7) & ~(size_t)7;
 
     if (size > s->size || step > s->size)
-        return kb_fail(err, E2BIG, "send", s->name, "%zu bytes never fit into a ring of %zu", size,
-                       s->size);
+        return kb_fail(err, E2BIG, "send", s->name,
+                       "%zu bytes never fit into a ring of %zu" KB_DO
+                       "send less, or make it larger",
+                       size, s->size);
     if (produced - consumed > s->size - step)
         return -ENOSPC;
     uint32_t header[2] = {(uint32_t)size, 0};

@@ -14,7 +14,9 @@ int kb_stream_new(const struct kb_map *map, uint32_t type, const char *operation
     struct kb_map_info info;
 
     if (map->type != type)
-        return kb_fail(err, EINVAL, operation, map->name, "maps of type %u have no records to read",
+        return kb_fail(err, EINVAL, operation, map->name,
+                       "maps of type %u have no records to read" KB_DO
+                       "use a ring buffer or a perf event array",
                        map->type);
     int rc = kb_map_get_info(map, &info, err);
     if (rc)
@@ -26,7 +28,7 @@ int kb_stream_new(const struct kb_map *map, uint32_t type, const char *operation
         int errnum = s && name ? errno : ENOMEM;
         free(s);
         free(name);
-        return kb_fail(err, errnum, operation, map->name, "no file descriptor or memory to be had");
+        return kb_fail(err, errnum, operation, map->name, "%s", kb_reason(errnum));
     }
     s->map_fd = fd;
     s->name = name;

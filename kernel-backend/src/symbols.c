@@ -60,6 +60,7 @@ int kb_find_binary(const char *name, char *path, size_t size) {
 
 struct search {
     Elf *elf;
+    struct kb_near *near; /* only names are offered */
     const char *const *names;
     size_t count;
     const char *pattern;
@@ -109,6 +110,10 @@ static bool same_name(const char *symbol, const char *name) {
 
 /* What one symbol is for the search. */
 static bool visit(struct search *s, const char *name, uint64_t offset) {
+    if (s->near) {
+        kb_near_offer(s->near, name);
+        return true;
+    }
     if (s->pattern)
         return fnmatch(s->pattern, name, 0) != 0 || add_offset(s, offset);
     for (size_t i = 0; i < s->count; i++)
@@ -150,6 +155,25 @@ static int read_tables(struct search *s, const char **missing) {
             return -ENOENT;
         }
     return 0;
+}
+
+const char *kb_near_symbol(const char *path, const char *name, char *text, size_t size) {
+    struct kb_near near = {.wanted = name};
+    struct search s = {.near = &near};
+    const char *missing;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd >= 0) {
+        elf_version(EV_CURRENT);
+        s.elf = elf_begin(fd, ELF_C_READ, NULL);
+        if (s.elf && elf_kind(s.elf) == ELF_K_ELF)
+            read_tables(&s, &missing);
+        elf_end(s.elf);
+        close(fd);
+    }
+    return kb_near_say(
+        &near, "it may be stripped, or the function inlined: an offset can be given instead", text,
+        size);
 }
 
 int kb_symbol_offsets(const char *path, const char *const *names, size_t count, const char *pattern,

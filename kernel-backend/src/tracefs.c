@@ -57,8 +57,9 @@ int kb_mount_tracefs(struct kb_error *err) {
         kb_explain_eperm(why, sizeof(why), KB_CAP_BIT(KB_CAP_SYS_ADMIN));
     else if (errnum == ENOENT || errnum == ENODEV)
         snprintf(why, sizeof(why),
-                 "there is no " TRACEFS " or no tracefs in this kernel (CONFIG_TRACING, sysfs)");
+                 "there is no " TRACEFS " or no tracefs in this kernel" KB_DO
+                 "mount sysfs on /sys, or use a kernel with CONFIG_TRACING");
     else
-        snprintf(why, sizeof(why), "mount(2) on " TRACEFS " failed");
+        snprintf(why, sizeof(why), "mount(2) on " TRACEFS " failed: %s", kb_reason(errnum));
     return kb_fail(err, errnum, "mount tracefs", NULL, "%s", why);
 }

@@ -153,7 +153,9 @@ describeUnless(noKernel, 'kernel maps', () => {
       ).toMatchObject({ maps: [] });
       expect(errorOf(() => KernelMap.fromId(id))).toMatchObject({
         code: 'ENOENT',
-        message: expect.stringContaining(`no map with id ${id}`),
+        message: expect.stringContaining(
+          `id ${id}: the kernel has no map of this id`,
+        ),
       });
     });
 
@@ -340,7 +342,7 @@ describeUnless(noKernel, 'kernel maps', () => {
       const map = filled(6000);
       expect(map.takeAll().count).toBe(6000);
       expect(map.size).toBe(0);
-      expect(() => make({ type: Type.array }).takeAll()).toThrow(TypeError);
+      expect(() => make({ type: Type.array }).takeAll()).toThrow(KernelError);
     });
 
     test('many updates and deletions at once', () => {

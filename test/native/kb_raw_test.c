@@ -120,7 +120,7 @@ static struct kb_program *load_simple(uint32_t type, uint32_t attach_type) {
 static uint32_t id_of(const struct kb_program *program) {
     struct kb_program_info info;
 
-    must(kb_program_get_info(program, &info));
+    must(kb_program_get_info(program, &info, &err));
     return info.id;
 }
 
@@ -134,7 +134,7 @@ static void test_run(void **state) {
     struct kb_program *program = load_simple(BPF_PROG_TYPE_XDP, BPF_XDP);
     must(kb_program_run(program, &run, &err));
     assert_int_equal(run.return_value, 2);
-    must(kb_program_get_info(program, &info));
+    must(kb_program_get_info(program, &info, &err));
     assert_string_equal(info.name, "two");
     assert_string_equal(info.section, "");
     assert_int_equal(info.type, BPF_PROG_TYPE_XDP);

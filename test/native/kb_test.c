@@ -403,7 +403,7 @@ static void test_counts(void **state) {
         fail_msg("%s", err.text);
     call_getppid(1000);
     assert_int_equal(kb_link_get_info(link, &info, &err), 0);
-    assert_int_equal(kb_program_get_info(program, &program_info), 0);
+    assert_int_equal(kb_program_get_info(program, &program_info, &err), 0);
     assert_int_equal(info.program_id, program_info.id);
     assert_int_equal(info.type, BPF_LINK_TYPE_RAW_TRACEPOINT);
     assert_true(exists(KB_ID_LINK, info.id));

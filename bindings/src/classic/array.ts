@@ -2,6 +2,7 @@
  * array.ts - arrays as npm bpf 1.x has them. An index beyond the end is a RangeError.
  */
 import { MapType } from '../constants';
+import { orClose } from '../handle';
 import { Conversion, RawBase, type Flags } from './raw';
 import {
   createMap,
@@ -176,5 +177,5 @@ export function createArrayMap<V>(
     valueSize,
     maxEntries: length,
   });
-  return new ConvArrayMap(ref, valueConv);
+  return orClose(ref, () => new ConvArrayMap(ref, valueConv));
 }

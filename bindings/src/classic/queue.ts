@@ -2,6 +2,7 @@
  * queue.ts - queues and stacks as npm bpf 1.x has them (Linux 4.20). Iterating takes the values out.
  */
 import { MapType } from '../constants';
+import { orClose } from '../handle';
 import { Conversion, RawBase, type Flags } from './raw';
 import {
   createMap,
@@ -131,7 +132,7 @@ function create<V>(
     valueSize,
     maxEntries,
   });
-  return new ConvQueueMap(ref, valueConv);
+  return orClose(ref, () => new ConvQueueMap(ref, valueConv));
 }
 
 /** A new queue. Since Linux 4.20. */

@@ -6,6 +6,7 @@ import { endianness } from 'node:os';
 import type { MapInfo as NativeInfo, NativeMap } from '../../addon/addon';
 import { addon } from '../addon';
 import { MapFlags, type MapType } from '../constants';
+import { orClose } from '../handle';
 
 /** Definition of a map: what may be left out. */
 export interface MapDefOptional {
@@ -110,8 +111,7 @@ export function nativeOf(ref: MapRef): NativeMap {
   return Reference.native(ref) ?? addon().openMapFd(ref.fd);
 }
 
-function referTo(native: NativeMap, known?: NativeInfo): MapRef {
-  const info = known ?? native.info();
+function referTo(native: NativeMap, info: NativeInfo): MapRef {
   const { type, id, keySize, valueSize, maxEntries, flags, name } = info;
   const { ifindex = 0, netnsDev = 0n, netnsIno = 0n } = info;
   return new Reference(native, {
@@ -127,6 +127,9 @@ function referTo(native: NativeMap, known?: NativeInfo): MapRef {
     netnsIno,
   });
 }
+
+const opened = (native: NativeMap): MapRef =>
+  orClose(native, (open) => referTo(open, open.info()));
 
 export function checkU32(x: number): number {
   if (Number.isInteger(x) && x >= 0 && x <= 0xffffffff) return x;
@@ -155,7 +158,7 @@ export function createMap(desc: MapDef): MapRef {
   const maxEntries = checkU32(desc.maxEntries);
   const inner = innerMap === undefined ? undefined : innerOf(innerMap);
   try {
-    return referTo(
+    return opened(
       addon().createMap({
         type,
         keySize,
@@ -181,12 +184,20 @@ export function createMapRef(
   fd: number,
   options: { parameters?: MapDef; transfer?: boolean } = {},
 ): MapRef {
-  return referTo(addon().openMapFd(fd, options.transfer === true));
+  if (options.transfer !== true) return opened(addon().openMapFd(fd));
+  // Whatever can fail is done before the descriptor is taken.
+  const copy = addon().openMapFd(fd);
+  try {
+    const info = copy.info();
+    return referTo(addon().openMapFd(fd, true), info);
+  } finally {
+    copy.close();
+  }
 }
 
 /** The map with this id. Since Linux 4.13; needs CAP_SYS_ADMIN. */
 export function openMap(id: number): MapRef {
-  return referTo(addon().openMapId(checkU32(id)));
+  return opened(addon().openMapId(checkU32(id)));
 }
 
 /**
