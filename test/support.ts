@@ -68,8 +68,9 @@ export function testUnless(
   reason: string | undefined,
   name: string,
   body: () => void | Promise<void>,
+  timeout?: number,
 ): void {
-  if (reason === undefined) test(name, body);
+  if (reason === undefined) test(name, body, timeout);
   else test.skip(`${name} (skipped: ${reason})`, body);
 }
 
