@@ -3,6 +3,7 @@
  * what the kernel knows about them.
  */
 import { closeSync } from 'node:fs';
+import { setTimeout } from 'node:timers/promises';
 import type { NativeProgram, NativeRawProgram } from '../addon/addon';
 import { addon } from './addon';
 import { explained } from './explained';
@@ -332,6 +333,26 @@ export class KernelProgram extends Handle {
     }
   }
 
+  /**
+   * output() as it comes. The kernel wakes nobody for it, so it is looked for each `interval`
+   * milliseconds (100). Ends when the program is closed or `signal` says so.
+   */
+  async *outputs(
+    options: {
+      stream?: 'stdout' | 'stderr';
+      interval?: number;
+      signal?: AbortSignal;
+    } = {},
+  ): AsyncGenerator<string, void> {
+    const { stream, interval = 100, signal } = options;
+    this.ensureOpen();
+    while (!this.closed && !signal?.aborted) {
+      const text = this.output(stream);
+      if (text !== '') yield text;
+      else await sleep(interval, signal);
+    }
+  }
+
   /** Give it a path in a BPF file system, which keeps it when it is closed (4.4). */
   pin(path: string): void {
     this.ensureOpen();
@@ -372,6 +393,15 @@ function nativeRaw(program: RawProgram): NativeRawProgram {
     }),
   };
 }
+
+/** Also until the signal comes. */
+const sleep = async (time: number, signal?: AbortSignal): Promise<void> => {
+  try {
+    await setTimeout(time, undefined, signal && { signal });
+  } catch (error) {
+    if (!signal?.aborted) throw error;
+  }
+};
 
 /** 32-bit numbers in the machine's order. */
 const words = (numbers: readonly number[]): Uint8Array =>

@@ -240,6 +240,56 @@ describeUnless(noKernel, 'output', () => {
     },
   );
 
+  testUnless(
+    'reason' in found ? found.reason : undefined,
+    'as it comes',
+    async () => {
+      const name = 'name' in found ? found.name : '';
+      const program = programOf(loadC(printing(name)));
+      const timer = setTimeout(() => program.run(), 20);
+      for await (const text of program.outputs({ interval: 5 })) {
+        expect(text).toBe('out 7\n');
+        break;
+      }
+      clearTimeout(timer);
+    },
+  );
+
+  test('waiting for output ends by a signal, or with the program', async () => {
+    const load = (): KernelProgram =>
+      KernelProgram.load({
+        type: ProgramType.SOCKET_FILTER,
+        instructions: returns(0),
+      });
+    const stop = new AbortController();
+    using program = load();
+    const other = load();
+    if ('reason' in found && !found.reason.includes('ENOMEM')) {
+      await expect(program.outputs().next()).rejects.toThrow('6.17');
+      other.close();
+      return;
+    }
+    setTimeout(() => stop.abort(), 20);
+    setTimeout(() => other.close(), 20);
+    const { signal } = stop;
+    expect(await program.outputs({ signal }).next()).toMatchObject({
+      done: true,
+    });
+    expect(await other.outputs({ interval: 5 }).next()).toMatchObject({
+      done: true,
+    });
+  });
+
+  test('use after close throws', async () => {
+    const program = KernelProgram.load({
+      type: ProgramType.SOCKET_FILTER,
+      instructions: returns(0),
+    });
+    program.close();
+    expect(() => program.output()).toThrow('closed');
+    await expect(program.outputs().next()).rejects.toThrow('closed');
+  });
+
   test('nothing printed, or no streams', () => {
     using program = KernelProgram.load({
       type: ProgramType.SOCKET_FILTER,
