@@ -163,7 +163,9 @@ export interface EngineFunctions {
     pathSize: number,
     text: number,
     size: number,
+    system: number,
   ): number;
+  ebpf_cc_includes(unit: number, out: number): number;
   ebpf_cc_answer_packed(
     unit: number,
     path: number,

@@ -48,6 +48,8 @@ int ebpf_cc_new(ebpf_ctx *ctx, const char *name, size_t name_size, const void *t
         args.options.standard.strict = options->strict != 0;
         args.options.defines = (eb_str){options->defines, options->defines_size};
         args.options.warnings = (eb_str){options->warnings, options->warnings_size};
+        args.options.text = options->text;
+        args.options.dialect = options->dialect;
     }
     return eb_guard(ctx, run_new, &args);
 }
@@ -59,6 +61,7 @@ typedef struct text_args {
 
 static int run_preprocess(ebpf_ctx *ctx, void *args) {
     text_args *a = args;
+    a->pp->printing = true;
     if (!eb_pp_run(a->pp))
         return EBPF_NEED_FILE;
     eb_buf text = {.arena = &ctx->arena};
@@ -70,6 +73,19 @@ static int run_preprocess(ebpf_ctx *ctx, void *args) {
 int ebpf_cc_preprocess(ebpf_cc *unit, ebpf_bytes *text) {
     *text = (ebpf_bytes){0};
     return eb_guard(unit->ctx, run_preprocess, &(text_args){unit->pp, text});
+}
+
+static int run_includes(ebpf_ctx *ctx, void *args) {
+    text_args *a = args;
+    eb_buf text = {.arena = &ctx->arena};
+    eb_pp_print_includes(a->pp, &text);
+    *a->out = (ebpf_bytes){text.at, text.len};
+    return EBPF_OK;
+}
+
+int ebpf_cc_includes(ebpf_cc *unit, ebpf_bytes *text) {
+    *text = (ebpf_bytes){0};
+    return eb_guard(unit->ctx, run_includes, &(text_args){unit->pp, text});
 }
 
 static int run_check(ebpf_ctx *ctx, void *args) {
@@ -148,20 +164,21 @@ int ebpf_cc_request(ebpf_cc *unit, ebpf_cc_file *wanted) {
 typedef struct answer_args {
     eb_pp *pp;
     eb_str path, text;
+    bool system;
 } answer_args;
 
 static int run_answer(ebpf_ctx *ctx, void *args) {
     answer_args *a = args;
     (void)ctx;
-    eb_pp_found(a->pp, a->pp->wanted - 1, a->path, a->text);
+    eb_pp_found(a->pp, a->pp->wanted - 1, a->path, a->text, a->system);
     return EBPF_OK;
 }
 
-int ebpf_cc_answer(ebpf_cc *unit, const char *path, size_t path_size, const void *text,
-                   size_t size) {
+int ebpf_cc_answer(ebpf_cc *unit, const char *path, size_t path_size, const void *text, size_t size,
+                   uint32_t system) {
     if (!unit->pp->wanted)
         return EBPF_E_ARG;
-    answer_args args = {unit->pp, {path, path_size}, {text, size}};
+    answer_args args = {unit->pp, {path, path_size}, {text, size}, system != 0};
     return eb_guard(unit->ctx, run_answer, &args);
 }
 
@@ -182,7 +199,7 @@ static int run_packed(ebpf_ctx *ctx, void *args) {
         return EBPF_E_INPUT;
     if (!found)
         return EBPF_NEED_FILE;
-    eb_pp_found(a->pp, a->pp->wanted - 1, a->path, text);
+    eb_pp_found(a->pp, a->pp->wanted - 1, a->path, text, true);
     return EBPF_OK;
 }
 

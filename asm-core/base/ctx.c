@@ -94,9 +94,34 @@ void eb_source_silence(ebpf_ctx *ctx, eb_loc loc) {
         source->quiet = true;
 }
 
+/* The last #line in front of a location; NULL when there is none. */
+static const eb_line_mark *mark_of(const eb_source *source, eb_loc loc) {
+    for (uint32_t lo = 0, hi = source->marks.len; hi;) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        if (source->marks.at[mid].from > loc)
+            hi = mid;
+        else if (hi - mid == 1)
+            return &source->marks.at[mid];
+        else
+            lo = mid;
+    }
+    return NULL;
+}
+
 bool eb_source_is_silent(const ebpf_ctx *ctx, eb_loc loc) {
-    const eb_source *source = text_source_of(ctx, loc);
-    return source && source->quiet;
+    const eb_source *source = source_of(ctx, loc);
+    for (; source && is_expansion(source); source = source_of(ctx, loc))
+        loc = source->from;
+    const eb_line_mark *mark = source ? mark_of(source, loc) : NULL;
+    return source && (source->quiet || (mark && mark->quiet));
+}
+
+eb_str eb_source_text(const ebpf_ctx *ctx, eb_loc loc) {
+    const eb_source *source = source_of(ctx, loc);
+    if (!source || is_expansion(source))
+        return (eb_str){"", 0};
+    size_t offset = loc - source->first;
+    return (eb_str){source->text.at + offset, source->text.len - offset};
 }
 
 static void find_lines(ebpf_ctx *ctx, eb_source *source) {
@@ -106,15 +131,11 @@ static void find_lines(ebpf_ctx *ctx, eb_source *source) {
             *EB_PUSH(&ctx->arena, &source->lines) = i + 1;
 }
 
-static eb_place place(ebpf_ctx *ctx, eb_loc loc, bool last) {
-    eb_source *source = source_of(ctx, loc);
-    for (; source && is_expansion(source); source = source_of(ctx, loc))
-        loc = last ? source->from_end : source->from;
-    if (!source)
-        return (eb_place){0};
+/* The number of the line that an offset is in, from 0. */
+static uint32_t line_of(ebpf_ctx *ctx, eb_source *source, uint32_t offset) {
     if (!source->lines.len)
         find_lines(ctx, source);
-    uint32_t offset = loc - source->first, lo = 0, hi = source->lines.len;
+    uint32_t lo = 0, hi = source->lines.len;
     while (hi - lo > 1) {
         uint32_t mid = lo + (hi - lo) / 2;
         if (source->lines.at[mid] <= offset)
@@ -122,10 +143,33 @@ static eb_place place(ebpf_ctx *ctx, eb_loc loc, bool last) {
         else
             hi = mid;
     }
-    uint32_t start = source->lines.at[lo];
-    uint32_t end = hi < source->lines.len ? source->lines.at[hi] - 1 : (uint32_t)source->text.len;
+    return lo;
+}
+
+void eb_source_mark(ebpf_ctx *ctx, eb_loc loc, uint32_t line, eb_str name, bool quiet) {
+    eb_source *source = text_source_of(ctx, loc);
+    uint32_t here = line_of(ctx, source, loc - source->first);
+    *EB_PUSH(&ctx->arena, &source->marks) =
+        (eb_line_mark){loc, line - (here + 2), eb_str_copy(&ctx->arena, name), quiet};
+}
+
+static eb_place place(ebpf_ctx *ctx, eb_loc loc, bool last) {
+    eb_source *source = source_of(ctx, loc);
+    for (; source && is_expansion(source); source = source_of(ctx, loc))
+        loc = last ? source->from_end : source->from;
+    if (!source)
+        return (eb_place){0};
+    uint32_t offset = loc - source->first, n = line_of(ctx, source, offset);
+    uint32_t start = source->lines.at[n];
+    uint32_t end =
+        n + 1 < source->lines.len ? source->lines.at[n + 1] - 1 : (uint32_t)source->text.len;
     end -= end > start && source->text.at[end - 1] == '\r';
-    return (eb_place){source, lo + 1, offset - start + 1, {source->text.at + start, end - start}};
+    const eb_line_mark *mark = mark_of(source, loc);
+    return (eb_place){.source = source,
+                      .name = mark ? mark->name : source->name,
+                      .line = n + 1 + (mark ? mark->shift : 0),
+                      .column = offset - start + 1,
+                      .text = {source->text.at + start, end - start}};
 }
 
 eb_place eb_place_of(ebpf_ctx *ctx, eb_loc loc) {

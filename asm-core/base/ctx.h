@@ -11,12 +11,21 @@
 
 typedef uint32_t eb_loc;
 
+/* #line: what lines are called from here on. */
+typedef struct eb_line_mark {
+    eb_loc from;
+    uint32_t shift; /* modulo 2^32 */
+    eb_str name;
+    bool quiet;
+} eb_line_mark;
+
 typedef struct eb_source {
     eb_str name;
     eb_str text;
     eb_loc first;           /* the location of its first byte; its end has one too */
     eb_loc from, from_end;  /* what asked for this text, in another one; 0 for none */
     EB_VEC(uint32_t) lines; /* offsets where lines start; filled on the first question */
+    EB_VEC(eb_line_mark) marks;
     /* An expansion of C's macro `name`, which has no text of its own, only a length; `from_end` is
      * where the call's ')' stands, or `from` again: */
     const uint8_t *body; /* where the body's first eb_loc is; the others follow at `stride` bytes */
@@ -26,6 +35,7 @@ typedef struct eb_source {
 
 typedef struct eb_place {
     const eb_source *source; /* NULL: nowhere */
+    eb_str name;             /* the file's, or what #line calls it; so the line */
     uint32_t line, column;   /* from 1; columns count bytes */
     eb_str text;             /* the line without its end */
 } eb_place;
@@ -78,6 +88,9 @@ enum { EB_DIAG_MOST = 100 };
 eb_loc eb_source_add(ebpf_ctx *ctx, eb_str name, eb_str text);
 /* The text that was entered last comes from there: diagnostics in it lead back by notes. */
 void eb_source_from(ebpf_ctx *ctx, eb_loc lo, eb_loc hi);
+/* The line behind the one of `loc` is `line` of the file `name`; `quiet`: no warnings from there.
+ */
+void eb_source_mark(ebpf_ctx *ctx, eb_loc loc, uint32_t line, eb_str name, bool quiet);
 /* No warnings in the text that `loc` is in. */
 void eb_source_silence(ebpf_ctx *ctx, eb_loc loc);
 bool eb_source_is_silent(const ebpf_ctx *ctx, eb_loc loc);
@@ -85,6 +98,8 @@ bool eb_source_is_silent(const ebpf_ctx *ctx, eb_loc loc);
  * locations stand at `body`, `stride` bytes apart, and must stay there. */
 eb_loc eb_expansion_add(ebpf_ctx *ctx, eb_str name, eb_loc from, eb_loc to, const eb_loc *body,
                         size_t stride, uint32_t count);
+/* The text from a location to the end of its source; empty for what is in an expansion. */
+eb_str eb_source_text(const ebpf_ctx *ctx, eb_loc loc);
 /* Where a location is in a text: for a macro's tokens, where the macro is used. */
 eb_place eb_place_of(ebpf_ctx *ctx, eb_loc loc);
 /* The same, but where the macro's call ends. */

@@ -80,7 +80,7 @@ static void put_text(ebpf_ctx *ctx, eb_buf *out, eb_severity severity, eb_loc lo
     const char *bold = colour ? "\x1b[1m" : "";
     eb_buf_str(out, eb_str_from(bold));
     if (place.source) {
-        put_line(out, place.source->name);
+        put_line(out, place.name);
         eb_buf_fmt(out, ":%u:%u: ", place.line, place.column);
     } else if (input.len) {
         put_line(out, input);
@@ -128,7 +128,7 @@ static void json_place(ebpf_ctx *ctx, eb_json *json, eb_loc lo, eb_loc hi, eb_st
         return;
     }
     eb_place end = eb_place_of(ctx, hi > lo ? hi : lo + 1);
-    eb_json_key_str(json, "file", place.source->name);
+    eb_json_key_str(json, "file", place.name);
     eb_json_key_uint(json, "line", place.line);
     eb_json_key_uint(json, "column", place.column);
     eb_json_key_uint(json, "endLine", end.line);

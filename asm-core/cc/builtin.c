@@ -418,7 +418,7 @@ static eb_expr *where(call *c) {
     if (c->id == EB_BUILTIN_LINE)
         return eb_expr_number(u, type_of(u, 'i'), place.line, c->lo, eb_behind(u));
     if (c->id == EB_BUILTIN_FILE)
-        return text(c, place.source ? place.source->name : EB_STR(""));
+        return text(c, place.source ? place.name : EB_STR(""));
     return text(c, u->function ? eb_name_text(u, u->function->name) : EB_STR(""));
 }
 

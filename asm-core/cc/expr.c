@@ -62,7 +62,8 @@ static eb_expr *number(eb_unit *u) {
 
 static eb_expr *character(eb_unit *u) {
     eb_tok tok = eb_take(u);
-    eb_char_literal c = eb_char_of(u->ctx, eb_tok_text(u->words, tok), tok.loc);
+    eb_char_literal c = eb_char_of(u->ctx, eb_tok_text(u->words, tok), tok.loc,
+                                   u->pp->dialect & EBPF_CC_UNSIGNED_CHAR);
     if (c.count > 1)
         eb_warn(u, EB_DIAG_MULTICHAR, tok.loc, eb_tok_end(u, tok));
     eb_type_kind kind = c.prefix == 'u'   ? EB_TYPE_USHORT

@@ -171,17 +171,19 @@ static void skip_block_comment(eb_lexer *lexer) {
     eb_diag_add(lexer->words->ctx, EB_DIAG_BAD_COMMENT, lo, lo + 2);
 }
 
-/* White space, comments and, outside directives, line ends. Gives the flags of the next token. */
+/* White space, comments and, outside directives, line ends. Gives the flags of the next token:
+ * what stands in front of it in its own line. */
 static unsigned skip_space(eb_lexer *lexer) {
     unsigned flags = lexer->bol ? EB_TOK_BOL : 0;
-    for (; lexer->at < lexer->end; flags |= EB_TOK_SPACE) {
+    while (lexer->at < lexer->end) {
         char c = *lexer->at, next = c == '/' ? *second(lexer) : 0;
         size_t splice;
         if (c == '\n') {
             if (lexer->directive)
                 return flags;
             lexer->at++;
-            flags |= EB_TOK_BOL;
+            flags = EB_TOK_BOL;
+            continue;
         } else if (class_of(c) == SPACE || c == 0) {
             lexer->at++;
         } else if (c == '/' && next == '/') {
@@ -193,6 +195,7 @@ static unsigned skip_space(eb_lexer *lexer) {
         } else {
             break;
         }
+        flags |= EB_TOK_SPACE;
     }
     return flags;
 }

@@ -118,7 +118,7 @@ uint32_t eb_literal_char(ebpf_ctx *ctx, const char **at, const char *end, unsign
     return (uint8_t)c;
 }
 
-eb_char_literal eb_char_of(ebpf_ctx *ctx, eb_str text, eb_loc loc) {
+eb_char_literal eb_char_of(ebpf_ctx *ctx, eb_str text, eb_loc loc, bool unsigned_char) {
     eb_char_literal out = {0};
     const char *at = text.at, *end = text.at + text.len - 1;
     if (*at != '\'') {
@@ -138,9 +138,10 @@ eb_char_literal eb_char_of(ebpf_ctx *ctx, eb_str text, eb_loc loc) {
     }
     out.count = count;
     out.is_unsigned = out.prefix && out.prefix != 'L';
-    out.value = out.is_unsigned             ? (int64_t)value
-                : count == 1 && !out.prefix ? (int8_t)value
-                                            : (int32_t)value;
+    bool byte = count == 1 && !out.prefix;
+    out.value = out.is_unsigned || (byte && unsigned_char) ? (int64_t)value
+                : byte                                     ? (int8_t)value
+                                                           : (int32_t)value;
     return out;
 }
 

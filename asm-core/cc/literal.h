@@ -22,7 +22,7 @@ typedef struct eb_char_literal {
 } eb_char_literal;
 
 /* A character constant with its quotes. Diagnostics are at `loc`, where it begins. */
-eb_char_literal eb_char_of(ebpf_ctx *ctx, eb_str text, eb_loc loc);
+eb_char_literal eb_char_of(ebpf_ctx *ctx, eb_str text, eb_loc loc, bool unsigned_char);
 
 /* One character of a literal at *at, escapes resolved: its value; *at goes behind it. `end` is the
  * closing quote, `width` the bytes that a character takes. *raw tells a byte given by number (\x,

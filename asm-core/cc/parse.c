@@ -560,7 +560,7 @@ eb_unit *eb_parse(eb_pp *pp) {
     u->words = &pp->words;
     u->toks = pp->out.at;
     u->count = pp->out.len;
-    eb_types_init(&u->types, u->ctx, u->words);
+    eb_types_init(&u->types, u->ctx, u->words, pp->dialect & EBPF_CC_UNSIGNED_CHAR);
     predeclare(u);
     while (!eb_is(u, EB_TOK_END)) {
         uint32_t before = u->at;

@@ -24,7 +24,7 @@ static void push_barrier(eb_pp *pp) {
     *EB_PUSH(&pp->ctx->arena, &pp->feeds) = (eb_feed){.barrier = true};
 }
 
-uint32_t eb_pp_file_add(eb_pp *pp, eb_str path, eb_str text) {
+uint32_t eb_pp_file_add(eb_pp *pp, eb_str path, eb_str text, bool system) {
     bool is_new;
     const uint32_t *known = eb_map_find(&pp->paths, path);
     if (known)
@@ -32,8 +32,12 @@ uint32_t eb_pp_file_add(eb_pp *pp, eb_str path, eb_str text) {
     path = eb_str_copy(&pp->ctx->arena, path);
     *eb_map_enter(&pp->paths, path, &is_new) = pp->files.len;
     *EB_PUSH(&pp->ctx->arena, &pp->files) =
-        (eb_pp_file){.path = path, .text = eb_str_copy(&pp->ctx->arena, text)};
+        (eb_pp_file){.path = path, .text = eb_str_copy(&pp->ctx->arena, text), .system = system};
     return pp->files.len - 1;
+}
+
+void eb_pp_mark_here(eb_pp *pp, eb_pp_mark_kind kind, eb_loc loc, uint32_t of) {
+    *EB_PUSH(&pp->ctx->arena, &pp->marks) = (eb_pp_mark){kind, pp->out.len, loc, of};
 }
 
 void eb_pp_push_file(eb_pp *pp, uint32_t file, eb_loc from, bool quiet) {
@@ -54,6 +58,8 @@ void eb_pp_push_file(eb_pp *pp, uint32_t file, eb_loc from, bool quiet) {
         return;
     }
     entry->entered = true;
+    const eb_feed *parent = from ? eb_pp_top_file(pp) : NULL;
+    bool system = entry->system || (parent && parent->system);
     eb_loc first = eb_source_add(pp->ctx, entry->path, entry->text);
     if (from)
         eb_source_from(pp->ctx, from, from + 1);
@@ -65,7 +71,10 @@ void eb_pp_push_file(eb_pp *pp, uint32_t file, eb_loc from, bool quiet) {
                   .file = file,
                   .ifs = pp->ifs.len,
                   .guard_possible = true,
-                  .presumed = entry->path};
+                  .system = system,
+                  .out = pp->out.len,
+                  .marks = pp->marks.len};
+    eb_pp_mark_here(pp, EB_PP_ENTER, first, system);
 }
 
 /* The top feed is used up. */
@@ -76,6 +85,15 @@ static void pop(eb_pp *pp) {
     if (feed->is_file)
         eb_directive_file_end(pp, feed);
     pp->feeds.len--;
+    if (!feed->is_file)
+        return;
+    if (feed->macros_only) {
+        pp->out.len = feed->out;
+        pp->marks.len = feed->marks;
+    }
+    const eb_feed *back = eb_pp_top_file(pp);
+    if (back)
+        eb_pp_mark_here(pp, EB_PP_LEAVE, eb_lexer_loc(&back->lexer), back->system);
 }
 
 /* ---- warnings ---- */
@@ -180,6 +198,8 @@ static bool is_asked(eb_pp *pp, eb_tok tok) {
 eb_tok eb_pp_next(eb_pp *pp) {
     for (;;) {
         eb_tok tok = eb_pp_raw(pp);
+        tok.flags |= (uint8_t)pp->carried;
+        pp->carried = 0;
         if (pp->evaluating && is_asked(pp, tok))
             return tok;
         if (tok.kind != EB_TOK_NAME || (tok.flags & EB_TOK_PAINTED) ||
@@ -236,8 +256,10 @@ eb_pp *eb_pp_new(ebpf_ctx *ctx, eb_str name, eb_str text, const eb_pp_options *o
     pp->name_va_opt = eb_name_enter(&pp->words, EB_STR("__VA_OPT__"));
     pp->name_pragma = eb_name_enter(&pp->words, EB_STR("_Pragma"));
     read_options(pp, options->warnings);
+    pp->text = options->text;
+    pp->dialect = options->dialect;
     pp->main = ctx->sources.len;
-    eb_pp_push_file(pp, eb_pp_file_add(pp, name, text), 0, false);
+    eb_pp_push_file(pp, eb_pp_file_add(pp, name, text, false), 0, false);
     eb_builtin_start(pp, options);
     return pp;
 }
@@ -257,8 +279,8 @@ static void answer(eb_pp *pp, uint32_t request, bool found, uint32_t file) {
     pp->requests.at[request].file = file;
 }
 
-void eb_pp_found(eb_pp *pp, uint32_t request, eb_str path, eb_str text) {
-    answer(pp, request, true, eb_pp_file_add(pp, path, text));
+void eb_pp_found(eb_pp *pp, uint32_t request, eb_str path, eb_str text, bool system) {
+    answer(pp, request, true, eb_pp_file_add(pp, path, text, system));
 }
 
 void eb_pp_found_btf(eb_pp *pp, uint32_t request) {
@@ -266,7 +288,7 @@ void eb_pp_found_btf(eb_pp *pp, uint32_t request) {
                              "%s#pragma ebpf_types\n\n#ifndef BPF_NO_KFUNC_PROTOTYPES\n"
                              "#pragma ebpf_kfuncs\n#endif\n\n%s",
                              eb_btf_c_prologue, eb_btf_c_epilogue);
-    eb_pp_found(pp, request, pp->btfs.at[0]->name, text);
+    eb_pp_found(pp, request, pp->btfs.at[0]->name, text, true);
 }
 
 void eb_pp_absent(eb_pp *pp, uint32_t request) {

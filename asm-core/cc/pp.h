@@ -11,6 +11,7 @@
 #define EB_PP_H
 
 #include "btf.h"
+#include "ebpf_cc.h"
 #include "lex.h"
 #include "warn.h"
 
@@ -43,6 +44,7 @@ typedef struct eb_pp_file {
     uint32_t guard; /* 1 + the name whose #ifndef encloses all of it, or 0 */
     bool once;      /* #pragma once */
     bool entered;
+    bool system; /* it is of the system, not of the program */
 } eb_pp_file;
 
 enum { EB_PP_QUOTE, EB_PP_ANGLE, EB_PP_QUOTE_NEXT, EB_PP_ANGLE_NEXT };
@@ -78,9 +80,29 @@ typedef struct eb_feed {
     uint32_t ifs;        /* how many #ifs were open when it began */
     uint32_t guard;      /* the name of an #ifndef that was its first token */
     bool guard_possible; /* no token outside that #ifndef so far */
-    int32_t line_shift;  /* of #line */
-    eb_str presumed;     /* the name that #line gave, or its path */
+    bool system;         /* it, or what includes it, is the system's */
+    bool macros_only;    /* -imacros: its tokens go */
+    uint32_t out, marks; /* then: how many there were before it */
 } eb_feed;
+
+/* What the tokens do not show, and the text of -E does: a file begins, or goes on behind another
+ * one, #line, #ident, #define and #undef. */
+typedef enum eb_pp_mark_kind {
+    EB_PP_ENTER,
+    EB_PP_LEAVE,
+    EB_PP_RENAME,
+    EB_PP_IDENT,
+    EB_PP_DEFINE,
+    EB_PP_UNDEF
+} eb_pp_mark_kind;
+
+typedef struct eb_pp_mark {
+    eb_pp_mark_kind kind;
+    uint32_t at; /* how many tokens stand before it */
+    eb_loc loc;  /* ENTER: the first in the file; LEAVE and RENAME: in the line before */
+    uint32_t of; /* DEFINE: the macro's number; UNDEF: the name's; IDENT: the text's; else: it is a
+                    system's header */
+} eb_pp_mark;
 
 /* Which C it is: 1989, 1999, 2011, 2017 (as does 0) or 2023, with GNU's extensions unless it is
  * strict. */
@@ -107,6 +129,8 @@ typedef struct eb_pp {
     uint32_t wanted;   /* 1 + the number of the request that stopped it, or 0 */
     uint32_t counter;  /* __COUNTER__ */
     uint32_t depth;    /* of arguments expanded inside arguments */
+    bool printing;     /* the tokens are wanted as text: where they stand is where macros are */
+    unsigned carried;  /* flags of names that expand to nothing: the next token's */
     bool reading_args; /* a directive now stands between the parentheses of a macro call */
     bool evaluating;   /* the tokens of an #if: what `defined` asks for is not expanded */
     bool after_defined;
@@ -116,6 +140,8 @@ typedef struct eb_pp {
     eb_warnings options, warnings;       /* as the options say, and where it reads now */
     EB_VEC(eb_warnings) warnings_before; /* #pragma diagnostic push */
     eb_toks out;                         /* the result */
+    unsigned text, dialect;              /* bits of enum ebpf_cc_text and ebpf_cc_dialect */
+    EB_VEC(eb_pp_mark) marks;
 } eb_pp;
 
 typedef struct eb_pp_options {
@@ -125,18 +151,21 @@ typedef struct eb_pp_options {
     eb_standard standard;
     eb_str defines;  /* lines of #define, #undef and #include: what -D, -U and -include say */
     eb_str warnings; /* lines of -W… and -w */
+    unsigned text, dialect; /* bits of enum ebpf_cc_text and ebpf_cc_dialect */
 } eb_pp_options;
 
 /* Begin with the main file. */
 eb_pp *eb_pp_new(ebpf_ctx *ctx, eb_str name, eb_str text, const eb_pp_options *options);
 /* Go on; false when a request is open (pp->wanted) and must be answered first. */
 bool eb_pp_run(eb_pp *pp);
-void eb_pp_found(eb_pp *pp, uint32_t request, eb_str path, eb_str text);
+void eb_pp_found(eb_pp *pp, uint32_t request, eb_str path, eb_str text, bool system);
 void eb_pp_absent(eb_pp *pp, uint32_t request);
 /* BTF stands for the file: the unit reads a header that makes its names known to the parser. */
 void eb_pp_found_btf(eb_pp *pp, uint32_t request);
-/* The tokens as text, lines as in the sources as far as that is readable: -E -P. */
+/* The tokens as text: -E -P, -E, -dD and -dM, as the options say. */
 void eb_pp_print(const eb_pp *pp, eb_buf *out);
+/* The headers that were entered, as -H. */
+void eb_pp_print_includes(const eb_pp *pp, eb_buf *out);
 
 /* #pragma GCC diagnostic, whose tokens begin with PRAGMA at `at` of `toks`: what it makes of `now`;
  * `before` is the stack of push and pop. False when the pragma is another. */
@@ -157,7 +186,8 @@ eb_toks eb_pp_expand(eb_pp *pp, const eb_tok *at, uint32_t count);
 void eb_pp_push_tokens(eb_pp *pp, eb_macro *macro, const eb_tok *at, uint32_t count);
 /* `quiet`: no warnings in it. */
 void eb_pp_push_file(eb_pp *pp, uint32_t file, eb_loc from, bool quiet);
-uint32_t eb_pp_file_add(eb_pp *pp, eb_str path, eb_str text);
+uint32_t eb_pp_file_add(eb_pp *pp, eb_str path, eb_str text, bool system);
+void eb_pp_mark_here(eb_pp *pp, eb_pp_mark_kind kind, eb_loc loc, uint32_t of);
 /* The innermost file. */
 eb_feed *eb_pp_top_file(eb_pp *pp);
 

@@ -40,6 +40,26 @@ enum {
 
 /* ---- the start ---- */
 
+/* C23: formats of printf for binary numbers, and char8_t. */
+static void put_c23(eb_buf *out) {
+    static const char *const types[] = {
+        "hhUINT8",       "hhUINT_LEAST8", "hhUINT_FAST8", "hUINT16",     "hUINT_LEAST16",
+        "hUINT_FAST16",  "UINT32",        "UINT_LEAST32", "UINT_FAST32", "lUINT64",
+        "lUINT_LEAST64", "lUINT_FAST64",  "lUINTMAX",     "lUINTPTR",    "lSIZE",
+    };
+    for (size_t n = 0; n < COUNT(types); n++) {
+        const char *name = types[n];
+        while (*name >= 'a')
+            name++;
+        int length = (int)(name - types[n]);
+        eb_buf_fmt(out, "#define __%s_FMTB__ \"%.*sB\"\n#define __%s_FMTb__ \"%.*sb\"\n", name,
+                   length, types[n], name, length, types[n]);
+    }
+    eb_buf_str(out, EB_STR("#define __CHAR8_TYPE__ unsigned char\n"
+                           "#define __CLANG_ATOMIC_CHAR8_T_LOCK_FREE 2\n"
+                           "#define __GCC_ATOMIC_CHAR8_T_LOCK_FREE 2\n"));
+}
+
 static void put_options(eb_buf *out, const eb_pp_options *o, eb_standard standard) {
     static const struct {
         unsigned cpu;
@@ -65,12 +85,17 @@ static void put_options(eb_buf *out, const eb_pp_options *o, eb_standard standar
     for (size_t n = 0; n < COUNT(standards); n++)
         if (standard.year == standards[n].year)
             eb_buf_fmt(out, "#define __STDC_VERSION__ %s\n", standards[n].version);
+    eb_buf_fmt(out, "#define __STDC_HOSTED__ %u\n", !(o->dialect & EBPF_CC_FREESTANDING));
+    if (o->dialect & EBPF_CC_UNSIGNED_CHAR)
+        eb_buf_str(out, EB_STR("#define __CHAR_UNSIGNED__ 1\n"));
+    if (standard.year >= 2023)
+        put_c23(out);
     if (standard.strict)
         eb_buf_str(out, EB_STR("#define __STRICT_ANSI__ 1\n"));
 }
 
-static void push_text(eb_pp *pp, const char *name, eb_str text) {
-    eb_pp_push_file(pp, eb_pp_file_add(pp, eb_str_from(name), text), 0, true);
+static void push_text(eb_pp *pp, const char *name, eb_str text, bool system) {
+    eb_pp_push_file(pp, eb_pp_file_add(pp, eb_str_from(name), text, system), 0, true);
 }
 
 /* Pushed above the main file, so read before it: the last pushed first. */
@@ -86,9 +111,8 @@ void eb_builtin_start(eb_pp *pp, const eb_pp_options *options) {
     eb_buf text = {.arena = &pp->ctx->arena};
     eb_buf_str(&text, (eb_str){predefined, sizeof predefined - 1});
     put_options(&text, options, pp->standard);
-    if (options->defines.len)
-        push_text(pp, "<command line>", options->defines);
-    push_text(pp, "<built-in>", (eb_str){(const char *)text.at, text.len});
+    push_text(pp, "<command line>", options->defines, false);
+    push_text(pp, "<built-in>", (eb_str){(const char *)text.at, text.len}, true);
 }
 
 /* ---- computed values ---- */
@@ -283,20 +307,18 @@ static bool called(eb_pp *pp, const eb_macro *macro, eb_tok tok) {
 }
 
 bool eb_builtin_expand(eb_pp *pp, const eb_macro *macro, eb_tok tok) {
-    const eb_feed *file = eb_pp_top_file(pp);
     switch (macro->builtin) { /* one case per row */
     case EB_PP_FILE:
-        push_string(pp, tok, file->presumed);
+        push_string(pp, tok, eb_place_of(pp->ctx, tok.loc).name);
         return true;
     case EB_PP_FILE_NAME:
-        push_string(pp, tok, base_name(file->presumed));
+        push_string(pp, tok, base_name(eb_place_of(pp->ctx, tok.loc).name));
         return true;
     case EB_PP_BASE_FILE:
         push_string(pp, tok, pp->files.at[0].path);
         return true;
     case EB_PP_LINE:
-        push_number(pp, tok,
-                    (uint64_t)((int64_t)eb_place_end(pp->ctx, tok.loc).line + file->line_shift));
+        push_number(pp, tok, eb_place_end(pp->ctx, tok.loc).line);
         return true;
     case EB_PP_INCLUDE_LEVEL:
         push_number(pp, tok, include_level(pp));

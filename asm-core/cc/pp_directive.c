@@ -143,6 +143,16 @@ static bool include(eb_pp *pp, eb_lexer *lexer, eb_tok tok, bool next) {
     return true;
 }
 
+/* -imacros, in the lines of the command line: what comes out of the file but macros is dropped. */
+static bool include_macros(eb_pp *pp, eb_lexer *lexer, eb_tok tok) {
+    uint32_t feeds = pp->feeds.len;
+    if (!include(pp, lexer, tok, false))
+        return false;
+    if (pp->feeds.len > feeds)
+        pp->feeds.at[feeds].macros_only = true;
+    return true;
+}
+
 /* ---- conditions ---- */
 
 /* Each evaluator: false when the host must be asked first. */
@@ -266,12 +276,25 @@ static void undefine(eb_pp *pp, eb_lexer *lexer) {
         eb_diag_add(pp->ctx, EB_DIAG_EXPECTED, tok.loc, tok.loc + 1, "a macro's name");
         return;
     }
+    if (pp->text & EBPF_CC_DEFINITIONS)
+        eb_pp_mark_here(pp, EB_PP_UNDEF, tok.loc, tok.value);
     pp->words.names.at[tok.value].macro = 0;
     end_of_line(pp, lexer);
 }
 
-/* #line NUMBER "FILE", or the line marker # NUMBER "FILE" FLAGS that preprocessors print. */
-static void set_line(eb_pp *pp, eb_feed *feed, eb_toks toks, eb_tok at) {
+/* A name as #line has it, without its quotes. */
+static eb_str unquoted(eb_pp *pp, eb_str text) {
+    eb_buf out = {.arena = &pp->ctx->arena};
+    for (size_t n = 1; n + 1 < text.len; n++) {
+        n += text.at[n] == '\\' && n + 2 < text.len;
+        eb_buf_byte(&out, (uint8_t)text.at[n]);
+    }
+    return (eb_str){(const char *)out.at, out.len};
+}
+
+/* #line NUMBER "FILE", or the line marker # NUMBER "FILE" FLAGS that preprocessors print: 3 is a
+ * system's header. */
+static void set_line(eb_pp *pp, eb_toks toks, eb_tok at) {
     toks = eb_pp_expand(pp, toks.at, toks.len);
     uint64_t line = 0;
     eb_str text = toks.len ? eb_tok_text(&pp->words, toks.at[0]) : (eb_str){0};
@@ -282,12 +305,24 @@ static void set_line(eb_pp *pp, eb_feed *feed, eb_toks toks, eb_tok at) {
         eb_diag_add(pp->ctx, EB_DIAG_EXPECTED, at.loc, at.loc + 1, "a line number");
         return;
     }
-    feed = eb_pp_top_file(pp);
-    feed->line_shift = (int32_t)line - (int32_t)eb_place_of(pp->ctx, at.loc).line - 1;
-    if (toks.len > 1 && toks.at[1].kind == EB_TOK_STRING) {
-        eb_str name = eb_tok_text(&pp->words, toks.at[1]);
-        feed->presumed = (eb_str){name.at + 1, name.len - 2};
-    }
+    eb_str name = eb_place_of(pp->ctx, at.loc).name;
+    bool system = false;
+    if (toks.len > 1 && toks.at[1].kind == EB_TOK_STRING)
+        name = unquoted(pp, eb_tok_text(&pp->words, toks.at[1]));
+    for (uint32_t n = 2; n < toks.len; n++)
+        system = system || eb_str_is(eb_tok_text(&pp->words, toks.at[n]), "3");
+    eb_source_mark(pp->ctx, at.loc, (uint32_t)line, name, system);
+    eb_pp_top_file(pp)->system = system;
+    eb_pp_mark_here(pp, EB_PP_RENAME, at.loc, system);
+}
+
+static void ident(eb_pp *pp, eb_lexer *lexer) {
+    eb_tok tok = eb_lex(lexer);
+    if (tok.kind == EB_TOK_STRING)
+        eb_pp_mark_here(pp, EB_PP_IDENT, tok.loc, tok.value);
+    else
+        eb_diag_add(pp->ctx, EB_DIAG_EXPECTED, tok.loc, tok.loc + 1, "a text in quotes");
+    eb_lexer_skip_line(lexer);
 }
 
 /* The text of a string literal that is next, without its quotes; the token's place. */
@@ -370,8 +405,14 @@ static void pragma(eb_pp *pp, eb_feed *feed, eb_lexer *lexer, eb_tok tok) {
         obey_pragma(pp, &behind, eb_tok_text(&pp->words, first));
     }
     eb_tok second = eb_lex(&ahead);
-    if (second.kind == EB_TOK_NAME && eb_str_is(eb_tok_text(&pp->words, second), "system_header"))
-        eb_source_silence(pp->ctx, tok.loc);
+    if (second.kind == EB_TOK_NAME && eb_str_is(eb_tok_text(&pp->words, second), "system_header")) {
+        if (feed->file) { /* not the main one */
+            eb_source_silence(pp->ctx, tok.loc);
+            eb_pp_mark_here(pp, EB_PP_RENAME, tok.loc, true);
+            feed->system = true;
+        }
+        return;
+    }
     /* Handed on to the parser as it is, in front of what comes. */
     eb_toks line = {0};
     tok.kind = EB_TOK_PRAGMA;
@@ -418,6 +459,8 @@ static bool obey(eb_pp *pp, eb_feed *feed, eb_lexer *lexer, directive kind, eb_t
         return include(pp, lexer, tok, false);
     case DIRECTIVE_INCLUDE_NEXT:
         return include(pp, lexer, tok, true);
+    case DIRECTIVE_INCLUDE_MACROS:
+        return include_macros(pp, lexer, tok);
     case DIRECTIVE_IF:
     case DIRECTIVE_IFDEF:
     case DIRECTIVE_IFNDEF:
@@ -428,7 +471,7 @@ static bool obey(eb_pp *pp, eb_feed *feed, eb_lexer *lexer, directive kind, eb_t
     case DIRECTIVE_ENDIF:
         return conditional(pp, feed, lexer, kind, tok);
     case DIRECTIVE_LINE:
-        set_line(pp, feed, rest_of_line(pp, lexer), tok);
+        set_line(pp, rest_of_line(pp, lexer), tok);
         return true;
     case DIRECTIVE_ERROR:
         message(pp, lexer, tok, true);
@@ -441,7 +484,7 @@ static bool obey(eb_pp *pp, eb_feed *feed, eb_lexer *lexer, directive kind, eb_t
         return true;
     case DIRECTIVE_IDENT:
     case DIRECTIVE_SCCS:
-        eb_lexer_skip_line(lexer);
+        ident(pp, lexer);
         return true;
     case DIRECTIVE_EMBED:
         eb_diag_add(pp->ctx, EB_DIAG_EMBED, tok.loc, eb_lexer_loc(lexer));
@@ -465,15 +508,19 @@ bool eb_directive(eb_pp *pp, eb_feed *feed) {
         return true;
     eb_feed before = *feed;
     directive kind = directive_of(pp, tok);
+    if (kind == DIRECTIVE_INCLUDE_MACROS &&
+        !eb_str_is(eb_place_of(pp->ctx, tok.loc).name, "<command line>"))
+        kind = NONE;
     watch_guard(pp, feed, &lexer, kind);
-    bool entering = kind == DIRECTIVE_INCLUDE || kind == DIRECTIVE_INCLUDE_NEXT;
+    bool entering = kind == DIRECTIVE_INCLUDE || kind == DIRECTIVE_INCLUDE_NEXT ||
+                    kind == DIRECTIVE_INCLUDE_MACROS;
     bool done = true;
     if (tok.kind == EB_TOK_NUMBER) {
         eb_toks toks = {0};
         *EB_PUSH(&pp->ctx->arena, &toks) = tok;
         for (eb_tok t; (t = eb_lex(&lexer)).kind != EB_TOK_END;)
             *EB_PUSH(&pp->ctx->arena, &toks) = t;
-        set_line(pp, feed, toks, tok);
+        set_line(pp, toks, tok);
     } else {
         done = obey(pp, feed, &lexer, kind, tok);
     }

@@ -52,7 +52,8 @@ static value primary(reader *r, bool live) {
         return v;
     }
     if (tok.kind == EB_TOK_CHAR) {
-        eb_char_literal c = eb_char_of(r->pp->ctx, text, tok.loc);
+        eb_char_literal c =
+            eb_char_of(r->pp->ctx, text, tok.loc, r->pp->dialect & EBPF_CC_UNSIGNED_CHAR);
         return (value){(uint64_t)c.value, c.is_unsigned};
     }
     if (tok.kind == EB_TOK_NUMBER) {

@@ -130,6 +130,8 @@ static void enter(eb_pp *pp, eb_macro *macro) {
     }
     *EB_PUSH(&pp->ctx->arena, &pp->macros) = macro;
     name->macro = pp->macros.len;
+    if (pp->text & EBPF_CC_DEFINITIONS)
+        eb_pp_mark_here(pp, EB_PP_DEFINE, macro->lo, name->macro);
 }
 
 void eb_macro_define(eb_pp *pp, eb_lexer *lexer) {
@@ -195,6 +197,8 @@ static bool read_args(eb_pp *pp, const eb_macro *macro, eb_tok call, expansion *
             count++;
             continue;
         }
+        if (tok.flags & EB_TOK_BOL)
+            tok.flags = (uint8_t)((tok.flags & ~EB_TOK_BOL) | EB_TOK_SPACE);
         /* Reading on may leave the expansion that this name came from. */
         if (tok.kind == EB_TOK_NAME && pp->words.names.at[tok.value].macro &&
             eb_macro_of(pp, tok.value)->active)
@@ -271,7 +275,7 @@ static eb_tok stringified(expansion *x, const eb_tok *at, uint32_t count, eb_loc
     eb_buf_byte(&text, '"');
     for (uint32_t n = 0; n < count; n++) {
         eb_str word = eb_tok_text(&x->pp->words, at[n]);
-        if (n && (at[n].flags & (EB_TOK_SPACE | EB_TOK_BOL)))
+        if (n && (at[n].flags & EB_TOK_SPACE))
             eb_buf_byte(&text, ' ');
         if (word.len)
             put_escaped(&text, word);
@@ -392,8 +396,9 @@ static uint32_t element(expansion *x, uint32_t at, uint32_t from, uint32_t to) {
         comma.loc = loc;
         if (!x->no_rest) {
             put(x, comma);
-            toks = expanded(x, &x->args[macro->params - 1]);
-            put_all(x, toks.at, toks.len, macro->body[at + 2].flags);
+            argument *rest = &x->args[macro->params - 1];
+            toks = expanded(x, rest);
+            put_all(x, toks.at, toks.len, rest->raw.len ? rest->raw.at[0].flags : 0);
         }
         return at + 3;
     }
@@ -423,6 +428,18 @@ static void substitute(expansion *x, uint32_t from, uint32_t to) {
         at = element(x, at, from, to);
 }
 
+/* In a text, what an argument has brought to a line's begin stands where the macro's name did. */
+static void stand_as(expansion *x, eb_tok name) {
+    eb_tok *first = x->out.len ? x->out.at : NULL;
+    if (!x->pp->printing || !(name.flags & EB_TOK_BOL) || !first ||
+        (first->loc >= x->first && first->loc < x->first + x->macro->count))
+        return;
+    eb_loc *spelled = eb_alloc(&x->pp->ctx->arena, sizeof *spelled);
+    *spelled = first->loc;
+    first->loc = eb_expansion_add(x->pp->ctx, x->pp->words.names.at[name.value].text, name.loc,
+                                  x->to, spelled, sizeof *spelled, 1);
+}
+
 bool eb_macro_expand(eb_pp *pp, eb_tok *tok) {
     eb_macro *macro = eb_macro_of(pp, tok->value);
     if (macro->active) {
@@ -439,9 +456,12 @@ bool eb_macro_expand(eb_pp *pp, eb_tok *tok) {
         eb_expansion_add(pp->ctx, name, tok->loc, x.to, macro->body ? &macro->body->loc : NULL,
                          sizeof(eb_tok), macro->count);
     substitute(&x, 0, macro->count);
+    stand_as(&x, *tok);
     if (x.out.len)
         x.out.at[0].flags = (uint8_t)((x.out.at[0].flags & EB_TOK_PAINTED) |
                                       (tok->flags & (EB_TOK_BOL | EB_TOK_SPACE)));
+    else
+        pp->carried |= tok->flags & (EB_TOK_BOL | EB_TOK_SPACE);
     eb_pp_push_tokens(pp, macro, x.out.at, x.out.len);
     return true;
 }

@@ -328,7 +328,7 @@ static eb_type *enum_specifier(eb_unit *u) {
         return e->type;
     enum_body(u, e);
     eb_attributes(u, &attrs);
-    if (attrs.packed && !e->fixed)
+    if ((attrs.packed || (u->pp->dialect & EBPF_CC_SHORT_ENUMS)) && !e->fixed)
         pack_enum(u, e);
     return eb_apply_type_attrs(u, e->type, &attrs, tok.loc);
 }
@@ -422,7 +422,8 @@ static void member_declaration(eb_unit *u, eb_record *record) {
     if (eb_is(u, EB_TOK_SEMICOLON)) { /* an anonymous record, or nothing */
         if (eb_type_is_record(spec.type) && eb_complete(u, spec.type)) {
             eb_record *inner = eb_type_plain(spec.type)->of.record;
-            if (!inner->name)
+            bool plain = !inner->name && spec.type->kind != EB_TYPE_TYPEDEF;
+            if (plain || (u->pp->dialect & EBPF_CC_MS_EXTENSIONS))
                 add_member(u, record, (eb_member){.type = inner->type, .loc = spec.lo});
         }
     } else {

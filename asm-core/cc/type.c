@@ -42,10 +42,12 @@ static eb_type *make(eb_types *types, eb_type_kind kind, eb_type *base) {
     return type;
 }
 
-void eb_types_init(eb_types *types, ebpf_ctx *ctx, eb_words *words) {
+void eb_types_init(eb_types *types, ebpf_ctx *ctx, eb_words *words, bool unsigned_char) {
     *types = (eb_types){.ctx = ctx, .words = words};
     for (unsigned kind = 0; kind < EB_TYPE_BASIC_COUNT; kind++)
-        types->basic[kind].kind = (uint8_t)kind;
+        types->basic[kind] =
+            (eb_type){.kind = (uint8_t)kind, .is_unsigned = basics[kind].is_unsigned};
+    types->basic[EB_TYPE_CHAR].is_unsigned = unsigned_char;
 }
 
 eb_type *eb_type_basic(eb_types *types, eb_type_kind kind) {
@@ -219,8 +221,7 @@ bool eb_type_is_unsigned(eb_type *type) {
     type = eb_type_plain(type);
     if (type->kind == EB_TYPE_ENUM)
         return eb_type_is_unsigned(type->of.enumeration->integer);
-    return type->kind == EB_TYPE_POINTER ||
-           (type->kind < EB_TYPE_BASIC_COUNT && basics[type->kind].is_unsigned);
+    return type->kind == EB_TYPE_POINTER || (type->kind < EB_TYPE_BASIC_COUNT && type->is_unsigned);
 }
 
 bool eb_type_is_complete(eb_type *type) {

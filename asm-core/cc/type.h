@@ -14,7 +14,7 @@ typedef enum eb_type_kind {
     EB_TYPE_ERROR, /* a diagnostic has been given: silences what follows */
     EB_TYPE_VOID,
     EB_TYPE_BOOL,
-    EB_TYPE_CHAR, /* plain char is signed here, and a type of its own */
+    EB_TYPE_CHAR, /* a type of its own: signed, unless an option says otherwise */
     EB_TYPE_SCHAR,
     EB_TYPE_UCHAR,
     EB_TYPE_SHORT,
@@ -63,8 +63,11 @@ typedef struct eb_param {
 
 struct eb_type {
     uint8_t kind;
-    uint8_t quals;     /* qualified: EB_CONST | ... */
-    bool variadic;     /* function */
+    uint8_t quals; /* qualified: EB_CONST | ... */
+    union {
+        bool variadic;    /* function */
+        bool is_unsigned; /* basic */
+    };
     bool no_prototype; /* function: int f() */
     uint32_t align;    /* typedef: of attribute aligned, or 0 */
     eb_type *base;     /* pointed to, element, result, or what the sugar is on */
@@ -145,7 +148,7 @@ typedef struct eb_types {
     eb_type basic[EB_TYPE_BASIC_COUNT];
 } eb_types;
 
-void eb_types_init(eb_types *types, ebpf_ctx *ctx, eb_words *words);
+void eb_types_init(eb_types *types, ebpf_ctx *ctx, eb_words *words, bool unsigned_char);
 eb_type *eb_type_basic(eb_types *types, eb_type_kind kind);
 eb_type *eb_type_pointer(eb_types *types, eb_type *to);
 eb_type *eb_type_array(eb_types *types, eb_type *of, uint64_t count);

@@ -32,11 +32,16 @@ static int make(ebpf_ctx *ctx, cc_options *o, cc_search *s, const blob *file, pr
                             .defines = o->defines.at,
                             .defines_size = o->defines.size,
                             .warnings = o->warnings.at,
-                            .warnings_size = o->warnings.size};
+                            .warnings_size = o->warnings.size,
+                            .text = o->text | (o->no_markers ? 0 : EBPF_CC_MARKERS),
+                            .dialect = o->dialect};
     ebpf_cc *unit;
     int status = ebpf_cc_new(ctx, name, strlen(name), file->data, file->size, &said, &unit);
     while (status == EBPF_OK && (status = run(o, unit, made)) == EBPF_NEED_FILE)
         status = cc_answer(unit, s, &o->btf);
+    ebpf_bytes headers;
+    if (o->show_headers && ebpf_cc_includes(unit, &headers) == EBPF_OK)
+        fprintf(stderr, "%.*s", (int)headers.size, (const char *)headers.data);
     if (status != EBPF_OK || !made->object)
         return status;
     return o->mode == CC_ASSEMBLY
@@ -98,21 +103,38 @@ static void show_search(const cc_options *o) {
     cc_close_search(&search);
 }
 
+/* -###, as clang prints a command. */
+static void show_command(const cc_options *o) {
+    fprintf(stderr, "bpfc %s\nTarget: bpf\n \"bpfc\" \"cc\"", ebpf_version());
+    for (size_t n = 0; n < o->said.count; n++) {
+        fprintf(stderr, " \"");
+        for (const char *at = o->said.at[n]; *at; at++)
+            fprintf(stderr, "%s%c", strchr("\"\\$", *at) ? "\\" : "", *at);
+        fprintf(stderr, "\"");
+    }
+    fprintf(stderr, "\n");
+}
+
 int verb_cc(int argc, char **argv) {
     cc_options o;
     int status = cc_read_options(&o, argc, argv);
     if (status == 0 && o.help)
         cc_print_help();
     else if (status == 0 && o.version)
-        printf("bpfc cc %s\n", ebpf_version());
+        printf("bpfc cc %s, for clang version 19.1.7\nTarget: bpf\n", ebpf_version());
+    else if (status == 0 && o.answer.size)
+        fwrite(o.answer.at, 1, o.answer.size, stdout);
+    else if (status == 0 && o.commands)
+        show_command(&o);
     else if (status == 0) {
         if (o.verbose)
             show_search(&o);
-        /* clang's order: first all of -D and -U, then -include */
-        if (o.includes.size && !add_text(&o.defines, "%.*s", (int)o.includes.size, o.includes.at))
-            status = EXIT_INPUT;
-        else
-            status = compile_all(&o);
+        /* clang's order: all of -D and -U, then -imacros, then -include */
+        for (int n = 1; n >= 0 && status == 0; n--)
+            if (o.includes[n].size &&
+                !add_text(&o.defines, "%.*s", (int)o.includes[n].size, o.includes[n].at))
+                status = EXIT_INPUT;
+        status = status ? status : compile_all(&o);
     }
     close_btf(&o.btf);
     cc_free_options(&o);

@@ -33,44 +33,55 @@ static const char *const standard_dirs[] = {EBPF_CC_HEADERS,
 #endif
 };
 
-static bool add_dirs(cc_search *s, const words *dirs) {
+/* What stands before the system's folders. */
+static const char *root_of(const cc_options *o) {
+    return o->roots[1] ? o->roots[1] : o->roots[0];
+}
+
+static bool add_dirs(cc_search *s, const cc_options *o, enum cc_dirs kind) {
+    const words *dirs = &o->dirs[kind];
+    const char *root = root_of(o);
     for (size_t n = 0; n < dirs->count; n++)
-        if (!add_word(&s->dirs, dirs->at[n]))
+        if (root && dirs->at[n][0] == '=' ? !add_joined(&s->dirs, &s->made, root, dirs->at[n] + 1)
+                                          : !add_word(&s->dirs, dirs->at[n]))
             return false;
     return true;
 }
 
-bool cc_open_search(cc_search *s, const cc_options *o) {
-    *s = (cc_search){0};
-    if (!add_dirs(s, &o->dirs[CC_QUOTE]))
-        return false;
-    s->angle = s->dirs.count;
-    if (!add_dirs(s, &o->dirs[CC_ANGLE]))
-        return false;
-    s->system = s->dirs.count;
-    if (!add_dirs(s, &o->dirs[CC_SYSTEM]))
-        return false;
-    for (size_t n = 0; n < sizeof standard_dirs / sizeof *standard_dirs && !o->no_standard; n++)
-        if (!add_word(&s->dirs, standard_dirs[n]))
+static bool add_standard(cc_search *s, const cc_options *o) {
+    const char *root = root_of(o);
+    for (size_t n = 0; n < sizeof standard_dirs / sizeof *standard_dirs; n++) {
+        bool packed = n == 0;
+        if (o->left_out & (packed ? CC_PACKED : CC_OF_SYSTEM))
+            continue;
+        if (root && !packed ? !add_joined(&s->dirs, &s->made, root, standard_dirs[n])
+                            : !add_word(&s->dirs, standard_dirs[n]))
             return false;
-    return add_dirs(s, &o->dirs[CC_AFTER]);
+    }
+    return true;
 }
 
-static void forget(words *paths) {
-    for (size_t n = 0; n < paths->count; n++)
-        free((void *)(uintptr_t)paths->at[n]);
-    free(paths->at);
+bool cc_open_search(cc_search *s, const cc_options *o) {
+    *s = (cc_search){.generated = o->generated};
+    if (!add_dirs(s, o, CC_QUOTE))
+        return false;
+    s->angle = s->dirs.count;
+    if (!add_dirs(s, o, CC_ANGLE))
+        return false;
+    s->system = s->dirs.count;
+    return add_dirs(s, o, CC_SYSTEM) && add_standard(s, o) && add_dirs(s, o, CC_AFTER);
 }
 
 void cc_close_search(cc_search *s) {
-    forget(&s->found);
+    cc_free_words(&s->found);
     free(s->found_own.at); /* the same paths */
+    cc_free_words(&s->made);
     free(s->dirs.at);
 }
 
 /* Makefiles cut the folders out of this text, which is gcc's and clang's. */
 void cc_print_search(const cc_search *s) {
-    fprintf(stderr, "bpfc %s\n#include \"...\" search starts here:\n", ebpf_version());
+    fprintf(stderr, "bpfc %s\nTarget: bpf\n#include \"...\" search starts here:\n", ebpf_version());
     for (size_t n = 0; n < s->dirs.count; n++) {
         if (n == s->angle)
             fprintf(stderr, "#include <...> search starts here:\n");
@@ -125,8 +136,9 @@ static bool try_path(ebpf_cc *unit, cc_search *s, const char *path, bool own, in
     }
     if (!is_readable(path) || !read_file(path, &file))
         return false;
-    *status = note(s, path, own) ? ebpf_cc_answer(unit, path, strlen(path), file.data, file.size)
-                                 : EBPF_E_NOMEM;
+    *status = note(s, path, own)
+                  ? ebpf_cc_answer(unit, path, strlen(path), file.data, file.size, !own)
+                  : EBPF_E_NOMEM;
     free(file.data);
     return true;
 }
@@ -179,15 +191,28 @@ static bool is_own(const cc_search *s, const char *path, size_t size) {
     return true;
 }
 
+/* -MG: an empty file of the name that was asked for. */
+static int answer_generated(ebpf_cc *unit, cc_search *s, const ebpf_cc_file *wanted) {
+    char *path = malloc(wanted->spelling_size + 1);
+    if (!path)
+        return EBPF_E_NOMEM;
+    memcpy(path, wanted->spelling, wanted->spelling_size);
+    path[wanted->spelling_size] = 0;
+    int status =
+        note(s, path, true) ? ebpf_cc_answer(unit, path, strlen(path), "", 0, 0) : EBPF_E_NOMEM;
+    free(path);
+    return status;
+}
+
 int cc_answer(ebpf_cc *unit, cc_search *s, kernel_btf *btf) {
     ebpf_cc_file wanted;
     int status = ebpf_cc_request(unit, &wanted);
     size_t from = 0, slash = wanted.from_size;
+    bool own = is_own(s, wanted.from, wanted.from_size); /* what the system includes is its own */
     if (wanted.kind == EBPF_INCLUDE_QUOTE) {
         while (slash && wanted.from[slash - 1] != '/')
             slash--;
-        if (try_dir(unit, s, &wanted, wanted.from, slash, is_own(s, wanted.from, wanted.from_size),
-                    &status))
+        if (try_dir(unit, s, &wanted, wanted.from, slash, own, &status))
             return status;
     } else if (wanted.kind == EBPF_INCLUDE_ANGLE) {
         from = s->angle;
@@ -195,11 +220,12 @@ int cc_answer(ebpf_cc *unit, cc_search *s, kernel_btf *btf) {
         from = next_dir(s, &wanted);
     }
     for (size_t n = from; n < s->dirs.count; n++)
-        if (try_dir(unit, s, &wanted, s->dirs.at[n], strlen(s->dirs.at[n]), n < s->system, &status))
+        if (try_dir(unit, s, &wanted, s->dirs.at[n], strlen(s->dirs.at[n]), own && n < s->system,
+                    &status))
             return status;
     if (is_vmlinux(&wanted) && has_btf(btf))
         return answer_vmlinux(unit, btf);
-    return ebpf_cc_absent(unit);
+    return s->generated ? answer_generated(unit, s, &wanted) : ebpf_cc_absent(unit);
 }
 
 /* ---- for make ---- */
@@ -226,14 +252,26 @@ static bool add_path(text *to, const char *before, const char *path) {
     return ok;
 }
 
-/* target: FILE headers, a line each; with -MP a target for each header. */
+/* A path behind others, in lines of 75 letters as clang counts them. */
+static bool add_dependency(text *to, size_t *column, const char *path) {
+    enum { WIDTH = 75 };
+    size_t more = strlen(path) + 1, before = to->size;
+    bool wide = *column + more + 2 > WIDTH;
+    bool ok = add_path(to, wide ? " \\\n  " : " ", path);
+    *column = wide ? 2 + more : *column + to->size - before;
+    return ok;
+}
+
+/* target: FILE headers; with -MP a target for each header. */
 static bool list(text *to, const cc_options *o, const words *headers, const char *target) {
     const char *file = o->common.file;
     bool ok = o->targets.size ? add_text(to, "%.*s", (int)o->targets.size, o->targets.at)
                               : add_path(to, "", target);
-    ok = ok && add_text(to, ":") && (strcmp(file, "-") == 0 || add_path(to, " ", file));
+    ok = ok && add_text(to, ":");
+    size_t column = to->size;
+    ok = ok && (strcmp(file, "-") == 0 || add_dependency(to, &column, file));
     for (size_t n = 0; ok && n < headers->count; n++)
-        ok = add_path(to, " \\\n  ", headers->at[n]);
+        ok = add_dependency(to, &column, headers->at[n]);
     ok = ok && add_text(to, "\n");
     for (size_t n = 0; ok && o->phony && n < headers->count; n++)
         ok = add_path(to, "", headers->at[n]) && add_text(to, ":\n");

@@ -1,11 +1,18 @@
 /* cc_options.c - the command line of `bpfc cc`: the options that C compilers have, so that it
  * stands where a Makefile says clang. They are a table here and, in the same words, in
  * bindings/src/cli/cc_options.ts; a test compares what both print as help. */
+#define _POSIX_C_SOURCE 200809L
 #include "cc.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+
+#if defined(__linux__)
+#include <sys/utsname.h>
+#endif
+
+#define CLANG_VERSION "19.1.7" /* predef.def */
 
 /* How an option meets its argument. */
 typedef enum form {
@@ -17,15 +24,15 @@ typedef enum form {
 
 typedef enum action {
     OUT,
-    MODE, /* these four in the order of enum cc_mode */
+    MODE,
     DEFINE,
     UNDEFINE,
     INCLUDE,
-    DIR_QUOTE, /* these four in the order of enum cc_dirs */
-    DIR_ANGLE,
-    DIR_SYSTEM,
-    DIR_AFTER,
-    NO_STANDARD,
+    DIR,        /* enum cc_dirs */
+    DIR_BEHIND, /* the same, behind what -iprefix says */
+    PREFIX,
+    ROOT, /* 1: it goes before those of 0 */
+    LEAVE_OUT,
     BTF,
     CPU,
     LEVEL,
@@ -34,6 +41,9 @@ typedef enum action {
     LITTLE,
     BIG,
     STANDARD,
+    STRICT_C89,
+    DIALECT, /* bits of enum ebpf_cc_dialect */
+    NO_DIALECT,
     WARN,
     QUIET,
     LANGUAGE,
@@ -42,9 +52,17 @@ typedef enum action {
     TARGET_NAME,
     TARGET_QUOTED,
     PHONY,
+    GENERATED,
     PREPROCESSOR,
+    TEXT, /* bits of enum ebpf_cc_text */
+    NO_MARKERS,
+    SHOW_HEADERS,
     VERBOSE,
+    COMMANDS,
     JSON,
+    ANSWER,
+    ANSWER_NAME,
+    ANSWER_CPUS,
     HELP,
     VERSION,
     IGNORE,
@@ -63,20 +81,34 @@ static const struct option {
     {"-c", NULL, WORD, MODE, CC_OBJECT, "make an object, FILE.o: so it is without -c, too"},
     {"-S", NULL, WORD, MODE, CC_ASSEMBLY, "make assembly, FILE.s, which `as` takes"},
     {"-E", NULL, WORD, MODE, CC_TEXT, "preprocess only, to standard output"},
+    {"-P", NULL, WORD, NO_MARKERS, 0, "with -E: without line markers"},
+    {"-dM", NULL, WORD, TEXT, EBPF_CC_MACROS, "with -E: the macros, and nothing else"},
+    {"-dD", NULL, WORD, TEXT, EBPF_CC_DEFINITIONS, "with -E: definitions of macros, too"},
     {"-fsyntax-only", NULL, WORD, MODE, CC_CHECK, "check only"},
     {"-D", "NAME[=VALUE]", EITHER, DEFINE, 0, "define a macro, as 1 when there is no value"},
     {"-U", "NAME", EITHER, UNDEFINE, 0, "take a macro's definition back"},
     {"-include", "FILE", EITHER, INCLUDE, 0, "read FILE first"},
-    {"-iquote", "DIR", EITHER, DIR_QUOTE, 0, "look there for #include \"...\""},
-    {"-I", "DIR", EITHER, DIR_ANGLE, 0, "look there for headers"},
-    {"-isystem", "DIR", EITHER, DIR_SYSTEM, 0, "look there, too; not the program's own headers"},
-    {"-idirafter", "DIR", EITHER, DIR_AFTER, 0, "look there last"},
-    {"-nostdinc", NULL, WORD, NO_STANDARD, 0,
+    {"-imacros", "FILE", EITHER, INCLUDE, 1, "read FILE first, and keep its macros only"},
+    {"-iquote", "DIR", EITHER, DIR, CC_QUOTE, "look there for #include \"...\""},
+    {"-I", "DIR", EITHER, DIR, CC_ANGLE, "look there for headers; =DIR is behind --sysroot"},
+    {"-isystem", "DIR", EITHER, DIR, CC_SYSTEM, "look there, too; not the program's own headers"},
+    {"-idirafter", "DIR", EITHER, DIR, CC_AFTER, "look there last"},
+    {"-iprefix", "PATH", EITHER, PREFIX, 0, "what the next two put before their DIR"},
+    {"-iwithprefix", "DIR", EITHER, DIR_BEHIND, CC_AFTER, "as -idirafter"},
+    {"-iwithprefixbefore", "DIR", EITHER, DIR_BEHIND, CC_ANGLE, "as -I"},
+    {"--sysroot=", "DIR", GLUED, ROOT, 0, "the system's headers are in DIR"},
+    {"--sysroot", "DIR", APART, ROOT, 0, "the system's headers are in DIR"},
+    {"-isysroot", "DIR", EITHER, ROOT, 1, "the system's headers are in DIR"},
+    {"-nostdinc", NULL, WORD, LEAVE_OUT, CC_PACKED | CC_OF_SYSTEM,
      "neither the headers that come with the compiler nor the system's"},
+    {"-nostdlibinc", NULL, WORD, LEAVE_OUT, CC_OF_SYSTEM, "not the system's headers"},
+    {"-nobuiltininc", NULL, WORD, LEAVE_OUT, CC_PACKED,
+     "not the headers that come with the compiler"},
     {"--btf", "FILE", APART, BTF, 0,
      "types for #include \"vmlinux.h\", the running kernel's when not given; again: its modules"},
-    {"-mcpu=", "CPU", GLUED, CPU, 0, "instruction set v1, v2, v3 or v4; v3 when not given"},
-    {"-O", "LEVEL", GLUED, LEVEL, 0, "0, 1, 2, 3, s, z or g; 2 when not given"},
+    {"-mcpu=", "CPU", GLUED, CPU, 0,
+     "instruction set v1, v2, v3, v4 or probe, what this kernel has; v3 when not given"},
+    {"-O", "LEVEL", GLUED, LEVEL, 0, "0, 1, 2, 3, s, z, g or fast; 2 when not given"},
     {"-g", "LEVEL", GLUED, DEBUG, 0,
      "0: no BTF and no line information; else, as without -g, both"},
     {"-target", "T", APART, TARGET, 0, "bpf, bpfel or bpfeb"},
@@ -84,9 +116,25 @@ static const struct option {
     {"-mlittle-endian", NULL, WORD, LITTLE, 0, "for little-endian machines, when nothing is said"},
     {"-mbig-endian", NULL, WORD, BIG, 0, "for big-endian machines"},
     {"-std=", "STD", GLUED, STANDARD, 0, "c89 to c23, gnu89 to gnu23; gnu17 when not given"},
+    {"-ansi", NULL, WORD, STRICT_C89, 0, "as -std=c89"},
+    {"-funsigned-char", NULL, WORD, DIALECT, EBPF_CC_UNSIGNED_CHAR, "char is unsigned"},
+    {"-fno-signed-char", NULL, WORD, DIALECT, EBPF_CC_UNSIGNED_CHAR, "char is unsigned"},
+    {"-fsigned-char", NULL, WORD, NO_DIALECT, EBPF_CC_UNSIGNED_CHAR, "char is signed, as it is"},
+    {"-fno-unsigned-char", NULL, WORD, NO_DIALECT, EBPF_CC_UNSIGNED_CHAR,
+     "char is signed, as it is"},
+    {"-fshort-enums", NULL, WORD, DIALECT, EBPF_CC_SHORT_ENUMS,
+     "an enum is as small as its values"},
+    {"-fno-short-enums", NULL, WORD, NO_DIALECT, EBPF_CC_SHORT_ENUMS,
+     "an enum is an int at least, as it is"},
+    {"-fms-extensions", NULL, WORD, DIALECT, EBPF_CC_MS_EXTENSIONS,
+     "struct tag; as a member without a name"},
+    {"-fno-ms-extensions", NULL, WORD, NO_DIALECT, EBPF_CC_MS_EXTENSIONS,
+     "that is no member, as it is"},
+    {"-ffreestanding", NULL, WORD, DIALECT, EBPF_CC_FREESTANDING, "__STDC_HOSTED__ is 0"},
+    {"-fhosted", NULL, WORD, NO_DIALECT, EBPF_CC_FREESTANDING, "it is 1, as it is"},
     {"-W", "WARNING", GLUED, WARN, 0, "switch warnings on, off (no-NAME), into errors (error)"},
     {"-w", NULL, WORD, QUIET, 0, "no warnings"},
-    {"-x", "c", EITHER, LANGUAGE, 0, "accepted: all FILEs are C"},
+    {"-x", "LANGUAGE", EITHER, LANGUAGE, 0, "c or cpp-output: all FILEs are C"},
     {"-M", NULL, WORD, DEPENDENCIES, 0, "print what the object depends on, for make, and stop"},
     {"-MM", NULL, WORD, DEPENDENCIES, 1, "the same without the system's headers"},
     {"-MD", NULL, WORD, DEPENDENCIES, 2, "compile, and write dependencies to OUT.d"},
@@ -95,22 +143,42 @@ static const struct option {
     {"-MT", "TARGET", EITHER, TARGET_NAME, 0, "what they call the object"},
     {"-MQ", "TARGET", EITHER, TARGET_QUOTED, 0, "the same, quoted for make"},
     {"-MP", NULL, WORD, PHONY, 0, "a target for each header, too"},
-    {"-Wp,", "OPTION", GLUED, PREPROCESSOR, 0, "-MD,FILE or -MMD,FILE"},
+    {"-MG", NULL, WORD, GENERATED, 0, "with -M, -MM: a header that is missing will be made"},
+    {"-Wp,", "OPTION", GLUED, PREPROCESSOR, 0, "-MD,FILE, -MMD,FILE or another option"},
+    {"-H", NULL, WORD, SHOW_HEADERS, 0, "print the headers that are read"},
     {"-v", NULL, WORD, VERBOSE, 0, "list the folders that are searched"},
+    {"-###", NULL, WORD, COMMANDS, 0, "print what would be done, and stop"},
     {"--json", NULL, WORD, JSON, 0, "diagnostics as JSON on standard output"},
     {"-fdump-ir", "[=PASS]", GLUED, IR, 0, "print the intermediate representation behind a pass"},
+    {"-dumpversion", NULL, WORD, ANSWER, 0,
+     "print " CLANG_VERSION ", the clang that it stands for"},
+    {"-dumpmachine", NULL, WORD, ANSWER, 1, "print bpf"},
+    {"-print-file-name=", "NAME", GLUED, ANSWER_NAME, 0, "print NAME: there are no libraries"},
+    {"-print-search-dirs", NULL, WORD, ANSWER, 2, "print that there are no such folders"},
+    {"--print-supported-cpus", NULL, WORD, ANSWER_CPUS, 0, "list what -mcpu= takes, as -mcpu=help"},
     {"-f", "OPTION", GLUED, IGNORE, 0, "accepted, and nothing changes"},
     {"-mllvm", "OPTION", APART, IGNORE, 0, "accepted, and nothing changes"},
     {"-Xclang", "OPTION", APART, IGNORE, 0, "accepted, and nothing changes"},
-    {"-P", NULL, WORD, IGNORE, 0, "accepted: -E prints no line numbers"},
-    {"-pipe", NULL, WORD, IGNORE, 0, "accepted, and nothing changes"},
-    {"-Qunused-arguments", NULL, WORD, IGNORE, 0, "accepted, and nothing changes"},
-    {"-nostdlib", NULL, WORD, IGNORE, 0, "accepted, and nothing changes"},
-    {"-emit-llvm", NULL, WORD, REFUSE, 0, "refused: there is no LLVM in here; -S gives assembly"},
+    {"-Xlinker", "OPTION", APART, IGNORE, 0, "accepted: nothing is linked"},
+    {"-l", "LIBRARY", EITHER, IGNORE, 0, "accepted: nothing is linked"},
+    {"-L", "DIR", EITHER, IGNORE, 0, "accepted: nothing is linked"},
+    {"-Wl,", "OPTION", GLUED, IGNORE, 0, "accepted: nothing is linked"},
+    {"-Wa,", "OPTION", GLUED, IGNORE, 0, "accepted: no assembler is run"},
+    {"-emit-llvm", NULL, WORD, REFUSE, 0,
+     "refused: there is no LLVM in here; leave it and llc out, for -c makes what llc makes of it"},
+    {"-march=", "CPU", GLUED, REFUSE, 0,
+     "refused: --target=bpf says it, -mcpu= the instruction set"},
+    {"-save-temps", NULL, GLUED, REFUSE, 0, "refused: -E makes the .i, -S the .s"},
     {"--version", NULL, WORD, VERSION, 0, "print the version"},
     {"--help", NULL, WORD, HELP, 0, "print this"},
 };
 enum { OPTIONS = sizeof table / sizeof *table };
+
+/* Whole words that change nothing. */
+static const char ignored[] =
+    "-pipe -pedantic -pedantic-errors -Qunused-arguments -Qn -Qy -nostdlib -nodefaultlibs "
+    "-nostartfiles -nolibc -static -shared -pthread -rdynamic -s -m64 -no-canonical-prefixes "
+    "-no-integrated-cpp -integrated-as -no-integrated-as -trigraphs --driver-mode=gcc";
 
 void cc_print_help(void) {
     printf("usage: bpfc cc FILE... [OPTION...]\n\n"
@@ -122,6 +190,7 @@ void cc_print_help(void) {
                  o->argument ? o->argument : "");
         printf("  %-18s %s\n", left, o->help);
     }
+    printf("\n@FILE stands for the words in FILE. Accepted, and nothing changes:\n%s\n", ignored);
 }
 
 bool add_word(words *to, const char *word) {
@@ -133,6 +202,21 @@ bool add_word(words *to, const char *word) {
     to->at = more;
     to->at[to->count++] = word;
     return true;
+}
+
+bool add_joined(words *to, words *made, const char *first, const char *second) {
+    size_t size = strlen(first);
+    char *both = malloc(size + strlen(second) + 1);
+    if (!both) {
+        fprintf(stderr, "bpfc: out of memory\n");
+        return false;
+    }
+    memcpy(both, first, size);
+    strcpy(both + size, second);
+    if (add_word(made, both))
+        return add_word(to, both);
+    free(both);
+    return false;
 }
 
 bool add_text(text *to, const char *format, ...) {
@@ -163,19 +247,41 @@ static bool define(cc_options *o, const char *argument) {
 }
 
 static bool set_target(cc_options *o, const char *argument) {
-    static const char *const targets[] = {"bpf", "bpfel", "bpfeb"};
+    static const char *const targets[] = {"bpf", "bpfel", "bpf_le", "bpfeb", "bpf_be"};
     size_t length = strcspn(argument, "-"); /* bpf-unknown-none is bpf */
-    for (size_t n = 0; n < 3; n++)
+    for (size_t n = 0; n < sizeof targets / sizeof *targets; n++)
         if (strlen(targets[n]) == length && memcmp(argument, targets[n], length) == 0) {
-            o->endian = n == 2 ? EBPF_BIG : EBPF_LITTLE;
+            o->endian = n > 2 ? EBPF_BIG : EBPF_LITTLE;
             return true;
         }
     return false;
 }
 
+/* What the running kernel has: v4 came with Linux 6.6, v3 with 5.1, v2 with 4.14. */
+static uint32_t kernel_cpu(void) {
+#if defined(__linux__)
+    struct utsname info;
+    unsigned major = 0, minor = 0;
+    if (uname(&info) == 0 && sscanf(info.release, "%u.%u", &major, &minor) == 2) {
+        unsigned version = major * 1000 + minor;
+        return version >= 6006 ? 4 : version >= 5001 ? 3 : version >= 4014 ? 2 : 1;
+    }
+#endif
+    return 0;
+}
+
+static bool list_cpus(cc_options *o) {
+    return add_text(&o->answer, "Available CPUs for this target:\n\n"
+                                "\tgeneric\n\tprobe\n\tv1\n\tv2\n\tv3\n\tv4\n");
+}
+
 static bool set_cpu(cc_options *o, const char *argument) {
+    if (strcmp(argument, "help") == 0)
+        return list_cpus(o);
     if (strcmp(argument, "generic") == 0)
         o->cpu = 0;
+    else if (strcmp(argument, "probe") == 0)
+        o->cpu = kernel_cpu();
     else if (argument[0] == 'v' && argument[1] >= '1' && argument[1] <= '4' && !argument[2])
         o->cpu = (uint32_t)(argument[1] - '0');
     else
@@ -185,8 +291,10 @@ static bool set_cpu(cc_options *o, const char *argument) {
 
 static bool set_level(cc_options *o, const char *argument) {
     static const char levels[] = "0123szg";
-    const char *level = *argument ? strchr(levels, *argument) : levels + 1;
-    if (!level || (*argument && argument[1]))
+    bool most = strcmp(argument, "fast") == 0 ||
+                (strspn(argument, "0123456789") == strlen(argument) && atoi(argument) > 3);
+    const char *level = most ? levels + 3 : *argument ? strchr(levels, *argument) : levels + 1;
+    if (!level || (!most && *argument && argument[1]))
         return false;
     o->level = level - levels > 3 ? 2 : (uint32_t)(level - levels);
     o->small = *level == 's' || *level == 'z';
@@ -230,8 +338,13 @@ static bool set_dependencies(cc_options *o, int value) {
     return true;
 }
 
+static int take_option(cc_options *o, size_t count, const char *const *at, size_t *used);
+
 static bool preprocessor(cc_options *o, const char *argument) {
     int value = strncmp(argument, "-MD,", 4) == 0 ? 2 : strncmp(argument, "-MMD,", 5) == 0 ? 3 : 0;
+    size_t used = 1;
+    if (!value && argument[0] == '-' && !strchr(argument, ','))
+        return strncmp(argument, "-Wp,", 4) != 0 && take_option(o, 1, &argument, &used) == 0;
     if (!value || strchr(argument + value + 2, ','))
         return false;
     o->dependency_file = argument + value + 2;
@@ -255,6 +368,8 @@ static bool add_btf(cc_options *o, const char *argument) {
     return true;
 }
 
+static const char *const answers[] = {CLANG_VERSION, "bpf", "programs: =\nlibraries: ="};
+
 /* False when the argument is not of its kind. */
 static bool apply(cc_options *o, const struct option *option, const char *argument) {
     switch (option->action) { /* one case per row */
@@ -270,14 +385,20 @@ static bool apply(cc_options *o, const struct option *option, const char *argume
     case UNDEFINE:
         return add_text(&o->defines, "#undef %.*s\n", (int)strcspn(argument, "\n"), argument);
     case INCLUDE:
-        return add_text(&o->includes, "#include \"%s\"\n", argument);
-    case DIR_QUOTE:
-    case DIR_ANGLE:
-    case DIR_SYSTEM:
-    case DIR_AFTER:
-        return add_word(&o->dirs[option->action - DIR_QUOTE], argument);
-    case NO_STANDARD:
-        o->no_standard = true;
+        return add_text(&o->includes[option->value], "#%s \"%s\"\n",
+                        option->value ? "__include_macros" : "include", argument);
+    case DIR:
+        return add_word(&o->dirs[option->value], argument);
+    case DIR_BEHIND:
+        return add_joined(&o->dirs[option->value], &o->made, o->prefix ? o->prefix : "", argument);
+    case PREFIX:
+        o->prefix = argument;
+        return true;
+    case ROOT:
+        o->roots[option->value] = argument;
+        return true;
+    case LEAVE_OUT:
+        o->left_out |= (unsigned)option->value;
         return true;
     case BTF:
         return add_btf(o, argument);
@@ -296,12 +417,20 @@ static bool apply(cc_options *o, const struct option *option, const char *argume
         return true;
     case STANDARD:
         return set_standard(o, argument);
+    case STRICT_C89:
+        return set_standard(o, "c89");
+    case DIALECT:
+        o->dialect |= (uint32_t)option->value;
+        return true;
+    case NO_DIALECT:
+        o->dialect &= ~(uint32_t)option->value;
+        return true;
     case WARN:
         return add_text(&o->warnings, "%s\n", argument);
     case QUIET:
         return add_text(&o->warnings, "none\n");
     case LANGUAGE:
-        return strcmp(argument, "c") == 0 || strcmp(argument, "none") == 0;
+        return one_of(argument, "c cpp-output none");
     case DEPENDENCIES:
         return set_dependencies(o, option->value);
     case DEPENDENCY_FILE:
@@ -313,11 +442,32 @@ static bool apply(cc_options *o, const struct option *option, const char *argume
     case PHONY:
         o->phony = true;
         return true;
+    case GENERATED:
+        o->generated = true;
+        return true;
     case PREPROCESSOR:
         return preprocessor(o, argument);
+    case TEXT:
+        o->text |= (uint32_t)option->value;
+        return true;
+    case NO_MARKERS:
+        o->no_markers = true;
+        return true;
+    case SHOW_HEADERS:
+        o->show_headers = true;
+        return true;
     case VERBOSE:
         o->verbose = true;
         return true;
+    case COMMANDS:
+        o->commands = true;
+        return true;
+    case ANSWER:
+        return add_text(&o->answer, "%s\n", answers[option->value]);
+    case ANSWER_NAME:
+        return add_text(&o->answer, "%s\n", argument);
+    case ANSWER_CPUS:
+        return list_cpus(o);
     case JSON:
         o->common.json = true;
         return true;
@@ -339,6 +489,46 @@ static bool apply(cc_options *o, const struct option *option, const char *argume
     return true;
 }
 
+/* ---- words ---- */
+
+/* How many letters make one word of the other. */
+static size_t distance(const char *a, size_t long_a, const char *b, size_t long_b) {
+    enum { MOST = 40 };
+    size_t row[MOST + 1];
+    if (long_a > MOST || long_b > MOST)
+        return MOST;
+    for (size_t m = 0; m <= long_b; m++)
+        row[m] = m;
+    for (size_t n = 1; n <= long_a; n++) {
+        size_t corner = row[0];
+        row[0] = n;
+        for (size_t m = 1; m <= long_b; m++) {
+            size_t least = row[m] < row[m - 1] ? row[m] + 1 : row[m - 1] + 1;
+            size_t changed = corner + (a[n - 1] != b[m - 1]);
+            corner = row[m];
+            row[m] = changed < least ? changed : least;
+        }
+    }
+    return row[long_b];
+}
+
+/* The option that `word` was meant to be, NULL when none is near; `ours`: of those that do
+ * something. */
+static const char *nearest(const char *word, bool ours) {
+    enum { NEAR = 2 };
+    size_t best = NEAR + 1, length = strcspn(word, "=");
+    const char *found = NULL;
+    length += word[length] == '=';
+    for (int i = 0; i < OPTIONS; i++) {
+        size_t d = distance(word, length, table[i].name, strlen(table[i].name));
+        if (d < best && length > 2 * d && !(ours && table[i].action == IGNORE)) {
+            best = d;
+            found = table[i].name;
+        }
+    }
+    return found;
+}
+
 /* The row with the longest name that `word` begins with, or is. */
 static const struct option *find(const char *word) {
     const struct option *best = NULL;
@@ -355,6 +545,12 @@ static const struct option *find(const char *word) {
     return best;
 }
 
+static int unknown(const char *word, const char *meant) {
+    fprintf(stderr, "bpfc: unknown option '%s'%s%s%s\nTry `bpfc cc --help`.\n", word,
+            meant ? "; did you mean '" : "", meant ? meant : "", meant ? "'?" : "");
+    return EXIT_USAGE;
+}
+
 static int complain(const char *what, const char *word) {
     fprintf(stderr, "bpfc: %s%s%s%s\nTry `bpfc cc --help`.\n", what, word ? " '" : "",
             word ? word : "", word ? "'" : "");
@@ -368,16 +564,20 @@ static int take_file(cc_options *o, const char *word) {
     return add_word(&o->files, word) ? 0 : EXIT_INPUT;
 }
 
-/* The option at argv[0]; *used is how many words it is. */
-static int take_option(cc_options *o, int argc, char **argv, int *used) {
-    const struct option *option = find(argv[0]);
-    if (!option)
-        return complain("unknown option", argv[0]);
-    const char *argument = argv[0] + strlen(option->name);
+/* The option at at[0]; *used is how many words it is. */
+static int take_option(cc_options *o, size_t count, const char *const *at, size_t *used) {
+    if (one_of(at[0], ignored))
+        return 0;
+    const struct option *option = find(at[0]);
+    /* clang has hundreds of -f; one that is nearly one of ours is meant to be that. */
+    const char *meant = !option || strcmp(option->name, "-f") == 0 ? nearest(at[0], option) : NULL;
+    if (!option || meant)
+        return unknown(at[0], meant);
+    const char *argument = at[0] + strlen(option->name);
     if (option->form == APART || (option->form == EITHER && !*argument)) {
-        if (argc < 2)
-            return complain("an argument is missing behind", argv[0]);
-        argument = argv[1];
+        if (count < 2)
+            return complain("an argument is missing behind", at[0]);
+        argument = at[1];
         *used = 2;
     }
     if (apply(o, option, argument))
@@ -389,30 +589,89 @@ static int take_option(cc_options *o, int argc, char **argv, int *used) {
     return EXIT_USAGE;
 }
 
+/* The next word of a response file, without its quotes, in its own place; NULL at the end. A
+ * backslash stands before what is meant as it is. */
+static char *next_word(char **rest) {
+    char *from = *rest + strspn(*rest, " \t\r\n\f\v"), *start = from, *to = from, quote = 0;
+    for (; *from && (quote || !strchr(" \t\r\n\f\v", *from)); from++) {
+        if (*from == '\\' && from[1] && quote != '\'')
+            *to++ = *++from;
+        else if (*from == quote)
+            quote = 0;
+        else if (!quote && (*from == '"' || *from == '\''))
+            quote = *from;
+        else
+            *to++ = *from;
+    }
+    bool none = from == start;
+    *rest = from + (*from != 0);
+    *to = 0;
+    return none ? NULL : start;
+}
+
+/* A word of the command line; @FILE is the words in FILE. */
+static int add_words(cc_options *o, const char *word, unsigned depth) {
+    enum { DEPTH_MOST = 20 };
+    blob file;
+    if (word[0] != '@' || !word[1])
+        return add_word(&o->said, word) ? 0 : EXIT_INPUT;
+    if (depth == DEPTH_MOST)
+        return complain("files of options name each other:", word);
+    if (!read_file(word + 1, &file))
+        return EXIT_INPUT;
+    char *rest = realloc(file.data, file.size + 1);
+    if (!rest || !add_word(&o->made, rest)) {
+        free(rest ? (void *)rest : file.data);
+        return EXIT_INPUT;
+    }
+    rest[file.size] = 0;
+    int status = 0;
+    for (char *next; status == 0 && (next = next_word(&rest));)
+        status = add_words(o, next, depth + 1);
+    return status;
+}
+
 int cc_read_options(cc_options *o, int argc, char **argv) {
     *o = (cc_options){.level = 2};
-    for (int n = 0, used, status; n < argc; n += used) {
+    for (int n = 0, status; n < argc; n++)
+        if ((status = add_words(o, argv[n], 0)))
+            return status;
+    for (size_t n = 0, used; n < o->said.count; n += used) {
+        const char *word = o->said.at[n];
         used = 1;
-        status = argv[n][0] == '-' && argv[n][1] ? take_option(o, argc - n, argv + n, &used)
-                                                 : take_file(o, argv[n]);
+        int status = word[0] == '-' && word[1]
+                         ? take_option(o, o->said.count - n, o->said.at + n, &used)
+                         : take_file(o, word);
         if (status)
             return status;
-        if (o->help || o->version)
+        if (o->help || o->version || o->answer.size)
             return 0;
     }
-    if (!o->files.count && !o->verbose)
+    if (!o->files.count && !o->verbose && !o->commands)
         return complain("a FILE is missing", NULL);
     if (o->files.count > 1 && o->common.out)
         return complain("one OUT cannot be made of several FILEs:", o->common.out);
+    if (o->generated && o->mode != CC_DEPENDENCIES)
+        return complain("-MG stands beside -M or -MM", NULL);
     return 0;
 }
 
+void cc_free_words(words *all) {
+    for (size_t n = 0; n < all->count; n++)
+        free((void *)(uintptr_t)all->at[n]);
+    free(all->at);
+}
+
 void cc_free_options(cc_options *o) {
+    free(o->said.at);
     free(o->files.at);
     for (int n = 0; n < CC_DIRS; n++)
         free(o->dirs[n].at);
+    cc_free_words(&o->made);
     free(o->defines.at);
-    free(o->includes.at);
+    free(o->includes[0].at);
+    free(o->includes[1].at);
     free(o->warnings.at);
     free(o->targets.at);
+    free(o->answer.at);
 }

@@ -160,11 +160,11 @@ static void note_line(emitter *e, eb_loc loc) {
     if (!place.source)
         return;
     bool same = e->last.line == place.line && e->last.column == place.column &&
-                e->last.file.at == place.source->name.at && e->last.line;
+                e->last.file.at == place.name.at && e->last.line;
     if (same)
         return;
     e->last = (eb_line){.offset = here(e),
-                        .file = place.source->name,
+                        .file = place.name,
                         .text = place.text,
                         .line = place.line,
                         .column = place.column};

@@ -38,7 +38,24 @@ typedef struct ebpf_cc_options {
     const char *warnings; /* lines: what stands behind each -W, as clang's: all, no-unused, error,
                              error=GROUP …; "none" is -w */
     size_t warnings_size;
+    uint32_t text;    /* bits of enum ebpf_cc_text; 0 is the text alone, as with -E -P */
+    uint32_t dialect; /* bits of enum ebpf_cc_dialect */
 } ebpf_cc_options;
+
+enum ebpf_cc_dialect {
+    EBPF_CC_UNSIGNED_CHAR = 1, /* as -funsigned-char */
+    EBPF_CC_SHORT_ENUMS = 2,   /* as -fshort-enums */
+    EBPF_CC_MS_EXTENSIONS =
+        4,                   /* as -fms-extensions: struct tag; and struct tag {...}; as members */
+    EBPF_CC_FREESTANDING = 8 /* as -ffreestanding: __STDC_HOSTED__ is 0 */
+};
+
+/* What ebpf_cc_preprocess gives. */
+enum ebpf_cc_text {
+    EBPF_CC_MARKERS = 1,     /* line markers, as -E without -P */
+    EBPF_CC_DEFINITIONS = 2, /* #define and #undef, too, as -dD */
+    EBPF_CC_MACROS = 4       /* the macros that are defined at the end, and nothing else, as -dM */
+};
 
 enum ebpf_cc_include {
     EBPF_INCLUDE_QUOTE = 0, /* "name": beside the including file first */
@@ -60,9 +77,12 @@ typedef struct ebpf_cc_file {
 EBPF_API int ebpf_cc_new(ebpf_ctx *ctx, const char *name, size_t name_size, const void *text,
                          size_t size, const ebpf_cc_options *options, ebpf_cc **out);
 
-/* The unit's tokens as text (as `cc -E -P`), or EBPF_NEED_FILE. EBPF_E_INPUT after errors; the text
- * is there then, too. */
+/* The unit's tokens as text (enum ebpf_cc_text), or EBPF_NEED_FILE. EBPF_E_INPUT after errors; the
+ * text is there then, too. */
 EBPF_API int ebpf_cc_preprocess(ebpf_cc *unit, ebpf_bytes *text);
+
+/* The headers that were entered so far, a line each, with a dot for each level, as -H. */
+EBPF_API int ebpf_cc_includes(ebpf_cc *unit, ebpf_bytes *text);
 
 /* Check the unit: EBPF_OK, EBPF_E_INPUT with diagnostics, or EBPF_NEED_FILE. */
 EBPF_API int ebpf_cc_check(ebpf_cc *unit);
@@ -76,9 +96,10 @@ EBPF_API int ebpf_cc_ir(ebpf_cc *unit, const char *pass, ebpf_bytes *text);
 
 /* What is wanted; EBPF_E_ARG when nothing is. */
 EBPF_API int ebpf_cc_request(ebpf_cc *unit, ebpf_cc_file *wanted);
-/* The file that was wanted, under the path that names it. The bytes are copied. */
+/* The file that was wanted, under the path that names it. The bytes are copied. `system`, not 0:
+ * line markers tell that it is not the program's own. */
 EBPF_API int ebpf_cc_answer(ebpf_cc *unit, const char *path, size_t path_size, const void *text,
-                            size_t size);
+                            size_t size, uint32_t system);
 /* The same, from a packed header set (scripts/pack-headers.mjs makes it, the package has it as
  * headers.bin), whose files are known as EBPF_CC_HEADERS/path. EBPF_NEED_FILE when the set has no
  * `path` or that is no such path: the request stays open. EBPF_E_INPUT for what is no header set.

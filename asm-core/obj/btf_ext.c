@@ -295,8 +295,8 @@ static void lines_from_locs(ebpf_object *obj, eb_section *section) {
         last = section->locs.at[slot];
         eb_place place = eb_place_of(obj->ctx, last);
         if (place.source)
-            *EB_PUSH(&obj->ctx->arena, &section->lines) = (eb_line){
-                slot * EBPF_SLOT, place.source->name, trim(place.text), place.line, place.column};
+            *EB_PUSH(&obj->ctx->arena, &section->lines) =
+                (eb_line){slot * EBPF_SLOT, place.name, trim(place.text), place.line, place.column};
     }
 }
 

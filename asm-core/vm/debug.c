@@ -33,7 +33,7 @@ eb_vm_where eb_vm_where_of(ebpf_vm *vm, uint32_t section, uint32_t slot) {
         w.column = line->column;
     } else if (slot < in->locs.len && in->locs.at[slot]) {
         eb_place place = eb_place_of(vm->ctx, in->locs.at[slot]);
-        w.file = place.source ? place.source->name : EB_STR("");
+        w.file = place.source ? place.name : EB_STR("");
         w.text = place.text;
         w.line = place.line;
         w.column = place.column;

@@ -38,10 +38,28 @@ export interface CompileOptions extends IncludeOptions {
   debug?: boolean;
   /** 'gnu17' (the default), 'c23', …, as -std. */
   std?: string;
+  /** char is unsigned, as -funsigned-char. */
+  unsignedChar?: boolean;
+  /** An enum is as small as its values, as -fshort-enums. */
+  shortEnums?: boolean;
+  /** `struct tag;` is a member without a name, as -fms-extensions; newer kernels' types have it. */
+  msExtensions?: boolean;
+  /** __STDC_HOSTED__ is 0, as -ffreestanding. */
+  freestanding?: boolean;
   /** What stands behind -W: ['all', 'no-unused', 'error']; 'none' for no warnings. */
   warnings?: readonly string[];
   /** Bytes that the request may take; EngineError when it needs more. */
   memoryLimit?: number;
+}
+
+/** What preprocess() gives; the text alone when nothing is said. */
+export interface PreprocessOptions extends CompileOptions {
+  /** Line markers (# 1 "file.c"), as -E without -P. */
+  lineMarkers?: boolean;
+  /** Definitions of macros, too, as -dD. */
+  definitions?: boolean;
+  /** The macros that are defined at the end and nothing else, as -dM. */
+  macros?: boolean;
 }
 
 /** What the preprocessor made of a text. */
@@ -67,7 +85,7 @@ const levels: readonly unknown[] = [0, 1, 2, 3, 's', 'z'];
 const SOURCE_MOST = 64 * 1024 * 1024;
 
 /** sizeof(ebpf_cc_options) in wasm32 */
-const OPTIONS_SIZE = 44;
+const OPTIONS_SIZE = 52;
 
 /** Years of C's standards by their names behind c or gnu, and ISO's. */
 const years: Readonly<Record<string, number>> = {
@@ -100,6 +118,10 @@ export interface CommandOptions {
   btfNames?: readonly string[];
   /** The pass behind which the intermediate representation is shown. */
   ir?: string;
+  /** Headers that are nowhere will be made, as -MG. */
+  generated?: boolean;
+  /** List the headers that are entered, as -H. */
+  showHeaders?: boolean;
 }
 
 /** @internal What came of one unit. */
@@ -107,6 +129,8 @@ export interface Outcome {
   status: number;
   code: string;
   object: BpfObject | undefined;
+  /** With `showHeaders`. */
+  includes: string;
   search: Search;
   report: Report;
 }
@@ -127,7 +151,7 @@ export function compile(
 /** The text after preprocessing. Throws CompileError with all diagnostics. */
 export function preprocess(
   source: string | Uint8Array,
-  options: CompileOptions = {},
+  options: PreprocessOptions = {},
 ): Preprocessed {
   const made = translate('text', source, options);
   if (made.status !== Status.OK) {
@@ -154,7 +178,7 @@ const failed = ({ filename = '<source>' }: CompileOptions): string =>
 export function translate(
   mode: Mode,
   source: string | Uint8Array,
-  options: CompileOptions & CommandOptions,
+  options: PreprocessOptions & CommandOptions,
 ): Outcome {
   const search = new Search(options, (context) => btfs(context, options));
   return request((context) => {
@@ -163,7 +187,14 @@ export function translate(
     if (made.status !== Status.INPUT) {
       expectOk(context, made.status, failed(options));
     }
-    return { ...made, search, report: report(context) };
+    const includes = options.showHeaders
+      ? context.engine.textOut(
+          context.span((at) =>
+            context.engine.call('ebpf_cc_includes', unit, at),
+          ).span,
+        )
+      : '';
+    return { ...made, includes, search, report: report(context) };
   }, options);
 }
 
@@ -217,7 +248,7 @@ function run(
 function open(
   context: Context,
   source: string | Uint8Array,
-  options: CompileOptions & CommandOptions,
+  options: PreprocessOptions & CommandOptions,
 ): number {
   const { engine } = context;
   const {
@@ -268,6 +299,13 @@ function open(
     defines.size,
     said.at,
     said.size,
+    bits(options.lineMarkers, options.definitions, options.macros),
+    bits(
+      options.unsignedChar,
+      options.shortEnums,
+      options.msExtensions,
+      options.freestanding,
+    ),
   ].forEach((word, n) => view.setUint32(at + 4 * n, word, true));
   const out = context.pointer();
   expectOk(
@@ -287,6 +325,10 @@ function open(
   );
   return engine.u32(out);
 }
+
+/** Bit n for the n-th one that is true. */
+const bits = (...flags: readonly (boolean | undefined)[]): number =>
+  flags.reduce((all, flag, n) => all | (flag ? 1 << n : 0), 0);
 
 /** The lines that are read first. */
 function defineLines({ defines = {}, include = [] }: CompileOptions): string {

@@ -28,9 +28,11 @@ export interface IncludeOptions {
   afterIncludePaths?: readonly string[];
   /**
    * False: neither the headers that come with the package (<bpf/...>, <linux/...>, <stddef.h> and
-   * its like) nor the system's, as -nostdinc.
+   * its like) nor the system's, as -nostdinc. 'package' and 'system' are the one without the other.
    */
-  standardHeaders?: boolean;
+  standardHeaders?: boolean | 'package' | 'system';
+  /** Where the system's headers are, as --sysroot. */
+  sysroot?: string;
 }
 
 /** Who reads files; Node's entry point sets it. */
@@ -92,10 +94,16 @@ export class Search {
   readonly #btf: Btfs;
   #set: Span | undefined;
   #targets: { at: number; count: number } | undefined;
+  /** -MG: what is nowhere will be made. */
+  readonly #generated: boolean;
 
   /** `btf` is asked for when there is no vmlinux.h. */
-  constructor(options: IncludeOptions, btf: Btfs = () => undefined) {
+  constructor(
+    options: IncludeOptions & { generated?: boolean },
+    btf: Btfs = () => undefined,
+  ) {
     this.#btf = btf;
+    this.#generated = options.generated ?? false;
     const {
       headers = {},
       includePaths = [],
@@ -103,16 +111,24 @@ export class Search {
       systemIncludePaths = [],
       afterIncludePaths = [],
       standardHeaders = true,
+      sysroot,
     } = options;
+    const rooted = (dir: string): string =>
+      sysroot !== undefined && dir.startsWith('=')
+        ? sysroot + dir.slice(1)
+        : dir;
+    const packed = standardHeaders === true || standardHeaders === 'package';
+    const standard = standardHeaders === true || standardHeaders === 'system';
     this.#headers = headers;
     this.#angle = quoteIncludePaths.length;
     this.#system = this.#angle + includePaths.length;
     this.#dirs = [
-      ...quoteIncludePaths,
-      ...includePaths,
-      ...systemIncludePaths,
-      ...(standardHeaders ? [PACKED, ...disk.standard] : []),
-      ...afterIncludePaths,
+      ...[quoteIncludePaths, includePaths, systemIncludePaths]
+        .flat()
+        .map(rooted),
+      ...(packed ? [PACKED] : []),
+      ...(standard ? disk.standard : []).map((dir) => (sysroot ?? '') + dir),
+      ...afterIncludePaths.map(rooted),
     ];
   }
 
@@ -153,7 +169,11 @@ export class Search {
         return;
       }
     }
-    checkOk(context.engine.call('ebpf_cc_absent', unit));
+    if (this.#generated) {
+      this.#answer(context, unit, wanted.spelling, '', true);
+    } else {
+      checkOk(context.engine.call('ebpf_cc_absent', unit));
+    }
   }
 
   /** Where the wanted file may be, in order. */
@@ -163,8 +183,9 @@ export class Search {
     kind,
   }: Wanted): Generator<{ path: string; own: boolean }> {
     let first = 0;
+    // What the system includes is its own.
+    const own = this.#found.get(from) ?? !from.startsWith(`${PACKED}/`);
     if (kind === Kind.quote) {
-      const own = this.#found.get(from) ?? !from.startsWith(`${PACKED}/`);
       const dir = from.slice(0, from.lastIndexOf('/') + 1);
       yield { path: join(dir, spelling), own };
     } else if (kind === Kind.angle) {
@@ -173,11 +194,11 @@ export class Search {
       first = this.#behind(from);
     }
     if (kind <= Kind.angle && this.#given(spelling) !== undefined) {
-      yield { path: spelling, own: true };
+      yield { path: spelling, own };
     }
     for (let n = first; n < this.#dirs.length; n++) {
       const path = join(this.#dirs[n] ?? '', spelling);
-      yield { path, own: n < this.#system };
+      yield { path, own: own && n < this.#system };
     }
   }
 
@@ -210,7 +231,23 @@ export class Search {
     const given = this.#given(path);
     const bytes = given ?? disk.read(path);
     if (bytes === undefined) return false;
-    const file = given === undefined ? path : normal(path);
+    this.#answer(
+      context,
+      unit,
+      given === undefined ? path : normal(path),
+      bytes,
+      own,
+    );
+    return true;
+  }
+
+  #answer(
+    context: Context,
+    unit: number,
+    file: string,
+    bytes: Uint8Array | string,
+    own: boolean,
+  ): void {
     if (!this.#found.has(file)) this.#found.set(file, own);
     const text =
       typeof bytes === 'string' ? context.textIn(bytes) : context.copyIn(bytes);
@@ -223,9 +260,9 @@ export class Search {
         name.size,
         text.at,
         text.size,
+        own ? 0 : 1,
       ),
     );
-    return true;
   }
 
   #givePacked(context: Context, unit: number, path: string): boolean {

@@ -53,6 +53,22 @@ beforeAll(() => {
   put('out/keep', '');
   put('std.c', '#include <stddef.h>\nsize_t s;\n');
   put('libc.c', '#include <sys/types.h>\n');
+  put('undef.c', '#include "own.h"\n#undef OWN\nint x;\n');
+  put('wrong-here.c', '#include "own.h"\nint f(void) { return x; }\n');
+  put('mixed.h', '#define D 5\nint mixed;\n');
+  put('root/inc/r.h', 'int r;\n');
+  put('root/usr/include/u.h', 'int u;\n');
+  put('rooted.c', '#include <r.h>\n');
+  put('root-usr.c', '#include <u.h>\n');
+  put('generated.c', '#include "made/later.h"\n#include "src/own.h"\n');
+  put(
+    'dialect.c',
+    'struct in { int x, y; };\nstruct out { int a; struct in; };\n' +
+      'enum e { A, B = 200 };\n_Static_assert(sizeof(enum e) == 1, "");\n' +
+      '_Static_assert(sizeof(struct out) == 12, "");\n' +
+      '_Static_assert(\'\\xff\' == 255 && (char)-1 > 0, "");\n' +
+      '_Static_assert(!__STDC_HOSTED__, "");\n',
+  );
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
@@ -66,7 +82,7 @@ const search = ['-Isrc', '-isystem', 'sys', '-idirafter', 'late'];
 
 function suite(cc: Cc): void {
   const out = (...args: string[]): string => {
-    const { status, stdout, stderr } = cc(args);
+    const { status, stdout, stderr } = cc(['-P', ...args]);
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
     return stdout.trim().replace(/\n+/g, ' ');
   };
@@ -117,8 +133,94 @@ function suite(cc: Cc): void {
     const flags =
       '-g -O2 -Wall -Wextra -Wno-unused-value -Werror=foo -std=gnu11 -fno-stack-protector ' +
       '-fno-builtin -pipe -mllvm -bpf-stack-size=1024 -Xclang -x -Qunused-arguments -x c ' +
-      '-nostdlib -fsyntax-only -c';
+      '-nostdlib -fsyntax-only -c -Ofast -O7 -ggdb3 -gdwarf-4 -pthread -lelf -L lib -Wl,-z -Wa,-x ' +
+      '-Xlinker -z -m64 -pedantic --target=bpf_le -fno-strict-aliasing -Wp,-DX -ansi -std=gnu11';
     expect(out(...flags.split(' '), 'good.c')).toBe('');
+  });
+
+  test('-E has line markers; -dM and -dD have macros', () => {
+    const text = cc(['-E', '-nostdinc', ...search, 'src/main.c']).stdout;
+    expect(text.replace(/^[^]*?command line[^]*?(?=# 1 "src)/, '')).toBe(
+      '# 1 "src/main.c" 2\n# 1 "src/own.h" 1\n# 2 "src/main.c" 2\n' +
+        '# 1 "sys/sys.h" 1 3\n# 1 "sys/part.h" 1 3\nint part;\n# 2 "sys/sys.h" 2 3\n' +
+        '# 3 "src/main.c" 2\n# 1 "late/late.h" 1 3\nint late;\n# 4 "src/main.c" 2\n' +
+        'int main_c = 1;\n',
+    );
+    const macros = cc(['-E', '-dM', '-DZ(a,...)=a+__VA_ARGS__', 'good.c']);
+    expect(macros.stdout).toMatch(/^#define Z\(a,\.\.\.\) a\+__VA_ARGS__$/m);
+    expect(macros.stdout).not.toMatch(/int good/);
+    expect(cc(['-E', '-P', '-dD', '-Isrc', 'undef.c']).stdout).toMatch(
+      /#define OWN 1\n+#undef OWN\n+int x;\n$/,
+    );
+    // What -E makes compiles, and is called what it was.
+    const again = ['-E', '-nostdinc', '-Isrc', 'wrong-here.c', '-o', 'again.i'];
+    expect(cc(again).status).toBe(0);
+    const { stderr } = cc(['-fsyntax-only', '-x', 'cpp-output', 'again.i']);
+    expect(stderr).toMatch(/^wrong-here\.c:2:\d+: error/);
+  });
+
+  test('-imacros, --sysroot, -iprefix, -nostdlibinc, -nobuiltininc', () => {
+    expect(out('-E', '-imacros', 'mixed.h', '-DB', 'macros.c')).toBe(
+      'A 1 C 5 3 1234 1',
+    );
+    expect(out('-E', '-I=/inc', '--sysroot=root', 'rooted.c')).toBe('int r;');
+    expect(out('-E', '-isysroot', 'root', '--sysroot=x', 'root-usr.c')).toBe(
+      'int u;',
+    );
+    expect(
+      out('-E', '-iprefix', 'ro', '-iwithprefix', 'ot/inc', 'rooted.c'),
+    ).toBe('int r;');
+    expect(out('-E', '-nostdlibinc', 'std.c')).toMatch(/size_t s;$/);
+    expect(cc(['-E', '-nostdlibinc', 'libc.c']).status).toBe(1);
+    expect(cc(['-E', '-nobuiltininc', '-nostdlibinc', 'std.c']).status).toBe(1);
+  });
+
+  test('options in a file, and what is asked for in place of compiling', () => {
+    put('words', '-DA="1 2"\n  -D \'B=x\\y\' @more -E\n');
+    put('more', '-DC=\\"\\ q\\"');
+    put('loop', '@loop');
+    expect(out('@words', 'macros.c')).toBe(
+      '1 2 x\\y "  q" D 3 1234 1'.replace('"  q"', '" q"'),
+    );
+    expect(cc(['-dumpversion']).stdout).toBe('19.1.7\n');
+    expect(cc(['-print-file-name=include']).stdout).toBe('include\n');
+    expect(cc(['-mcpu=help']).stdout).toMatch(/\tv4\n$/);
+    expect(cc(['--print-supported-cpus', '-x']).status).toBe(0);
+    expect(cc(['--version']).stdout).toMatch(
+      /clang version 19\.1\.7\nTarget: bpf/,
+    );
+    const asked = cc(['-###', '-DA="x"', 'nothing.c']);
+    expect(asked.status).toBe(0);
+    expect(asked.stderr).toMatch(/"cc" "-###" "-DA=\\"x\\"" "nothing\.c"\n$/);
+    expect(out('-E', '-mcpu=probe', 'macros.c')).toMatch(/^A B C D [1-4] /);
+  });
+
+  test('-H lists headers, -MG takes those that will be made', () => {
+    const { stderr } = cc(['-H', '-fsyntax-only', ...search, 'src/main.c']);
+    expect(stderr).toBe(
+      '. src/own.h\n. sys/sys.h\n.. sys/part.h\n. late/late.h\n',
+    );
+    expect(cc(['-MM', '-MG', 'generated.c']).stdout).toBe(
+      'generated.o: generated.c made/later.h src/own.h\n',
+    );
+  });
+
+  test('-funsigned-char, -fshort-enums, -fms-extensions, -ffreestanding', () => {
+    const flags = [
+      '-funsigned-char',
+      '-fshort-enums',
+      '-fms-extensions',
+      '-ffreestanding',
+    ];
+    expect(cc(['-fsyntax-only', ...flags, 'dialect.c'])).toMatchObject({
+      status: 0,
+      stderr: '',
+    });
+    const back = flags.map((flag) => flag.replace('-f', '-fno-'));
+    back[3] = '-fhosted';
+    expect(
+      cc(['-fsyntax-only', ...flags, ...back, 'dialect.c']).stderr,
+    ).toMatch(/:4:[^]*:5:[^]*:6:[^]*:7:/);
   });
 
   test('-v lists the folders, as scripts cut them out', () => {
@@ -140,9 +242,9 @@ function suite(cc: Cc): void {
   });
 
   test('dependencies for make', () => {
-    const own = 'main.o: src/main.c \\\n  src/own.h\n';
+    const own = 'main.o: src/main.c src/own.h\n';
     const all =
-      'main.o: src/main.c \\\n  src/own.h \\\n  sys/sys.h \\\n  sys/part.h \\\n  late/late.h\n';
+      'main.o: src/main.c src/own.h sys/sys.h sys/part.h late/late.h\n';
     const made = (...args: string[]): string => cc([...search, ...args]).stdout;
     expect(made('-M', 'src/main.c')).toBe(all);
     expect(made('-MM', 'src/main.c')).toBe(own);
@@ -151,7 +253,7 @@ function suite(cc: Cc): void {
       own.replace('main.o', () => 'x y a$$b\\ c'),
     );
     expect(made('-M', '-iquote', 'with space', 'space.c')).toBe(
-      'space.o: space.c \\\n  with\\ space/a$$b\\#.h\n',
+      'space.o: space.c with\\ space/a$$b\\#.h\n',
     );
     expect(made('-M', 'std.c')).toBe('std.o: std.c\n');
     expect(made('-E', '-MD', '-o', 'out/main.i', 'src/main.c')).toBe('');
@@ -202,13 +304,20 @@ function suite(cc: Cc): void {
     [['a.o'], /objects, assembly \(see `as`\) and bitcode it does not: 'a\.o'/],
     [['-emit-llvm', 'a.c'], /-emit-llvm is refused: there is no LLVM/],
     [['-mcpu=v5', 'a.c'], /-mcpu= does not take 'v5'/],
-    [['-O9', 'a.c'], /-O does not take '9'/],
+    [['-Ox', 'a.c'], /-O does not take 'x'/],
+    [['-mcup=v4', 'a.c'], /unknown option '-mcup=v4'; did you mean '-mcpu='\?/],
+    [['-fms-extention', 'a.c'], /did you mean '-fms-extensions'\?/],
+    [['-march=bpf', 'a.c'], /-march= is refused: --target=bpf/],
+    [['-save-temps=obj', 'a.c'], /-save-temps is refused: -E makes/],
+    [['-MG', 'a.c'], /-MG stands beside -M or -MM/],
+    [['@loop', 'a.c'], /files of options name each other: '@loop'/],
+    [['-Wp,-Wp,-DA', 'a.c'], /-Wp, does not take '-Wp,-DA'/],
     [['-target', 'x86_64', 'a.c'], /-target does not take 'x86_64'/],
     [['-std=c++11', 'a.c'], /-std= does not take 'c\+\+11'/],
     [['-x', 'c++', 'a.c'], /-x does not take 'c\+\+'/],
     [['a.c', '-I'], /an argument is missing behind '-I'/],
     [['a.c', '--btf'], /an argument is missing behind '--btf'/],
-    [['-Wp,-lang', 'a.c'], /-Wp, does not take '-lang'/],
+    [['-Wp,-A,-B', 'a.c'], /-Wp, does not take '-A,-B'/],
   ])('%j: status 2', (args, message) => {
     const { status, stdout, stderr } = cc(args);
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
@@ -241,6 +350,14 @@ describeUnless(absent(nativeCli), 'bpf cc beside bpfc cc', () => {
     ['-MM -MT $a -MQ $a -MQ b#c good.c'],
     ['-E libc.c'],
     ['-M libc.c'],
+    ['-E -dD -H -include first.h std.c'],
+    ['-### -DA="x" a.c'],
+    ['-E -isysroot root -v root-usr.c'],
+    ['-E -mcpu=probe macros.c'],
+    ['-MM -MG generated.c'],
+    ['-mcpu=help'],
+    ['-fms-extention x.c'],
+    ['@nothing'],
     ['-E -include nothing.h good.c'],
   ])('%s', (words) => {
     const args = words === '' ? [] : words.split(' ');

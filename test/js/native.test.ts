@@ -214,7 +214,7 @@ function cInNative({ name, text, headers }: CCase): CMade {
   }
   const bpfc = (mode: string): Outcome =>
     run(nativeCli, ['cc', mode, '-nostdinc', '-I.', 'input.c'], { cwd });
-  const code = bpfc('-E');
+  const code = bpfc('-E', '-P');
   const { status } = bpfc('-c');
   const object = join(cwd, 'input.o');
   return {

@@ -414,7 +414,7 @@ static int answer(test_case *c, ebpf_cc *unit) {
         uint32_t count = strstr(name, "vmlinux.h") ? make_btfs(c, btfs) : 0;
         return count ? ebpf_cc_answer_btf(unit, btfs, count) : ebpf_cc_absent(unit);
     }
-    return ebpf_cc_answer(unit, wanted.spelling, wanted.spelling_size, p->text.at, p->text.len);
+    return ebpf_cc_answer(unit, wanted.spelling, wanted.spelling_size, p->text.at, p->text.len, 0);
 }
 
 static ebpf_cc *unit_of(test_case *c, const char *name, eb_str input) {
@@ -493,7 +493,7 @@ static int gen_btf(ebpf_ctx *ctx, void *args) {
         eb_str name = eb_str_fmt(&ctx->arena, "file %.*s", (int)spelling.len, spelling.at);
         part *file = find_part(c, name.at);
         assert_non_null(file);
-        eb_pp_found(pp, pp->wanted - 1, spelling, file->text);
+        eb_pp_found(pp, pp->wanted - 1, spelling, file->text, false);
     }
     eb_unit *u = eb_parse(pp);
     ebpf_object *obj = eb_object_new(ctx, options.big);

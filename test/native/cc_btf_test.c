@@ -22,7 +22,7 @@ static int parse(ebpf_ctx *ctx, void *args) {
     eb_pp_options options = {.cpu = 3, .big = p->big, .optimize = true};
     eb_pp *pp = eb_pp_new(ctx, EB_STR("main.c"), p->text, &options);
     while (!eb_pp_run(pp))
-        eb_pp_found(pp, pp->wanted - 1, EB_STR("header.h"), p->header);
+        eb_pp_found(pp, pp->wanted - 1, EB_STR("header.h"), p->header, false);
     p->u = eb_parse(pp);
     p->obj = eb_object_new(ctx, p->big);
     p->g = eb_btf_gen_new(p->u, p->obj);

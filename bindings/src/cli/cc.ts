@@ -23,9 +23,21 @@ import {
 export function cc(words: readonly string[]): number {
   const options = parseCc(words);
   if (options === 'help') writeAll(1, ccUsage());
-  else if (options === 'version') writeAll(1, `bpf cc ${engineVersion()}\n`);
+  else if (options === 'version') {
+    writeAll(
+      1,
+      `bpf cc ${engineVersion()}, for clang version 19.1.7\nTarget: bpf\n`,
+    );
+  } else if (options.answer !== undefined) writeAll(1, options.answer);
+  else if (options.commands) writeAll(2, command(options.said));
   else return compileAll(options);
   return 0;
+}
+
+/** -###, as clang prints a command. */
+function command(words: readonly string[]): string {
+  const all = words.map((word) => ` "${word.replace(/["\\$]/g, '\\$&')}"`);
+  return `bpf ${engineVersion()}\nTarget: bpf\n "bpf" "cc"${all.join('')}\n`;
 }
 
 function compileAll(options: CcOptions): number {
@@ -50,6 +62,7 @@ function searchOptions(options: CcOptions): IncludeOptions {
     systemIncludePaths: options.system,
     afterIncludePaths: options.after,
     standardHeaders: options.standard,
+    ...(options.sysroot !== undefined && { sysroot: options.sysroot }),
   };
 }
 
@@ -62,7 +75,7 @@ function printSearch({ quote, angle }: Search['dirs']): void {
       .join('');
   writeAll(
     2,
-    `bpf ${engineVersion()}\n#include "..." search starts here:\n${rows(quote)}` +
+    `bpf ${engineVersion()}\nTarget: bpf\n#include "..." search starts here:\n${rows(quote)}` +
       `#include <...> search starts here:\n${rows(angle)}End of search list.\n`,
   );
 }
@@ -78,7 +91,14 @@ function compileOne(options: CcOptions, file: string): number {
   const made = translate(kind, readFile(file), {
     ...searchOptions(options),
     filename: file === '-' ? '<stdin>' : file,
-    lines: options.defines + options.includes,
+    // clang's order: all of -D and -U, then -imacros, then -include
+    lines: options.defines + options.macroIncludes + options.includes,
+    ...options.dialect,
+    lineMarkers: options.lineMarkers,
+    definitions: options.definitions,
+    macros: options.macros,
+    generated: options.generated,
+    showHeaders: options.showHeaders,
     optimize: level,
     std,
     cpu,
@@ -92,6 +112,7 @@ function compileOne(options: CcOptions, file: string): number {
     }),
   });
   const { diagnostics, text, ansi } = made.report;
+  writeAll(2, made.includes);
   if (options.json) writeAll(1, `${JSON.stringify(diagnostics)}\n`);
   else writeAll(2, wantsColour() ? ansi : text);
   return deliver(options, file, made);
@@ -140,16 +161,23 @@ function dependencyNames(
   return [dependencyFile ?? to, target];
 }
 
-/** target: FILE headers, a line each; with -MP a target for each header. */
+/** target: FILE headers, in lines of 75 letters; with -MP a target for each header. */
 function rule(
   { ownOnly, phony, targets }: CcOptions,
   file: string,
   target: string,
   search: Search,
 ): string {
-  const headers = (ownOnly ? search.ownFiles : search.files).map(quoted);
-  const main = file === '-' ? [] : [` ${quoted(file)}`];
-  const all = [...main, ...headers.map((path) => ` \\\n  ${path}`)].join('');
-  const more = phony ? headers.map((path) => `${path}:\n`).join('') : '';
-  return `${targets || quoted(target)}:${all}\n${more}`;
+  const paths = ownOnly ? search.ownFiles : search.files;
+  let all = `${targets || quoted(target)}:`;
+  let column = bytes(all);
+  for (const path of file === '-' ? paths : [file, ...paths]) {
+    const wide = column + bytes(path) + 3 > 75;
+    all += `${wide ? ' \\\n  ' : ' '}${quoted(path)}`;
+    column = wide ? 3 + bytes(path) : column + 1 + bytes(quoted(path));
+  }
+  const more = phony ? paths.map((path) => `${quoted(path)}:\n`).join('') : '';
+  return `${all}\n${more}`;
 }
+
+const bytes = (text: string): number => Buffer.byteLength(text);

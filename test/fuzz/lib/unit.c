@@ -42,7 +42,7 @@ int unit_answer(ebpf_cc *unit, const uint8_t *data, size_t size) {
         size_t from = (size_t)(line - data);
         size_t end = part_end(data, size, from);
         return ebpf_cc_answer(unit, wanted.spelling, wanted.spelling_size, line + 1,
-                              end > from ? end - from - 1 : 0);
+                              end > from ? end - from - 1 : 0, 0);
     }
     return ebpf_cc_absent(unit);
 }
