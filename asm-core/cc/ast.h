@@ -102,6 +102,7 @@ typedef struct eb_asm_operand {
     uint32_t name; /* 1 + its number: [name] */
     eb_str constraint;
     eb_expr *expr;
+    int8_t fixed; /* 1 + the register that its variable has chosen, or 0 */
 } eb_asm_operand;
 
 typedef struct eb_asm {

@@ -189,8 +189,12 @@ static void asm_name(eb_unit *u, eb_decl *decl) {
     if (!eb_skip_word(u, EB_KW_ASM))
         return;
     eb_expect(u, EB_TOK_LPAREN, "'(' behind asm");
+    eb_loc lo = eb_peek(u).loc;
     if (eb_is(u, EB_TOK_STRING))
         decl->assembly = eb_strings(u, &element);
+    if (eb_in_register(decl) && eb_register_number(decl->assembly) < 0)
+        eb_diag_add(u->ctx, EB_DIAG_ASM_CLOBBER, lo, eb_behind(u), (int)decl->assembly.len,
+                    decl->assembly.at);
     if (!eb_expect(u, EB_TOK_RPAREN, "')'"))
         eb_skip_to_close(u);
 }
@@ -402,9 +406,12 @@ static eb_decl *declared(eb_unit *u, eb_declarator *d, const eb_spec *spec) {
 
 /* asm("...") at file scope. */
 static void file_assembly(eb_unit *u) {
-    eb_tok tok = eb_take(u);
-    eb_diag_add(u->ctx, EB_DIAG_FILE_ASM, tok.loc, eb_tok_end(u, tok));
-    eb_resync(u);
+    const eb_stmt *s = eb_assembly(u);
+    const eb_asm *a = s->assembly;
+    if (a->outputs.len || a->inputs.len || a->clobbers.len || a->labels.len)
+        eb_diag_add(u->ctx, EB_DIAG_FILE_ASM, s->lo, s->hi);
+    else
+        *EB_PUSH(&u->ctx->arena, &u->texts) = s;
 }
 
 /* A typedef of an anonymous record names it for diagnostics only; nothing to do. */

@@ -296,6 +296,9 @@ static void lower_function(eb_lower *l, eb_decl *decl) {
 eb_ir_unit *eb_lower_unit(eb_unit *u, const eb_pp_options *options) {
     eb_lower l = {.u = u, .ctx = u->ctx, .strings = {.arena = &u->ctx->arena}};
     l.ir = eb_ir_unit_new(u->ctx, options->big, options->cpu, options->optimize);
+    for (uint32_t n = 0; n < u->texts.len; n++)
+        *EB_PUSH(&u->ctx->arena, &l.ir->texts) =
+            (eb_ir_text){u->texts.at[n]->assembly->text, u->texts.at[n]->lo, u->texts.at[n]->hi};
     for (uint32_t n = 0; n < u->globals.len; n++) {
         eb_decl *decl = u->globals.at[n];
         if (decl->kind == EB_DECL_VARIABLE &&

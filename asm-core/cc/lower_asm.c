@@ -2,7 +2,8 @@
  *
  * r takes a register, i a number or a symbol's address, m the place itself; a constraint of several
  * letters takes the first that fits: "ri" a number where it is one. A digit ties an input to an
- * output, + does so with the output itself. */
+ * output, + does so with the output itself. A variable that chose its register is moved there in
+ * front of the text and back behind it, where the text has that register's name. */
 #include "lower.h"
 
 static bool allows(eb_str constraint, const char *letters) {
@@ -141,6 +142,91 @@ static void jumps(eb_lower *l, const eb_asm *from, eb_ir_asm *a, const eb_lvalue
     eb_emit_in(l, next);
 }
 
+/* ---- operands that chose their registers ---- */
+
+static const eb_asm_operand *operand_of(const eb_asm *from, uint32_t n) {
+    uint32_t outputs = from->outputs.len;
+    return n < outputs                      ? &from->outputs.at[n]
+           : n - outputs < from->inputs.len ? &from->inputs.at[n - outputs]
+                                            : NULL;
+}
+
+/* The register that an operand, or the output that it is tied to, has chosen; -1 when it has not.
+ */
+static int fixed_of(const eb_asm *from, uint32_t n) {
+    const eb_asm_operand *operand = operand_of(from, n);
+    for (size_t c = 0; operand && n >= from->outputs.len && c < operand->constraint.len; c++) {
+        uint32_t tied = (uint32_t)(operand->constraint.at[c] - '0');
+        if (tied < 10 && tied < from->outputs.len && from->outputs.at[tied].fixed)
+            return from->outputs.at[tied].fixed - 1;
+    }
+    return operand ? operand->fixed - 1 : -1;
+}
+
+/* The number of the operand that stands at text[*at], behind % and a modifier, and *at behind it;
+ * that of none for what is none, such as a label. */
+static uint32_t referred(const eb_lower *l, const eb_asm *from, eb_str text, size_t *at) {
+    uint32_t number = 0, count = from->outputs.len + from->inputs.len;
+    if (*at < text.len && text.at[*at] == '[') {
+        size_t start = ++*at;
+        while (*at < text.len && text.at[*at] != ']')
+            ++*at;
+        eb_str name = {text.at + start, *at - start};
+        *at += *at < text.len;
+        while (number < count && !eb_str_eq(operand_name(l, operand_of(from, number)), name))
+            number++;
+        return number;
+    }
+    size_t start = *at;
+    for (; *at < text.len && text.at[*at] >= '0' && text.at[*at] <= '9'; ++*at)
+        number = number < count ? number * 10 + (uint32_t)(text.at[*at] - '0') : count;
+    return *at > start ? number : count;
+}
+
+/* The template, with the registers' names where their operands stood. */
+static void put_fixed(const eb_lower *l, const eb_asm *from, eb_buf *out) {
+    eb_str text = from->text;
+    for (size_t at = 0; at < text.len;) {
+        size_t start = at++;
+        char modifier = 0;
+        int fixed = -1;
+        if (text.at[start] == '%' && at < text.len) {
+            char c = text.at[at];
+            if ((c | 0x20) >= 'a' && (c | 0x20) <= 'z')
+                modifier = text.at[at++];
+            if (c == '%' || c == '=')
+                at++;
+            else
+                fixed = fixed_of(from, referred(l, from, text, &at));
+        }
+        if (fixed >= 0 && modifier != 'l')
+            eb_buf_fmt(out, "%c%d", modifier == 'w' ? 'w' : 'r', fixed);
+        else
+            eb_buf_put(out, text.at + start, at - start);
+    }
+}
+
+/* The text of an assembly with such operands, whose registers are clobbered. */
+static void fix_registers(eb_lower *l, const eb_asm *from, eb_ir_asm *a) {
+    eb_buf out = {.arena = &l->ctx->arena}, behind = {.arena = &l->ctx->arena};
+    for (uint32_t n = 0; n < from->outputs.len + from->inputs.len; n++) {
+        bool output = n < from->outputs.len;
+        int fixed = fixed_of(from, n);
+        if (fixed < 0)
+            continue;
+        a->clobbers |= (uint16_t)(1u << fixed);
+        if (!output || allows(operand_of(from, n)->constraint, "+"))
+            eb_buf_fmt(&out, "r%d = %%%u\n", fixed, n);
+        if (output)
+            eb_buf_fmt(&behind, "\n%%%u = r%d", n, fixed);
+    }
+    if (!out.len && !behind.len)
+        return;
+    put_fixed(l, from, &out);
+    eb_buf_put(&out, behind.at, behind.len);
+    a->text = (eb_str){(const char *)out.at, out.len};
+}
+
 void eb_lower_asm(eb_lower *l, const eb_stmt *s) {
     const eb_asm *from = s->assembly;
     eb_ir_asm a = {.text = from->text, .lo = s->lo, .hi = s->hi};
@@ -173,6 +259,7 @@ void eb_lower_asm(eb_lower *l, const eb_stmt *s) {
         input(l, &a, &values, &from->inputs.at[n]);
     for (uint32_t n = 0; n < from->clobbers.len; n++)
         clobber(l, &a, from->clobbers.at[n], s);
+    fix_registers(l, from, &a);
     uint32_t list = eb_list_new(l->fn, values.values.at, values.values.len);
     eb_value v = eb_emit(l, from->is_goto ? EB_IR_GOTO : EB_IR_ASM, type, 0, 0, s->lo);
     bool simple = !from->outputs.len || from->is_volatile;

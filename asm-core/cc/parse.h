@@ -57,6 +57,7 @@ typedef struct eb_unit {
     EB_VEC(eb_label *) labels;         /* by name: the newest */
     EB_VEC(uint32_t) scopes;           /* where each begins in `shadowed` */
     EB_VEC(eb_decl *) globals;         /* variables and functions, in order */
+    EB_VEC(const eb_stmt *) texts;     /* asm() at file scope */
     eb_decl *function;                 /* being read, or NULL */
     uint32_t loops, switches;          /* around the statement being read */
     eb_stmt *in_switch;
@@ -249,6 +250,10 @@ uint64_t eb_wrap(uint64_t value, eb_type *type);
 /* ---- statements ---- */
 
 eb_stmt *eb_compound(eb_unit *u); /* at '{' */
+eb_stmt *eb_assembly(eb_unit *u); /* at asm */
+/* Whether it is a variable that chose its register; the number in such a name, or -1. */
+bool eb_in_register(const eb_decl *decl);
+int eb_register_number(eb_str name);
 void eb_function_body(eb_unit *u, eb_decl *function);
 
 /* ---- diagnostics ---- */

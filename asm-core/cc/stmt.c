@@ -117,9 +117,10 @@ static void operands(eb_unit *u, void *to, bool output) {
         if (eb_expr_is_error(operand.expr))
             constraint = EB_STR("");
         check_constraint(u, lo, constraint, output);
-        const eb_expr *e = operand.expr;
-        if (e->kind == EB_EXPR_DECL && e->of.decl->is_local && e->of.decl->assembly.len)
-            eb_diag_add(u->ctx, EB_DIAG_ASM_REGISTER, e->lo, e->hi);
+        bool in_register = constraint.len && memchr(constraint.at, 'r', constraint.len);
+        if (in_register && operand.expr->kind == EB_EXPR_DECL &&
+            eb_in_register(operand.expr->of.decl))
+            operand.fixed = (int8_t)(eb_register_number(operand.expr->of.decl->assembly) + 1);
         if (output && !operand.expr->is_lvalue && !eb_expr_is_error(operand.expr))
             eb_diag_add(u->ctx, EB_DIAG_NOT_LVALUE, operand.expr->lo, operand.expr->hi);
         if (!output)
@@ -144,7 +145,18 @@ static void asm_labels(eb_unit *u, eb_asm *a) {
     }
 }
 
-static eb_stmt *assembly(eb_unit *u) {
+bool eb_in_register(const eb_decl *decl) {
+    return decl->kind == EB_DECL_VARIABLE && !decl->is_global && decl->assembly.len &&
+           decl->storage != EB_STORAGE_STATIC && decl->storage != EB_STORAGE_EXTERN;
+}
+
+int eb_register_number(eb_str name) {
+    bool fine = name.len == 2 && (name.at[0] == 'r' || name.at[0] == 'w') && name.at[1] >= '0' &&
+                name.at[1] <= '9';
+    return fine ? name.at[1] - '0' : -1;
+}
+
+eb_stmt *eb_assembly(eb_unit *u) {
     eb_stmt *s = new_stmt(u, EB_STMT_ASM, eb_take(u).loc);
     eb_asm *a = eb_alloc(&u->ctx->arena, sizeof *a);
     eb_type *element;
@@ -487,7 +499,7 @@ static eb_stmt *keyword_statement(eb_unit *u, uint32_t word) {
     case EB_KW_RETURN:
         return return_statement(u);
     case EB_KW_ASM:
-        return assembly(u);
+        return eb_assembly(u);
     default:
         return NULL;
     }

@@ -187,6 +187,12 @@ typedef struct eb_ir_operand {
     uint32_t symbol; /* of i: the symbol whose address + imm it is, or 0 */
 } eb_ir_operand;
 
+/* asm("text") at file scope. */
+typedef struct eb_ir_text {
+    eb_str text;
+    eb_loc lo, hi;
+} eb_ir_text;
+
 /* asm("template" : outputs : inputs : clobbers : labels). The list of the instruction has, in this
  * order: the addresses of outputs in memory, the old values of outputs that are read, and a value
  * for each input that is no i. The first output in a register is the instruction's value, for
@@ -208,7 +214,7 @@ struct eb_ir_unit {
     EB_VEC(eb_ir_symbol) symbols; /* [0] is none */
     EB_VEC(eb_ir_core) cores;     /* [0] is none */
     EB_VEC(eb_ir_asm) asms;       /* [0] is none */
-    EB_VEC(eb_str) texts;         /* asm() at file scope */
+    EB_VEC(eb_ir_text) texts;     /* asm() at file scope */
     eb_loc end;
     eb_str dump_after; /* eb_ir_optimize writes the unit into `dump` behind each pass so called */
     eb_buf dump;

@@ -56,9 +56,7 @@ describe('options', () => {
         include: ['first.h'],
         headers: { 'first.h': '#define FIRST N' },
       }),
-    ).toBe(
-      '1 64 1099511627776 "x" ((1) > (2) ? (1) : (2)) 64 __bpf__ __BPF__',
-    );
+    ).toBe('1 64 1099511627776 "x" ((1) > (2) ? (1) : (2)) 64 __bpf__ __BPF__');
   });
 
   test('instruction set, byte order, optimisation', () => {
