@@ -666,12 +666,3 @@ function roomFor(bytes: Uint8Array, size: number): Uint8Array {
 
 const view = (of: Uint8Array): DataView =>
   new DataView(of.buffer, of.byteOffset, of.byteLength);
-
-/** Ids of all maps of the machine, as far as they exist when they are come to. */
-export function* mapIds(): Generator<number, void> {
-  const native = addon();
-  for (let id = native.nextMapId(0); id !== undefined;) {
-    yield id;
-    id = native.nextMapId(id);
-  }
-}

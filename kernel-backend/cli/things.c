@@ -186,6 +186,8 @@ static void tell_id(enum kb_id_kind kind, uint32_t id) {
             tell_link(link);
         kb_link_close(&link);
         break;
+    case KB_ID_BTF: /* nobody lists these */
+        break;
     }
 }
 
