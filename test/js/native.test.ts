@@ -212,8 +212,8 @@ function cInNative({ name, text, headers }: CCase): CMade {
     mkdirSync(join(cwd, dirname(path)), { recursive: true });
     writeFileSync(join(cwd, path), bytes);
   }
-  const bpfc = (mode: string): Outcome =>
-    run(nativeCli, ['cc', mode, '-nostdinc', '-I.', 'input.c'], { cwd });
+  const bpfc = (...mode: string[]): Outcome =>
+    run(nativeCli, ['cc', ...mode, '-nostdinc', '-I.', 'input.c'], { cwd });
   const code = bpfc('-E', '-P');
   const { status } = bpfc('-c');
   const object = join(cwd, 'input.o');
