@@ -5,6 +5,9 @@ import { KernelError } from './errors';
 import { explain } from './log';
 import type { BpfObject } from './object';
 
+/** What kernel-backend advises who is refused by the verifier; the explanation knows better. */
+const general = 'change the program where the log points to';
+
 /** A refusal by the verifier with its log explained, also in the message. */
 export function explained(error: unknown, object?: BpfObject): unknown {
   if (!(error instanceof KernelError) || !error.log) return error;
@@ -15,10 +18,12 @@ export function explained(error: unknown, object?: BpfObject): unknown {
     known && object && subject ? { object, program: subject } : {},
   );
   if (!explanation.refused) return error;
-  return new KernelError(`${message}\n${explanation.text.trimEnd()}`, {
+  const { remedy = general } = error.remedy === general ? explanation : error;
+  const line = message.replace(general, () => remedy);
+  return new KernelError(`${line}\n${explanation.text.trimEnd()}`, {
     ...{ operation, errno, code, log, explanation },
     ...(subject !== undefined && { subject }),
     ...(reason !== undefined && { reason }),
-    remedy: explanation.remedy ?? error.remedy ?? '',
+    remedy,
   });
 }

@@ -264,6 +264,13 @@ static bool no_target(const struct kb_capture *capture, char *why, size_t size) 
     const char *at = strstr(kb_capture_line(capture, ""), missing);
     char name[128], near[512];
 
+    if (strstr(kb_capture_line(capture, ""), "kernel BTF is missing")) {
+        snprintf(why, size,
+                 "it needs the kernel's BTF, and there is no /sys/kernel/btf/vmlinux" KB_DO
+                 "use a kernel with CONFIG_DEBUG_INFO_BTF, or BTF of this kernel from BTFHub "
+                 "(btfPath)");
+        return true;
+    }
     if (!at || sscanf(at + sizeof(missing) - 1, "%127[^']", name) != 1)
         return false;
     snprintf(why, size, "the kernel's BTF has no '%s' to attach to" KB_DO "%s", name,
@@ -285,7 +292,7 @@ static int load_failed(struct kb_object *object, struct kb_capture *capture, int
     else if (errnum == EPERM) {
         kb_explain_eperm(why, sizeof(why), all_caps(object));
         rc = kb_fail(err, errnum, "load object", bpf_object__name(object->bpf), "%s", why);
-    } else if (errnum == ESRCH && no_target(capture, why, sizeof(why)))
+    } else if (no_target(capture, why, sizeof(why)))
         rc = kb_fail(err, errnum, "load object", bpf_object__name(object->bpf), "%s", why);
     else
         rc = kb_fail(err, errnum, "load object", bpf_object__name(object->bpf), "%s",
