@@ -4,6 +4,9 @@
  * FAULTS_MODULE, that says whose calls count; out: an errno where the control asks for one, a list
  * of the calls that were made, and the kernel's ids of everything that they made.
  *
+ * Two more things can be feigned, for the whole process: FAULTS_RELEASE is what uname(2) says, and
+ * FAULTS_SECCOMP installs a filter that forbids bpf(2), as containers have it.
+ *
  * Only calls that come from the module itself count (told by the return address), so Node's own go
  * through. The tests write the control with plain file operations, which the mapping sees at once.
  * Memory that the module allocates is counted, too: what it has not freed is a leak.
@@ -14,17 +17,22 @@
 #include <fcntl.h>
 #include <link.h>
 #include <linux/bpf.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 /* What a call is: bpf(2) has its command in the low bits. */
@@ -81,8 +89,24 @@ static int find_module(struct dl_phdr_info *info, size_t size, void *name) {
     return 1;
 }
 
+static void forbid_bpf(void) {
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_bpf, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {sizeof(filter) / sizeof(filter[0]), filter};
+
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
+        perror("seccomp");
+}
+
 static void __attribute__((constructor)) start(void) {
     const char *path = getenv("FAULTS");
+    if (getenv("FAULTS_SECCOMP"))
+        forbid_bpf();
     int fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
 
     if (fd < 0)
@@ -200,6 +224,15 @@ int ioctl(int fd, unsigned long request, ...) {
     void *argument = va_arg(args, void *);
     va_end(args);
     return fails(IOCTL, CALLER) ? -1 : REAL(ioctl, fd, request, argument);
+}
+
+int uname(struct utsname *name) {
+    const char *release = getenv("FAULTS_RELEASE");
+    int rc = REAL(uname, name);
+
+    if (release)
+        snprintf(name->release, sizeof(name->release), "%s", release);
+    return rc;
 }
 
 int socket(int domain, int type, int protocol) {
