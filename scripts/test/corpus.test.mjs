@@ -9,6 +9,7 @@ import { after, before, test } from 'node:test';
 import { generate } from '../corpus/generate.mjs';
 import { noLoader } from '../corpus/load.mjs';
 import { noPrograms } from '../corpus/programs.mjs';
+import { differs as reemitDiffers } from '../corpus/reemit.mjs';
 import { noVm } from '../corpus/simulate.mjs';
 import { CLANG, noCorpus } from '../lib/corpus.mjs';
 import { inRoot } from '../lib/steps.mjs';
@@ -220,4 +221,16 @@ test(
 test('a seed gives the same program again, another seed another', () => {
   assert.equal(generate(7), generate(7));
   assert.notEqual(generate(7), generate(8));
+});
+
+test('how an object differs that was written anew', () => {
+  const raw = { asked: ['map a: 1', { program: 'p', tag: 'x' }], result: 0 };
+  const other = (asked, result = 0) => reemitDiffers(raw, { asked, result });
+  assert.equal(other(raw.asked), '');
+  assert.equal(other(['map a: 2', raw.asked[1]]), 'map a: 2, raw map a: 1');
+  assert.match(other(raw.asked.slice(0, 1)), /^result 0: , raw \{"program"/);
+  assert.match(other([...raw.asked, 'map b: 1']), /^map b: 1, raw result 0/);
+  assert.match(other(raw.asked, -22), /^result -22: , raw result 0/);
+  assert.match(reemitDiffers(raw, { open: 22 }), /^result 22: , raw map a: 1/);
+  assert.match(reemitDiffers(raw, undefined), /^result undefined/);
 });
