@@ -107,6 +107,8 @@ int told(void) {
         out_text("operation", failure.operation);
         out_text("subject", failure.subject);
         out_text("text", failure.text);
+        out_text("reason", failure.reason);
+        out_text("remedy", failure.remedy);
         out_text("log", failure.log);
         out_end_record();
         out_end_record();

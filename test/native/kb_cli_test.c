@@ -373,6 +373,7 @@ static void test_refused(void **state) {
     assert_int_equal(kb("load wild.o --json"), 1);
     assert_contains(said, "\"code\":\"EACCES\"");
     assert_contains(said, "\"subject\":\"wild\"");
+    assert_contains(said, "\"reason\":\"the kernel's verifier refuses it: R1 invalid");
     assert_contains(said, "\"log\":\"");
 }
 
