@@ -34,6 +34,7 @@ int run_attach(const struct command *command);
 int run_prog(const struct command *command);
 int run_map(const struct command *command);
 int run_link(const struct command *command);
+int run_btf(const struct command *command);
 int run_query(const struct command *command);
 int run_features(const struct command *command);
 int run_pin(const struct command *command);

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LOAD = 1, ATTACH = 2, PROG = 4, ANY = 255 };
+enum { LOAD = 1, ATTACH = 2, PROG = 4, BTF = 8, ANY = 255 };
 
 static const struct verb {
     const char *name;
@@ -30,6 +30,8 @@ static const struct verb {
     {"map", run_map, "[list | show M | dump M | get M KEY | set M KEY VALUE | delete M KEY]",
      "maps and their entries; keys and values are bytes, as hexadecimal or @FILE", 0},
     {"link", run_link, "[list | show L | detach L]", "attachments", 0},
+    {"btf", run_btf, "[list | dump ID]",
+     "types that programs and the kernel have; `bpfc btf dump FILE` reads what is dumped", BTF},
     {"query", run_query, "PLACE", "what is attached at a place: tcx:eth0, cgroup:/sys/fs/cgroup, …",
      0},
     {"features", run_features, "[KIND [NAME...] | helper TYPE NAME...]",
@@ -59,7 +61,7 @@ static const struct option {
      "attach all programs there: xdp:eth0, tcx:eth0:egress, …"},
     {"--for", "SECONDS", ATTACH, SECONDS, offsetof(struct command, seconds),
      "detach after this time"},
-    {"--out", "FILE", PROG, TEXT, offsetof(struct command, out),
+    {"--out", "FILE", PROG | BTF, TEXT, offsetof(struct command, out),
      "dump: where to; standard output when not given"},
     {"--data", "HEX|@FILE", PROG, TEXT, offsetof(struct command, data), "run: the packet"},
     {"--repeat", "N", PROG, NUMBER, offsetof(struct command, repeat), "run: how often"},

@@ -164,6 +164,19 @@ void tell_link(const struct kb_link *link) {
     kb_link_details_clear(&details);
 }
 
+static void tell_btf(uint32_t id) {
+    void *bytes;
+    size_t size;
+
+    if (kb_btf_bytes(id, &bytes, &size, NULL) != 0)
+        return;
+    out_record(NULL);
+    out_number("id", id);
+    out_number("bytes", size);
+    out_end_record();
+    free(bytes);
+}
+
 /* One that goes away while it is come to is no failure. */
 static void tell_id(enum kb_id_kind kind, uint32_t id) {
     struct kb_program *program;
@@ -186,7 +199,8 @@ static void tell_id(enum kb_id_kind kind, uint32_t id) {
             tell_link(link);
         kb_link_close(&link);
         break;
-    case KB_ID_BTF: /* nobody lists these */
+    case KB_ID_BTF:
+        tell_btf(id);
         break;
     }
 }
@@ -483,5 +497,26 @@ int run_link(const struct command *command) {
         rc = failure.errnum ? told() : out_end() ? 0 : EXIT_WRONG;
     }
     kb_link_close(&link);
+    return rc;
+}
+
+/* BTF -----------------------------------------------------------------------------------------*/
+
+int run_btf(const struct command *command) {
+    const char *action = command->count ? command->words[0] : "list";
+    uint64_t id;
+    void *bytes;
+    size_t size;
+
+    if (strcmp(action, "list") == 0)
+        return list(command, KB_ID_BTF);
+    if (strcmp(action, "dump") != 0)
+        return wrong("btf has list and dump, not '%s'", action);
+    if (command->count < 2 || !read_number(command->words[1], UINT32_MAX, &id))
+        return wrong("which BTF? Name it by its id");
+    if (kb_btf_bytes((uint32_t)id, &bytes, &size, &failure) != 0)
+        return told();
+    int rc = write_bytes(command, bytes, size);
+    free(bytes);
     return rc;
 }

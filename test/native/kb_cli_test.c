@@ -341,6 +341,29 @@ static void test_code(void **state) {
     assert_int_equal(kb("unpin ./bpf/again"), 1);
 }
 
+static void test_btf(void **state) {
+    char magic[4] = "";
+    char path[256];
+
+    (void)state;
+    need_bpf();
+    must(kb("load counting.o --pin bpf/types --json"));
+    unsigned id = number_of("btf");
+    must(kb("btf dump %u --out types.btf", id));
+    snprintf(path, sizeof(path), "%s/types.btf", folder);
+    FILE *file = fopen(path, "re");
+    assert_non_null(file);
+    assert_int_equal(fread(magic, 1, 2, file), 2);
+    fclose(file);
+    assert_true((unsigned char)magic[0] == 0x9f || (unsigned char)magic[0] == 0xeb);
+    must(kb("btf"));
+    snprintf(path, sizeof(path), "id %u  bytes ", id);
+    assert_contains(out, path);
+    assert_int_equal(kb("btf dump"), 2);
+    assert_int_equal(kb("btf dump 4294967295"), 1);
+    must(kb("unpin ./bpf/types/maps/slots ./bpf/types/programs/count"));
+}
+
 static void test_entries(void **state) {
     (void)state;
     need_bpf();
@@ -397,7 +420,7 @@ int main(void) {
         cmocka_unit_test(test_attach),    cmocka_unit_test(test_attach_for),
         cmocka_unit_test(test_place),     cmocka_unit_test(test_code),
         cmocka_unit_test(test_entries),   cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_features),
+        cmocka_unit_test(test_features),  cmocka_unit_test(test_btf),
     };
 
     return cmocka_run_group_tests_name("the command kb", tests, set_up, tear_down);
