@@ -31,6 +31,8 @@ ebpf_object *eb_compile(eb_pp *pp, const eb_pp_options *options, bool debug) {
         eb_gen_code(ir, obj);
     if (!ctx->errors)
         eb_gen_assembly(ir, obj);
+    if (!ctx->errors)
+        eb_foresee_stack(unit, ir);
     bool failed = ctx->errors || (g && eb_btf_gen_finish(g) != 0);
     return failed || eb_object_index(obj) != 0 ? NULL : obj;
 }

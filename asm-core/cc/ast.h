@@ -123,8 +123,9 @@ struct eb_stmt {
     eb_expr *expr;         /* condition, value, expression; return: may be NULL */
     eb_stmt *body, *other; /* other: else, which stands at `otherwise` */
     eb_loc otherwise;
-    eb_stmt *init; /* for */
-    eb_expr *step; /* for */
+    eb_stmt *init;         /* for */
+    uint32_t condition_at; /* for: the number of the condition's first token */
+    eb_expr *step;         /* for */
     eb_decl *decl;
     eb_label *label;
     eb_asm *assembly;
@@ -180,15 +181,16 @@ typedef struct eb_init {
 struct eb_decl {
     uint8_t kind, storage;
     bool is_global, is_inline, is_defined, has_init;
-    bool is_used;       /* where it is evaluated */
-    bool is_referenced; /* anywhere */
-    bool is_folding;    /* its value is being asked for */
-    bool is_local;      /* declared in a block, also if it is static */
-    uint32_t name;      /* its number; UINT32_MAX: unnamed */
-    uint32_t at;        /* the number of the token that its name is */
-    uint32_t reads;     /* uses but for those that only set it */
-    uint32_t last_set;  /* the number of a token behind the last assignment to it or & of it */
-    eb_loc lo, hi;      /* of its name */
+    bool is_used;         /* where it is evaluated */
+    bool is_referenced;   /* anywhere */
+    bool is_folding;      /* its value is being asked for */
+    bool is_local;        /* declared in a block, also if it is static */
+    uint32_t name;        /* its number; UINT32_MAX: unnamed */
+    uint32_t at;          /* the number of the token that its name is */
+    uint32_t reads;       /* uses but for those that only set it */
+    uint32_t last_change; /* the same, with ++, += and their like */
+    uint32_t last_set;    /* the number of a token behind the last assignment to it or & of it */
+    eb_loc lo, hi;        /* of its name */
     eb_type *type;
     eb_attrs attrs;
     int64_t value;         /* enumerator: it has nothing of what follows, since there are so many */

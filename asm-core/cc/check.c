@@ -2,25 +2,25 @@
  * and what is declared and not used. When and how is clang's choice; the groups are called as
  * there. */
 #include "builtin.h"
-#include "parse.h"
+#include "check.h"
 
 /* ---- values ---- */
 
 /* The operand as it was written: without the conversions that C's rules put around it. */
-static const eb_expr *plain(const eb_expr *e) {
+const eb_expr *eb_plain(const eb_expr *e) {
     while (e->kind == EB_EXPR_CAST && !e->written)
         e = e->a;
     return e;
 }
 
-static bool number_of(const eb_expr *e, uint64_t *value) {
+bool eb_number_of(const eb_expr *e, uint64_t *value) {
     eb_constant c = eb_type_is_integer(e->type) ? eb_constant_of(e) : (eb_constant){0};
     *value = c.value;
     return c.kind == EB_CONSTANT_NUMBER;
 }
 
 /* A number as its type has it. */
-static const char *text_of(eb_unit *u, uint64_t value, eb_type *type) {
+const char *eb_number_text(eb_unit *u, uint64_t value, eb_type *type) {
     eb_str text = eb_type_is_unsigned(type)
                       ? eb_str_fmt(&u->ctx->arena, "%llu", (unsigned long long)value)
                       : eb_str_fmt(&u->ctx->arena, "%lld", (long long)value);
@@ -37,32 +37,25 @@ static unsigned length_of(uint64_t value) {
     return bits;
 }
 
-/* The values that an integer expression can have: bits, the sign's among them. */
-typedef struct range {
-    unsigned bits;
-    bool positive;
-} range;
-
-static range range_of_type(eb_type *type) {
+eb_range eb_range_of_type(eb_type *type) {
     if (eb_type_is(type, EB_TYPE_BOOL))
-        return (range){1, true};
-    return (range){(unsigned)eb_type_size(type) * 8, eb_type_is_unsigned(type)};
+        return (eb_range){1, true};
+    return (eb_range){(unsigned)eb_type_size(type) * 8, eb_type_is_unsigned(type)};
 }
 
-static range widest(range a, range b) {
+static eb_range widest(eb_range a, eb_range b) {
     bool positive = a.positive && b.positive;
     unsigned x = a.bits + (!positive && a.positive), y = b.bits + (!positive && b.positive);
-    return (range){x > y ? x : y, positive};
+    return (eb_range){x > y ? x : y, positive};
 }
 
-static range range_of(const eb_expr *e, unsigned depth);
-
-static range range_of_binary(const eb_expr *e, unsigned depth) {
+static eb_range range_of_binary(const eb_expr *e, unsigned depth) {
     uint64_t by;
     if (!eb_type_is_integer(e->a->type) || !eb_type_is_integer(e->b->type))
-        return (range){eb_binding_of(e->op) > 7 ? 64 : 1, eb_binding_of(e->op) <= 7};
-    range whole = range_of_type(e->type), a = range_of(e->a, depth), b = range_of(e->b, depth);
-    range sum = {(a.positive ? a.bits : a.bits - 1), a.positive && b.positive};
+        return (eb_range){eb_binding_of(e->op) > 7 ? 64 : 1, eb_binding_of(e->op) <= 7};
+    eb_range whole = eb_range_of_type(e->type), a = eb_range_of(e->a, depth),
+             b = eb_range_of(e->b, depth);
+    eb_range sum = {(a.positive ? a.bits : a.bits - 1), a.positive && b.positive};
     unsigned other = b.positive ? b.bits : b.bits - 1;
     switch (e->op) {
     case EB_TOK_ANDAND:
@@ -73,9 +66,9 @@ static range range_of_binary(const eb_expr *e, unsigned depth) {
     case EB_TOK_GE:
     case EB_TOK_EQ:
     case EB_TOK_NE:
-        return (range){1, true};
+        return (eb_range){1, true};
     case EB_TOK_AND: {
-        range low = a.positive && (!b.positive || a.bits < b.bits) ? a : b;
+        eb_range low = a.positive && (!b.positive || a.bits < b.bits) ? a : b;
         return a.positive || b.positive ? low : widest(a, b);
     }
     case EB_TOK_OR:
@@ -93,7 +86,7 @@ static range range_of_binary(const eb_expr *e, unsigned depth) {
         sum.bits = (sum.bits > other ? sum.bits : other) + 1 + !sum.positive;
         return sum.bits < whole.bits ? sum : whole;
     case EB_TOK_SHR:
-        if (number_of(e->b, &by) && by < a.bits)
+        if (eb_number_of(e->b, &by) && by < a.bits)
             a.bits -= (unsigned)by;
         return a;
     case EB_TOK_SLASH:
@@ -105,21 +98,21 @@ static range range_of_binary(const eb_expr *e, unsigned depth) {
     }
 }
 
-static range range_of(const eb_expr *e, unsigned depth) {
+eb_range eb_range_of(const eb_expr *e, unsigned depth) {
     enum { DEEPEST = 20 };
     uint64_t value;
     if (!eb_type_is_integer(e->type) || depth > DEEPEST)
-        return range_of_type(e->type);
-    if (number_of(e, &value)) {
+        return eb_range_of_type(e->type);
+    if (eb_number_of(e, &value)) {
         bool negative = !eb_type_is_unsigned(e->type) && (int64_t)value < 0;
-        return (range){negative ? length_of(~value) + 1 : length_of(value), !negative};
+        return (eb_range){negative ? length_of(~value) + 1 : length_of(value), !negative};
     }
     switch (e->kind) {
     case EB_EXPR_CAST: {
-        range to = range_of_type(e->type);
+        eb_range to = eb_range_of_type(e->type);
         if (!eb_type_is_integer(e->a->type))
             return to;
-        range from = range_of(e->a, depth + 1);
+        eb_range from = eb_range_of(e->a, depth + 1);
         /* It holds all that there is, or is cut to its own. */
         return from.bits + (from.positive && !to.positive) <= to.bits &&
                        (from.positive || !to.positive)
@@ -128,21 +121,21 @@ static range range_of(const eb_expr *e, unsigned depth) {
     }
     case EB_EXPR_COND:
         if (e->b)
-            return widest(range_of(e->b, depth + 1), range_of(e->c, depth + 1));
-        return range_of_type(e->type);
+            return widest(eb_range_of(e->b, depth + 1), eb_range_of(e->c, depth + 1));
+        return eb_range_of_type(e->type);
     case EB_EXPR_BINARY:
         return range_of_binary(e, depth + 1);
     case EB_EXPR_LOAD:
         if (e->a->kind == EB_EXPR_MEMBER) {
             const eb_member *member = eb_member_of(e->a);
             if (member->is_field)
-                return (range){member->bits, eb_type_is_unsigned(e->type)};
+                return (eb_range){member->bits, eb_type_is_unsigned(e->type)};
         }
-        return range_of_type(e->type);
+        return eb_range_of_type(e->type);
     case EB_EXPR_UNARY:
-        return e->op == EB_TOK_NOT ? (range){1, true} : range_of_type(e->type);
+        return e->op == EB_TOK_NOT ? (eb_range){1, true} : eb_range_of_type(e->type);
     default:
-        return range_of_type(e->type);
+        return eb_range_of_type(e->type);
     }
 }
 
@@ -156,7 +149,7 @@ static const char *outcome(bool is) {
 static void constant_compared(eb_unit *u, uint32_t at, const eb_expr *e, const eb_expr *other,
                               uint64_t value, eb_type *type, bool swapped) {
     eb_type *of = other->type;
-    range r = range_of_type(of);
+    eb_range r = eb_is_truth(other) ? (eb_range){1, true} : eb_range_of_type(of);
     if (eb_type_is(of, EB_TYPE_ENUM) || !eb_type_is_integer(of) || r.bits > 64)
         return;
     bool is_unsigned = eb_type_is_unsigned(type); /* the type in which they are compared */
@@ -171,6 +164,10 @@ static void constant_compared(eb_unit *u, uint32_t at, const eb_expr *e, const e
     if (r.positive && !value && (op == EB_TOK_LT || op == EB_TOK_GE) &&
         !eb_type_is(of, EB_TYPE_BOOL) && eb_type_is_unsigned(of)) {
         eb_warn_at(u, at, EB_DIAG_COMPARE_UNSIGNED, e->lo, e->hi, outcome(op == EB_TOK_GE));
+        return;
+    }
+    if (eb_type_is(of, EB_TYPE_BOOL) && value == 1 && (op == EB_TOK_GT || op == EB_TOK_LE)) {
+        eb_warn_at(u, at, EB_DIAG_COMPARE_TRUTH, e->lo, e->hi, outcome(op == EB_TOK_LE));
         return;
     }
     /* Where it stands: below all values, above all, or among them. */
@@ -192,8 +189,10 @@ static void constant_compared(eb_unit *u, uint32_t at, const eb_expr *e, const e
         return;
     bool is = op == EB_TOK_NE || ((op == EB_TOK_LT || op == EB_TOK_LE) && place > 0) ||
               ((op == EB_TOK_GT || op == EB_TOK_GE) && place < 0);
-    eb_warn_at(u, at, EB_DIAG_COMPARE_RANGE, e->lo, e->hi, text_of(u, value, type),
-               eb_type_string(u, of), outcome(is));
+    eb_warn_at(u, at, EB_DIAG_COMPARE_RANGE, e->lo, e->hi, eb_number_text(u, value, type),
+               eb_is_truth(other) && !eb_type_is(of, EB_TYPE_BOOL) ? "_Bool"
+                                                                   : eb_type_string(u, of),
+               outcome(is));
 }
 
 static void signs_compared(eb_unit *u, uint32_t at, const eb_expr *e, const eb_expr *a,
@@ -202,24 +201,24 @@ static void signs_compared(eb_unit *u, uint32_t at, const eb_expr *e, const eb_e
     if (a_signed == !eb_type_is_unsigned(b->type) || !eb_type_is_unsigned(e->a->type))
         return;
     const eb_expr *with_sign = a_signed ? a : b, *other = a_signed ? b : a;
-    if (range_of(with_sign, 0).positive)
+    if (eb_range_of(with_sign, 0).positive)
         return;
     /* What no negative value becomes by conversion is never equal to one. */
     bool equality = e->op == EB_TOK_EQ || e->op == EB_TOK_NE;
-    if (equality && range_of(other, 0).bits < eb_type_size(e->a->type) * 8)
+    if (equality && eb_range_of(other, 0).bits < eb_type_size(e->a->type) * 8)
         return;
     eb_warn_at(u, at, EB_DIAG_COMPARE_SIGN, e->lo, e->hi, eb_type_string(u, a->type),
                eb_type_string(u, b->type));
 }
 
 /* Whether two operands name the same variable or member of one. */
-static bool same_place(const eb_expr *a, const eb_expr *b) {
-    a = plain(a);
-    b = plain(b);
+bool eb_same_place(const eb_expr *a, const eb_expr *b) {
+    a = eb_plain(a);
+    b = eb_plain(b);
     if (a->kind != b->kind)
         return false;
     if (a->kind == EB_EXPR_LOAD)
-        return same_place(a->a, b->a);
+        return eb_same_place(a->a, b->a);
     if (a->kind == EB_EXPR_DECL)
         return a->of.decl == b->of.decl;
     if (a->kind != EB_EXPR_MEMBER || a->of.path.length != b->of.path.length)
@@ -227,30 +226,30 @@ static bool same_place(const eb_expr *a, const eb_expr *b) {
     for (uint32_t n = 0; n < a->of.path.length; n++)
         if (a->of.path.at[n] != b->of.path.at[n])
             return false;
-    return same_place(a->a, b->a);
+    return eb_same_place(a->a, b->a);
 }
 
 /* The variable or function whose address a value is, if that cannot be NULL. */
 static const eb_decl *addressed(const eb_expr *e) {
-    e = plain(e);
+    e = eb_plain(e);
     if ((e->kind != EB_EXPR_DECAY && e->kind != EB_EXPR_ADDRESS) || e->a->kind != EB_EXPR_DECL)
         return NULL;
     const eb_decl *decl = e->a->of.decl;
     return decl->attrs.weak ? NULL : decl;
 }
 
-static bool in_macro(const eb_unit *u, eb_loc loc) {
+bool eb_in_macro(const eb_unit *u, eb_loc loc) {
     eb_str name;
     eb_loc spelled, from;
     return eb_expansion_of(u->ctx, loc, &name, &spelled, &from);
 }
 
 static void compared(eb_unit *u, uint32_t at, const eb_expr *e) {
-    const eb_expr *a = plain(e->a), *b = plain(e->b);
+    const eb_expr *a = eb_plain(e->a), *b = eb_plain(e->b);
     uint64_t x, y;
     const eb_decl *decl = addressed(a);
     bool equality = e->op == EB_TOK_EQ || e->op == EB_TOK_NE;
-    if (equality && decl && number_of(b, &y) && !y) {
+    if (equality && decl && eb_number_of(b, &y) && !y) {
         eb_str text = eb_name_text(u, decl->name);
         eb_warn_at(u, at, EB_DIAG_COMPARE_NULL, e->lo, e->hi, (int)text.len, text.at);
         return;
@@ -263,18 +262,18 @@ static void compared(eb_unit *u, uint32_t at, const eb_expr *e) {
                    eb_type_string(u, b->type));
         return;
     }
-    if (same_place(a, b) &&
+    if (eb_same_place(a, b) &&
         !(eb_type_quals(a->kind == EB_EXPR_LOAD ? a->a->type : a->type) & EB_VOLATILE)) {
-        if (!in_macro(u, e->lo))
+        if (!eb_in_macro(u, e->lo))
             eb_warn_at(u, at, EB_DIAG_COMPARE_SELF, e->lo, e->hi);
         return;
     }
-    bool a_constant = number_of(a, &x), b_constant = number_of(b, &y);
+    bool a_constant = eb_number_of(a, &x), b_constant = eb_number_of(b, &y);
     if (a_constant && b_constant)
         return;
-    if (b_constant && number_of(e->b, &y))
+    if (b_constant && eb_number_of(e->b, &y))
         constant_compared(u, at, e, a, y, e->b->type, false);
-    else if (a_constant && number_of(e->a, &x))
+    else if (a_constant && eb_number_of(e->a, &x))
         constant_compared(u, at, e, b, x, e->a->type, true);
     signs_compared(u, at, e, a, b);
 }
@@ -283,20 +282,20 @@ static void compared(eb_unit *u, uint32_t at, const eb_expr *e) {
 
 static void shifted(eb_unit *u, uint32_t at, const eb_expr *a, const eb_expr *b) {
     uint64_t by;
-    if (!number_of(b, &by))
+    if (!eb_number_of(b, &by))
         return;
     if (!eb_type_is_unsigned(b->type) && (int64_t)by < 0)
-        eb_warn_at(u, at, EB_DIAG_SHIFT_NEGATIVE, b->lo, b->hi, text_of(u, by, b->type));
+        eb_warn_at(u, at, EB_DIAG_SHIFT_NEGATIVE, b->lo, b->hi, eb_number_text(u, by, b->type));
     else if (by >= eb_type_size(a->type) * 8)
         eb_warn_at(u, at, EB_DIAG_SHIFT_COUNT, b->lo, b->hi, eb_type_string(u, a->type),
-                   text_of(u, by, b->type));
+                   eb_number_text(u, by, b->type));
 }
 
 /* Signed arithmetic on constants that leaves the type. */
 static void overflown(eb_unit *u, uint32_t at, const eb_expr *e) {
     uint64_t a, b;
-    if (eb_type_is_unsigned(e->type) || !eb_type_is_integer(e->type) || !number_of(e->a, &a) ||
-        !number_of(e->b, &b))
+    if (eb_type_is_unsigned(e->type) || !eb_type_is_integer(e->type) || !eb_number_of(e->a, &a) ||
+        !eb_number_of(e->b, &b))
         return;
     int64_t x = (int64_t)a, y = (int64_t)b, value;
     bool over = e->op == EB_TOK_PLUS    ? __builtin_add_overflow(x, y, &value)
@@ -304,15 +303,15 @@ static void overflown(eb_unit *u, uint32_t at, const eb_expr *e) {
                                         : __builtin_mul_overflow(x, y, &value);
     if (over || (int64_t)eb_wrap((uint64_t)value, e->type) != value)
         eb_warn_at(u, at, EB_DIAG_OVERFLOW, e->lo, e->hi, eb_type_string(u, e->type),
-                   text_of(u, eb_wrap((uint64_t)value, e->type), e->type));
+                   eb_number_text(u, eb_wrap((uint64_t)value, e->type), e->type));
 }
 
 /* A constant that becomes one of another type, or of a bit-field of `bits`. */
 static void constant_changed(eb_unit *u, uint32_t at, const eb_expr *e, eb_type *type,
                              unsigned bits) {
     uint64_t value;
-    range to = range_of_type(type);
-    if (!eb_type_is_integer(type) || eb_type_is(type, EB_TYPE_BOOL) || !number_of(e, &value))
+    eb_range to = eb_range_of_type(type);
+    if (!eb_type_is_integer(type) || eb_type_is(type, EB_TYPE_BOOL) || !eb_number_of(e, &value))
         return;
     bool negative = !eb_type_is_unsigned(e->type) && (int64_t)value < 0;
     unsigned width = bits ? bits : to.bits,
@@ -325,11 +324,11 @@ static void constant_changed(eb_unit *u, uint32_t at, const eb_expr *e, eb_type 
     if (!to.positive && width < 64 && left >> (width - 1))
         left |= ~0ull << width;
     if (bits)
-        eb_warn_at(u, at, EB_DIAG_FIELD_CHANGED, e->lo, e->hi, text_of(u, value, e->type),
-                   text_of(u, left, type), bits);
+        eb_warn_at(u, at, EB_DIAG_FIELD_CHANGED, e->lo, e->hi, eb_number_text(u, value, e->type),
+                   eb_number_text(u, left, type), bits);
     else
-        eb_warn_at(u, at, EB_DIAG_CONSTANT_CHANGED, e->lo, e->hi, text_of(u, value, e->type),
-                   text_of(u, left, type), eb_type_string(u, type));
+        eb_warn_at(u, at, EB_DIAG_CONSTANT_CHANGED, e->lo, e->hi, eb_number_text(u, value, e->type),
+                   eb_number_text(u, left, type), eb_type_string(u, type));
 }
 
 /* ---- casts ---- */
@@ -346,7 +345,7 @@ static void cast(eb_unit *u, uint32_t at, const eb_expr *e) {
                    e->lo, e->hi, eb_type_string(u, from), eb_type_string(u, to));
     else if (eb_type_is(to, EB_TYPE_POINTER) && eb_type_is_integer(from) &&
              !eb_type_is(from, EB_TYPE_BOOL) && !eb_type_is(from, EB_TYPE_ENUM) &&
-             eb_type_size(from) < eb_type_size(to) && !number_of(a, &value))
+             eb_type_size(from) < eb_type_size(to) && !eb_number_of(a, &value))
         eb_warn_at(u, at,
                    eb_type_is(eb_type_plain(to)->base, EB_TYPE_VOID) ? EB_DIAG_VOID_POINTER_MADE
                                                                      : EB_DIAG_POINTER_MADE,
@@ -369,7 +368,7 @@ static bool is_comparison(const eb_expr *e) {
 }
 
 static void precedence(eb_unit *u, uint32_t at, const eb_expr *e) {
-    const eb_expr *sides[] = {plain(e->a), plain(e->b)};
+    const eb_expr *sides[] = {eb_plain(e->a), eb_plain(e->b)};
     unsigned bound = eb_binding_of(e->op);
     bool bitwise = bound >= 3 && bound <= 5;
     for (unsigned n = 0; n < 2; n++) {
@@ -383,7 +382,7 @@ static void precedence(eb_unit *u, uint32_t at, const eb_expr *e) {
         else if (bitwise && inner >= 3 && inner <= 5 && inner > bound)
             eb_warn_at(u, at, EB_DIAG_BITS_MIXED, side->lo, side->hi, spelling(u, side->op),
                        spelling(u, e->op));
-        else if (e->op == EB_TOK_OROR && side->op == EB_TOK_ANDAND && !in_macro(u, e->lo))
+        else if (e->op == EB_TOK_OROR && side->op == EB_TOK_ANDAND && !eb_in_macro(u, e->lo))
             eb_warn_at(u, at, EB_DIAG_LOGICAL_MIXED, side->lo, side->hi);
         else if (bound == 8 && inner == 9)
             eb_warn_at(u, at, EB_DIAG_SHIFT_MIXED, side->lo, side->hi, spelling(u, side->op),
@@ -409,15 +408,15 @@ static bool is_tail(const eb_expr *e) {
 
 static void bounds(eb_unit *u, uint32_t at, const eb_expr *e, bool address) {
     uint64_t index;
-    if (e->a->kind != EB_EXPR_DECAY || !number_of(e->b, &index))
+    if (e->a->kind != EB_EXPR_DECAY || !eb_number_of(e->b, &index))
         return;
     const eb_type *array = eb_type_plain(e->a->a->type);
     if (array->kind != EB_TYPE_ARRAY || array->count == EB_ARRAY_OPEN || is_tail(e->a->a))
         return;
     bool negative = !eb_type_is_unsigned(e->b->type) && (int64_t)index < 0;
     if (negative || index > array->count || (index == array->count && !address))
-        eb_warn_at(u, at, EB_DIAG_ARRAY_BOUNDS, e->b->lo, e->b->hi, text_of(u, index, e->b->type),
-                   eb_type_string(u, e->a->a->type));
+        eb_warn_at(u, at, EB_DIAG_ARRAY_BOUNDS, e->b->lo, e->b->hi,
+                   eb_number_text(u, index, e->b->type), eb_type_string(u, e->a->a->type));
 }
 
 /* The local variable that an address leads into, if any. */
@@ -457,7 +456,7 @@ void eb_check_return(eb_unit *u, uint32_t at, const eb_expr *e) {
 }
 
 void eb_check_packed(eb_unit *u, const eb_expr *e, eb_type *to) {
-    const eb_expr *a = plain(e);
+    const eb_expr *a = eb_plain(e);
     if (a->kind != EB_EXPR_ADDRESS || a->a->kind != EB_EXPR_MEMBER ||
         !eb_type_is(to, EB_TYPE_POINTER))
         return;
@@ -494,9 +493,9 @@ static const eb_decl *called(const eb_expr *call) {
 
 /* The text of a format: a literal, or what a constant array is initialised with. */
 static const eb_expr *format_text(const eb_expr *e) {
-    e = plain(e);
+    e = eb_plain(e);
     if (e->kind == EB_EXPR_CAST)
-        e = plain(e->a);
+        e = eb_plain(e->a);
     if (e->kind != EB_EXPR_DECAY)
         return NULL;
     e = e->a;
@@ -566,7 +565,7 @@ static void check_format(eb_unit *u, uint32_t at, const eb_expr *format, eb_expr
             eb_warn_at(u, at, EB_DIAG_FORMAT_FEW, format->lo, format->hi, (int)length, rest.at);
             return;
         }
-        const eb_expr *arg = typed ? plain(args[given]) : NULL;
+        const eb_expr *arg = typed ? eb_plain(args[given]) : NULL;
         bool pointer = arg && eb_type_is(arg->type, EB_TYPE_POINTER);
         if (arg && bits == 32 && (pointer || eb_type_size(arg->type) > 4))
             eb_warn_at(u, at, EB_DIAG_FORMAT_TYPE, arg->lo, arg->hi, (int)length, rest.at,
@@ -596,9 +595,21 @@ static void call(eb_unit *u, uint32_t at, const eb_expr *e) {
             check_format(u, at, format, args + 2, count - 2, true);
     } else if (eb_str_is(name, "bpf_trace_vprintk") && count == 4) {
         uint64_t size;
-        if ((format = format_text(args[0])) && number_of(args[3], &size))
+        if ((format = format_text(args[0])) && eb_number_of(args[3], &size))
             check_format(u, at, format, args + 2, (uint32_t)(size / 8), false);
     }
+}
+
+void eb_check_field(eb_unit *u, uint32_t at, const eb_init *init) {
+    if (init->bits)
+        constant_changed(u, at, eb_plain(init->expr), init->type, init->bits);
+}
+
+/* p + 1 of what has no size. */
+static void void_arithmetic(eb_unit *u, uint32_t at, const eb_expr *e, const eb_expr *a) {
+    eb_type *to = eb_type_is(a->type, EB_TYPE_POINTER) ? eb_type_plain(a->type)->base : NULL;
+    if (to && (eb_type_is(to, EB_TYPE_VOID) || eb_type_is(to, EB_TYPE_FUNCTION)))
+        eb_warn_at(u, at, EB_DIAG_VOID_ARITHMETIC, e->lo, e->hi, eb_type_string(u, a->type));
 }
 
 /* ---- one node ---- */
@@ -612,43 +623,64 @@ void eb_check_node(eb_unit *u, uint32_t at, const eb_expr *e, bool live) {
         precedence(u, at, e);
         if (!live)
             return;
+        eb_check_logic(u, at, e);
+        if (e->op != EB_TOK_ANDAND && e->op != EB_TOK_OROR)
+            eb_check_sequence(u, at, e);
+        if (e->op == EB_TOK_PLUS || e->op == EB_TOK_MINUS)
+            void_arithmetic(u, at, e, e->a);
+        if (bound > 2 && bound != 6 && bound != 7) {
+            eb_check_conversion(u, at, e->a);
+            if (bound != 8)
+                eb_check_conversion(u, at, e->b);
+        }
         if (bound == 6 || bound == 7)
             compared(u, at, e);
         else if (bound == 8)
             shifted(u, at, e->a, e->b);
-        else if ((e->op == EB_TOK_SLASH || e->op == EB_TOK_PERCENT) && number_of(e->b, &divisor) &&
-                 !divisor)
+        else if ((e->op == EB_TOK_SLASH || e->op == EB_TOK_PERCENT) &&
+                 eb_number_of(e->b, &divisor) && !divisor)
             eb_warn_at(u, at, EB_DIAG_ZERO_DIVISOR, e->lo, e->hi);
         else if (e->op == EB_TOK_PLUS || e->op == EB_TOK_MINUS || e->op == EB_TOK_STAR)
             overflown(u, at, e);
+    } else if (e->kind == EB_EXPR_STEP ||
+               (e->kind == EB_EXPR_UPDATE && (e->op == EB_TOK_PLUS || e->op == EB_TOK_MINUS))) {
+        void_arithmetic(u, at, e, e->a);
     } else if (e->kind == EB_EXPR_CAST && e->written) {
         cast(u, at, e);
+        eb_check_cast(u, at, e);
     } else if (e->kind == EB_EXPR_CAST && live) {
-        const eb_expr *a = plain(e->a);
+        const eb_expr *a = eb_plain(e->a);
         if (eb_type_is(a->type, EB_TYPE_ENUM) && eb_type_is(e->type, EB_TYPE_ENUM) &&
             eb_type_plain(a->type) != eb_type_plain(e->type))
             eb_warn_at(u, at, EB_DIAG_ENUM_CONVERSION, a->lo, a->hi, eb_type_string(u, a->type),
                        eb_type_string(u, e->type));
         if (a == e->a && eb_type_size(e->type) < eb_type_size(a->type))
             constant_changed(u, at, a, e->type, 0);
+    } else if (e->kind == EB_EXPR_UPDATE && (e->op == EB_TOK_AND || e->op == EB_TOK_OR) && live &&
+               eb_plain(e->b)->kind == EB_EXPR_LOAD && e->a->kind == EB_EXPR_DECL &&
+               eb_same_place(e->a, eb_plain(e->b)->a) && !eb_in_macro(u, e->lo)) {
+        eb_str text = eb_name_text(u, e->a->of.decl->name);
+        eb_warn_at(u, at, EB_DIAG_SELF_ASSIGN, e->lo, e->hi, (int)text.len, text.at);
     } else if (e->kind == EB_EXPR_UPDATE && (e->op == EB_TOK_SHL || e->op == EB_TOK_SHR) && live) {
         uint64_t by;
-        if (number_of(e->b, &by) && by >= eb_type_size(e->of.common) * 8)
+        if (eb_number_of(e->b, &by) && by >= eb_type_size(e->of.common) * 8)
             shifted(u, at, e, e->b);
     } else if (e->kind == EB_EXPR_UPDATE && live &&
                (e->op == EB_TOK_SLASH || e->op == EB_TOK_PERCENT)) {
         uint64_t divisor;
-        if (number_of(e->b, &divisor) && !divisor)
+        if (eb_number_of(e->b, &divisor) && !divisor)
             eb_warn_at(u, at, EB_DIAG_ZERO_DIVISOR, e->lo, e->hi);
     } else if (e->kind == EB_EXPR_ASSIGN && live) {
-        if (same_place(e->a, e->b->kind == EB_EXPR_LOAD ? e->b->a : e->b) &&
-            e->a->kind == EB_EXPR_DECL && !in_macro(u, e->lo)) {
+        eb_check_conversion(u, at, e->b);
+        eb_check_sequence(u, at, e);
+        if (eb_same_place(e->a, e->b->kind == EB_EXPR_LOAD ? e->b->a : e->b) &&
+            e->a->kind == EB_EXPR_DECL && !eb_in_macro(u, e->lo)) {
             eb_str text = eb_name_text(u, e->a->of.decl->name);
             eb_warn_at(u, at, EB_DIAG_SELF_ASSIGN, e->lo, e->hi, (int)text.len, text.at);
         }
         const eb_member *field = e->a->kind == EB_EXPR_MEMBER ? eb_member_of(e->a) : NULL;
         if (field && field->is_field)
-            constant_changed(u, at, plain(e->b), field->type, field->bits);
+            constant_changed(u, at, eb_plain(e->b), field->type, field->bits);
     } else if (e->kind == EB_EXPR_INDEX && live) {
         bounds(u, at, e, false);
     } else if (e->kind == EB_EXPR_ADDRESS && e->a->kind == EB_EXPR_INDEX && live) {
@@ -658,7 +690,12 @@ void eb_check_node(eb_unit *u, uint32_t at, const eb_expr *e, bool live) {
         if (c.kind == EB_CONSTANT_NUMBER && !c.value && !(eb_type_quals(e->type) & EB_VOLATILE))
             eb_warn_at(u, at, EB_DIAG_NULL_DEREFERENCE, e->lo, e->hi);
     } else if (e->kind == EB_EXPR_CALL && live) {
+        for (uint32_t n = 0; n < e->of.args.count; n++)
+            eb_check_conversion(u, at, e->of.args.at[n]);
         call(u, at, e);
+    } else if (e->kind == EB_EXPR_COND && e->b && live) {
+        eb_check_conversion(u, at, e->b);
+        eb_check_conversion(u, at, e->c);
     }
 }
 
@@ -667,6 +704,7 @@ void eb_check_node(eb_unit *u, uint32_t at, const eb_expr *e, bool live) {
 void eb_check_condition(eb_unit *u, uint32_t at, const eb_expr *e) {
     if (e->kind == EB_EXPR_ASSIGN && !e->parens)
         eb_warn_at(u, at, EB_DIAG_ASSIGN_CONDITION, e->lo, e->hi);
+    eb_check_equality_parens(u, at, e);
     while (e->kind == EB_EXPR_UNARY && e->op == EB_TOK_NOT)
         e = e->a;
     if (e->kind == EB_EXPR_BINARY && (e->op == EB_TOK_ANDAND || e->op == EB_TOK_OROR)) {
@@ -689,7 +727,7 @@ static void result_unused(eb_unit *u, uint32_t at, const eb_expr *e) {
 }
 
 void eb_check_unused(eb_unit *u, uint32_t at, const eb_expr *e) {
-    e = plain(e);
+    e = eb_plain(e);
     if (eb_type_is(e->type, EB_TYPE_VOID) || eb_expr_is_error(e))
         return;
     eb_diag_code code = EB_DIAG_UNUSED_VALUE;
@@ -718,7 +756,7 @@ void eb_check_unused(eb_unit *u, uint32_t at, const eb_expr *e) {
         const eb_stmt *last = e->of.body->body;
         while (last && last->next)
             last = last->next;
-        if (last && last->kind == EB_STMT_EXPR && !in_macro(u, e->lo))
+        if (last && last->kind == EB_STMT_EXPR && !eb_in_macro(u, e->lo))
             eb_check_unused(u, at, last->expr);
         return;
     }
@@ -736,14 +774,14 @@ void eb_check_unused(eb_unit *u, uint32_t at, const eb_expr *e) {
     default:
         return;
     }
-    if (!in_macro(u, e->lo) || code == EB_DIAG_UNUSED_COMPARISON)
+    if (!eb_in_macro(u, e->lo) || code == EB_DIAG_UNUSED_COMPARISON)
         eb_warn_at(u, at, code, e->lo, e->hi);
 }
 
 /* ---- switch ---- */
 
 static eb_enum *switched(const eb_stmt *s) {
-    const eb_expr *e = plain(s->expr);
+    const eb_expr *e = eb_plain(s->expr);
     return eb_type_is(e->type, EB_TYPE_ENUM) ? eb_type_plain(e->type)->of.enumeration : NULL;
 }
 
@@ -777,9 +815,9 @@ void eb_check_switch(eb_unit *u, const eb_stmt *s) {
     const eb_enum *e = switched(s);
     uint32_t missing = 0, first = 0, cases = 0;
     if (!e && !eb_expr_is_error(s->expr)) {
-        const eb_expr *on = plain(s->expr);
+        const eb_expr *on = eb_plain(s->expr);
         bool truth = on->kind == EB_EXPR_UNARY && on->op == EB_TOK_NOT;
-        truth = truth || (on->kind == EB_EXPR_BINARY && range_of(on, 0).bits == 1);
+        truth = truth || (on->kind == EB_EXPR_BINARY && eb_range_of(on, 0).bits == 1);
         if (truth || eb_type_is(on->type, EB_TYPE_BOOL))
             eb_warn_at(u, s->at, EB_DIAG_SWITCH_BOOL, on->lo, on->hi);
     }
@@ -801,7 +839,8 @@ void eb_check_switch(eb_unit *u, const eb_stmt *s) {
             known = e->list.at[n].value == c->value;
         if (!known)
             eb_warn_at(u, c->at, EB_DIAG_SWITCH_VALUE, c->lo, c->lo + 4,
-                       text_of(u, (uint64_t)c->value, e->integer), eb_type_string(u, e->type));
+                       eb_number_text(u, (uint64_t)c->value, e->integer),
+                       eb_type_string(u, e->type));
     }
 }
 
@@ -815,6 +854,29 @@ void eb_warn_deprecated(eb_unit *u, const eb_decl *decl, eb_loc lo, eb_loc hi) {
         eb_diag_note(u->ctx, diag, decl->lo, decl->hi, "it is declared here");
 }
 
+static bool is_variable(const eb_decl *decl) {
+    return decl->kind == EB_DECL_PARAM ||
+           (decl->kind == EB_DECL_VARIABLE && decl->storage != EB_STORAGE_EXTERN);
+}
+
+void eb_check_shadow(eb_unit *u, const eb_decl *decl) {
+    const eb_decl *old = eb_bound(u, decl->name);
+    if (!old || old == decl || !is_variable(decl) ||
+        (old->kind != EB_DECL_VARIABLE && old->kind != EB_DECL_PARAM))
+        return;
+    eb_str text = eb_name_text(u, decl->name);
+    eb_diag *diag = eb_warn(u, EB_DIAG_SHADOW, decl->lo, decl->hi, (int)text.len, text.at);
+    if (diag)
+        eb_diag_note(u->ctx, diag, old->lo, old->hi, "it is declared here");
+}
+
+void eb_check_prototype(eb_unit *u, const eb_decl *decl, eb_loc lo) {
+    if (decl->storage == EB_STORAGE_STATIC || decl->is_inline || decl->lo != lo)
+        return;
+    eb_str text = eb_name_text(u, decl->name);
+    eb_warn(u, EB_DIAG_NO_PROTOTYPE, lo, lo + (eb_loc)text.len, (int)text.len, text.at);
+}
+
 void eb_check_empty_declaration(eb_unit *u, const eb_spec *spec) {
     eb_type *plain_type = eb_type_plain(spec->type);
     bool names = plain_type->kind == EB_TYPE_ENUM || plain_type->kind == EB_TYPE_ERROR ||
@@ -823,6 +885,8 @@ void eb_check_empty_declaration(eb_unit *u, const eb_spec *spec) {
     if (!names || spec->type->kind == EB_TYPE_TYPEDEF || spec->type->kind == EB_TYPE_QUALIFIED ||
         spec->storage == EB_STORAGE_TYPEDEF)
         eb_warn(u, EB_DIAG_NO_DECLARATION, spec->lo, eb_behind(u));
+    else if (spec->storage != EB_STORAGE_NONE)
+        eb_warn(u, EB_DIAG_NO_STORAGE, spec->lo, eb_behind(u));
 }
 
 static void unused(eb_unit *u, const eb_decl *decl, eb_diag_code code) {
@@ -853,7 +917,8 @@ void eb_check_locals(eb_unit *u, const eb_decl *function) {
         check_local(u, function->typedefs.at[n]);
     for (uint32_t n = 0; n < function->param_count; n++) {
         const eb_decl *param = function->params[n];
-        if (param->name == UINT32_MAX || param->attrs.unused || function->attrs.naked)
+        if (param->name == UINT32_MAX || param->attrs.unused || function->attrs.naked ||
+            eb_str_is(eb_name_text(u, param->name), "_"))
             continue;
         if (!param->is_referenced)
             unused(u, param, EB_DIAG_UNUSED_PARAMETER);
@@ -896,7 +961,7 @@ void eb_check_unit(eb_unit *u) {
             decl->attrs.used)
             continue;
         bool constant = eb_type_quals(decl->type) & EB_CONST;
-        if (constant && !eb_in_main_file(u, decl->lo))
+        if (!eb_in_main_file(u, decl->lo))
             continue;
         if (decl->is_referenced)
             unused(u, decl, EB_DIAG_UNNEEDED);

@@ -113,6 +113,17 @@ static eb_type *target(eb_type *pointer) {
     return eb_type_plain(pointer)->base;
 }
 
+/* Pointers to pointers that differ in what is qualified further in. */
+static bool same_but_quals(eb_type *a, eb_type *b) {
+    while (eb_type_is(a, EB_TYPE_POINTER) && eb_type_is(b, EB_TYPE_POINTER)) {
+        a = target(eb_type_plain(a));
+        b = target(eb_type_plain(b));
+        if (eb_type_compatible(a, b, true))
+            return true;
+    }
+    return false;
+}
+
 /* Two pointers in an assignment: what of them does not fit, or 0. */
 static eb_diag_code pointer_trouble(eb_type *to, eb_type *from) {
     eb_type *a = target(to), *b = target(from);
@@ -123,7 +134,7 @@ static eb_diag_code pointer_trouble(eb_type *to, eb_type *from) {
             return EB_DIAG_POINTER_SIGN;
         if (eb_type_is(a, EB_TYPE_FUNCTION) && eb_type_is(b, EB_TYPE_FUNCTION))
             return EB_DIAG_FUNCTION_POINTERS;
-        return EB_DIAG_POINTER_TYPES;
+        return same_but_quals(a, b) ? EB_DIAG_QUALIFIERS_LOST : EB_DIAG_POINTER_TYPES;
     }
     if (eb_type_quals(b) & ~eb_type_quals(a) & ~(unsigned)EB_RESTRICT)
         return EB_DIAG_QUALIFIERS_LOST;

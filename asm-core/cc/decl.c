@@ -178,6 +178,8 @@ static eb_decl *declare_local(eb_unit *u, eb_decl *decl) {
     eb_decl *old = eb_lookup_here(u, decl->name);
     if (old)
         redefined(u, decl, old);
+    else
+        eb_check_shadow(u, decl);
     eb_bind(u, decl->name, decl);
     if (u->function)
         *EB_PUSH(&u->ctx->arena, &u->function->locals) = decl;
@@ -365,6 +367,7 @@ static void define_function(eb_unit *u, eb_decl *decl, const eb_declarator *d) {
         redefined(u, decl, decl);
     if (!d->is_function)
         eb_diag_add(u->ctx, EB_DIAG_TYPEDEF_BODY, d->lo, d->hi);
+    eb_check_prototype(u, decl, d->lo);
     decl->is_defined = true;
     decl->lo = d->lo;
     decl->hi = d->hi;

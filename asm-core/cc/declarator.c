@@ -461,6 +461,8 @@ static eb_type *parameters(eb_unit *u, eb_type *result, eb_declarator *d) {
         eb_skip_to_close(u);
     eb_type *type = eb_type_function(&u->types, result, params.at, params.len, variadic);
     type->no_prototype = empty;
+    if (empty)
+        eb_warn(u, EB_DIAG_NO_PARAMETERS, eb_behind(u) - 1, eb_behind(u));
     d->params = params.at;
     d->param_count = params.len;
     return type;

@@ -594,6 +594,8 @@ static bool writable(eb_unit *u, const eb_expr *e) {
         eb_diag_add(u->ctx, EB_DIAG_CONST_WRITTEN, e->lo, e->hi, eb_type_string(u, e->type));
         return false;
     }
+    if (e->kind == EB_EXPR_DECL)
+        e->of.decl->last_change = u->at;
     return true;
 }
 
@@ -675,7 +677,7 @@ static eb_expr *address_of(eb_unit *u, eb_tok op) {
     if (a->kind == EB_EXPR_DECL && a->of.decl->storage == EB_STORAGE_REGISTER)
         eb_diag_add(u->ctx, EB_DIAG_NO_ADDRESS, a->lo, a->hi);
     if (a->kind == EB_EXPR_DECL)
-        a->of.decl->last_set = u->at;
+        a->of.decl->last_set = a->of.decl->last_change = u->at;
     return op_node(u, EB_EXPR_ADDRESS, eb_type_pointer(&u->types, a->type), op, a);
 }
 

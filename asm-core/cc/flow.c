@@ -11,7 +11,7 @@
  * have led elsewhere, as clang does: each stretch of code that is run as a whole is a `region`, and
  * a use counts in the region in which the ways met. */
 #include "builtin.h"
-#include "parse.h"
+#include "check.h"
 
 #include <string.h>
 
@@ -38,6 +38,8 @@ typedef struct flow {
     uint32_t region, regions;
     uint32_t exits; /* jumps so far: a branch with one may lead elsewhere */
     uint32_t at;    /* the number of a token of the statement at hand */
+    bool at_case;   /* nothing stands between a case and the statement at hand */
+    bool falls;     /* the one before says that it falls through */
     ways *now, *free;
     target *target;
 } flow;
@@ -222,8 +224,12 @@ static void arguments(flow *f, const eb_expr *e) {
 }
 
 static void initialisers(flow *f, const eb_decl *decl) {
-    for (uint32_t n = 0; n < decl->inits.len; n++)
+    for (uint32_t n = 0; n < decl->inits.len; n++) {
         expression(f, decl->inits.at[n].expr);
+        eb_check_field(f->u, f->at, &decl->inits.at[n]);
+        if (f->now->live)
+            eb_check_conversion(f->u, f->at, decl->inits.at[n].expr);
+    }
 }
 
 /* The value of ({ ... }) is that of its last statement. */
@@ -443,6 +449,8 @@ static void loop(flow *f, const eb_stmt *s) {
             discarded(f, s->init->expr);
     }
     enter_loop(f, s);
+    if (f->now->live)
+        eb_check_for(f->u, s);
     ways *end = NULL;
     int known = s->expr ? always(s->expr) : 1;
     if (s->kind != EB_STMT_DO) {
@@ -536,8 +544,36 @@ static void assembly(flow *f, const eb_asm *a) {
     }
 }
 
+static bool is_label(const eb_stmt *s) {
+    return s->kind == EB_STMT_CASE || s->kind == EB_STMT_DEFAULT || s->kind == EB_STMT_LABEL;
+}
+
+static void block_statement(flow *f, const eb_stmt *s) {
+    bool was_live = f->now->live;
+    for (const eb_stmt *inner = s->body; inner; inner = inner->next) {
+        bool trivial = is_label(inner) || inner->kind == EB_STMT_EMPTY ||
+                       inner->kind == EB_STMT_BREAK || inner->kind == EB_STMT_RETURN ||
+                       inner->kind == EB_STMT_DECL;
+        if (was_live && !f->now->live && !trivial)
+            eb_warn_at(f->u, inner->at, EB_DIAG_UNREACHABLE_CODE, inner->lo, inner->lo + 1);
+        was_live = f->now->live || is_label(inner);
+        statement(f, inner);
+        eb_check_empty_loop(f->u, inner);
+    }
+}
+
+/* A case that the one above it runs into. */
+static void check_fall(flow *f, const eb_stmt *s) {
+    if (f->now->live && !f->at_case && !f->falls && s->kind != EB_STMT_LABEL)
+        eb_warn_at(f->u, s->at, EB_DIAG_FALLTHROUGH, s->lo, s->lo + 1);
+}
+
 static void statement(flow *f, const eb_stmt *s) {
     f->at = s->at;
+    if (is_label(s))
+        check_fall(f, s);
+    f->at_case = is_label(s) && (f->at_case || s->kind != EB_STMT_LABEL);
+    f->falls = s->kind == EB_STMT_EMPTY && s->falls_through;
     switch (s->kind) { /* one case per row */
     case EB_STMT_EXPR:
         discarded(f, s->expr);
@@ -546,8 +582,7 @@ static void statement(flow *f, const eb_stmt *s) {
         declaration(f, s->decl);
         return;
     case EB_STMT_BLOCK:
-        for (const eb_stmt *inner = s->body; inner; inner = inner->next)
-            statement(f, inner);
+        block_statement(f, s);
         return;
     case EB_STMT_IF:
         if_statement(f, s);
@@ -582,6 +617,7 @@ static void statement(flow *f, const eb_stmt *s) {
     case EB_STMT_RETURN:
         if (s->expr) {
             expression(f, s->expr);
+            eb_check_conversion(f->u, f->at, s->expr);
             eb_check_return(f->u, f->at, s->expr);
         }
         f->exits++;

@@ -314,3 +314,56 @@ void eb_foresee(eb_unit *u, eb_ir_unit *ir) {
     for (uint32_t n = 1; n < ir->symbols.len; n++)
         check_kind(&f, n, licence);
 }
+
+/* ---- the stack ---- */
+
+enum { STACK_MOST = 512, CHAIN_MOST = 8 };
+
+/* A warning of a function as a whole. */
+static uint32_t token_of(const eb_unit *u, const eb_ir_symbol *s) {
+    return s->fn->loc ? token_at(u, s->fn->loc) : 0;
+}
+
+static eb_loc name_end(const eb_ir_symbol *s) {
+    return s->fn->loc ? s->fn->loc + (eb_loc)s->name.len : 0;
+}
+
+static void note_chain(eb_unit *u, const eb_ir_unit *ir, eb_diag *diag, uint32_t symbol) {
+    for (unsigned n = 0; diag && symbol && n < CHAIN_MOST; n++) {
+        const eb_ir_symbol *s = &ir->symbols.at[symbol];
+        eb_diag_note(u->ctx, diag, s->fn->loc, name_end(s), "'%.*s' takes %u bytes",
+                     (int)s->name.len, s->name.at, s->frame);
+        symbol = s->deepest;
+    }
+}
+
+static void tell_circle(eb_unit *u, const eb_ir_unit *ir, uint32_t at) {
+    const eb_ir_symbol *s = &ir->symbols.at[ir->circles.at[at]];
+    eb_diag *diag = eb_warn_at(u, token_of(u, s), EB_DIAG_RECURSION, s->fn->loc, name_end(s),
+                               (int)s->name.len, s->name.at);
+    while (diag && ir->circles.at[++at]) {
+        const eb_ir_symbol *by = &ir->symbols.at[ir->circles.at[at]];
+        eb_diag_note(u->ctx, diag, by->fn->loc, name_end(by), "by way of '%.*s'", (int)by->name.len,
+                     by->name.at);
+    }
+}
+
+void eb_foresee_stack(eb_unit *u, const eb_ir_unit *ir) {
+    for (uint32_t n = 0; n < ir->circles.len; n++)
+        if (!n || !ir->circles.at[n - 1])
+            tell_circle(u, ir, n);
+    for (uint32_t n = 1; n < ir->symbols.len; n++) {
+        const eb_ir_symbol *s = &ir->symbols.at[n];
+        if (!s->live || !s->fn)
+            continue;
+        uint32_t at = token_of(u, s);
+        if (!s->called && s->chain > STACK_MOST)
+            note_chain(u, ir,
+                       eb_warn_at(u, at, EB_DIAG_FRAME_CHAIN, s->fn->loc, name_end(s),
+                                  (int)s->name.len, s->name.at, (unsigned long long)s->chain),
+                       n);
+        if (s->frame > u->pp->options.frame_most)
+            eb_warn_at(u, at, EB_DIAG_FRAME_LARGER, s->fn->loc, name_end(s), (int)s->name.len,
+                       s->name.at, s->frame, (unsigned long long)s->chain);
+    }
+}

@@ -7,5 +7,7 @@
 
 /* Warns of it in the programs of a unit that is optimised. */
 void eb_foresee(eb_unit *u, eb_ir_unit *ir);
+/* The same of its stack, when code was made. */
+void eb_foresee_stack(eb_unit *u, const eb_ir_unit *ir);
 
 #endif

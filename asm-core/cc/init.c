@@ -8,6 +8,7 @@ typedef struct target {
     eb_decl *decl;
     eb_expr *pending; /* a value that was read already: it is the next one */
     bool designated;  /* a designator was there, so that values may be given twice */
+    bool eliding;     /* inside of what has no braces of its own */
 } target;
 
 static void put(target *t, uint64_t offset, eb_type *type, eb_expr *expr) {
@@ -353,6 +354,12 @@ static void put_field(target *t, uint64_t offset, const eb_member *field, eb_exp
     }
 }
 
+static bool is_zero(const eb_expr *e) {
+    while (e->kind == EB_EXPR_CAST && !e->written)
+        e = e->a;
+    return e->kind == EB_EXPR_NUMBER && !e->of.value;
+}
+
 static void value_at(target *t, uint64_t offset, eb_type *type, const eb_member *field) {
     eb_unit *u = t->u;
     uint64_t count;
@@ -386,8 +393,17 @@ static void value_at(target *t, uint64_t offset, eb_type *type, const eb_member 
         put(t, offset, type, e);
         return;
     }
+    uint32_t before = t->decl->inits.len;
+    bool outer = !t->eliding;
+    t->eliding = true;
+    eb_loc lo = e ? e->lo : eb_peek(u).loc, hi = e ? e->hi : eb_tok_end(u, eb_peek(u));
     elided(t, offset, type);
     t->pending = NULL;
+    t->eliding = !outer;
+    /* { 0 } is how everything is set to 0. */
+    bool zero = e && is_zero(e) && eb_is(u, EB_TOK_RBRACE) && t->decl->inits.len == before + 1;
+    if (outer && !zero)
+        eb_warn(u, EB_DIAG_MISSING_BRACES, lo, hi);
 }
 
 /* ---- a declaration's ---- */

@@ -412,12 +412,22 @@ static bool is_meant(const eb_pp *pp, uint32_t at) {
 
 /* Those that others know: they change nothing here. */
 static void unknown_pragma(eb_unit *u, eb_pp *pp, uint32_t at, const eb_warnings *now) {
-    static const char *const known[] = {
-        "GCC",        "clang",     "STDC",   "message",  "mark", "weak", "redefine_extname",
-        "push_macro", "pop_macro", "region", "endregion"};
+    static const char *const known[] = {"STDC",       "message",   "mark",
+                                        "weak",       "region",    "endregion",
+                                        "push_macro", "pop_macro", "redefine_extname"};
+    static const char *const parts[] = {
+        "diagnostic",     "poison",     "system_header", "dependency",  "visibility", "warning",
+        "error",          "unroll",     "push_options",  "pop_options", "optimize",   "target",
+        "ivdep",          "attribute",  "loop",          "section",     "fp",         "module",
+        "assume_nonnull", "deprecated", "final"};
     eb_str first = text_at(pp, at, 1);
     eb_severity severity;
     eb_tok tok = pp->out.at[at + 1 < pp->out.len ? at + 1 : at];
+    bool of_compiler = eb_str_is(first, "GCC") || eb_str_is(first, "clang");
+    eb_str second = text_at(pp, at, 2);
+    for (size_t n = 0; of_compiler && n < sizeof parts / sizeof parts[0]; n++)
+        if (eb_str_is(second, parts[n]))
+            return;
     for (size_t n = 0; n < sizeof known / sizeof known[0]; n++)
         if (eb_str_is(first, known[n]))
             return;
@@ -491,6 +501,13 @@ bool eb_warns(const eb_unit *u, uint32_t at, eb_diag_code code, eb_loc loc) {
     eb_severity severity;
     return eb_warnings_severity(told_at(u, at), code, &severity) &&
            !eb_source_is_silent(u->ctx, loc);
+}
+
+bool eb_extra_semicolon(eb_unit *u) {
+    bool is = eb_skip(u, EB_TOK_SEMICOLON);
+    if (is)
+        eb_warn(u, EB_DIAG_EXTRA_SEMICOLON, eb_behind(u) - 1, eb_behind(u));
+    return is;
 }
 
 bool eb_in_main_file(const eb_unit *u, eb_loc loc) {
@@ -567,7 +584,7 @@ eb_unit *eb_parse(eb_pp *pp) {
         eb_pragmas(u);
         if (eb_is(u, EB_TOK_END))
             break;
-        if (!eb_skip(u, EB_TOK_SEMICOLON))
+        if (!eb_extra_semicolon(u))
             eb_declaration(u);
         if (u->at == before) /* nothing begins with this token */
             eb_take(u);

@@ -91,6 +91,8 @@ bool eb_skip(eb_unit *u, eb_tok_kind kind);
 bool eb_skip_word(eb_unit *u, eb_keyword word);
 /* The same, with a diagnostic when it is not; `what` is how it is called there. */
 bool eb_expect(eb_unit *u, eb_tok_kind kind, const char *what);
+/* Take a ';' that ends nothing. */
+bool eb_extra_semicolon(eb_unit *u);
 /* Where the last token taken ends. */
 eb_loc eb_behind(const eb_unit *u);
 eb_loc eb_tok_end(const eb_unit *u, eb_tok tok);
@@ -282,6 +284,10 @@ void eb_check_switch(eb_unit *u, const eb_stmt *s);
 /* Whether each value of the enum that it switches over has a case. */
 bool eb_switch_is_full(const eb_stmt *s);
 void eb_check_return(eb_unit *u, uint32_t at, const eb_expr *e);
+/* A variable or parameter, before it is bound, that hides another one. */
+void eb_check_shadow(eb_unit *u, const eb_decl *decl);
+/* A function whose definition at `lo` begins, and that nothing declared before. */
+void eb_check_prototype(eb_unit *u, const eb_decl *decl, eb_loc lo);
 void eb_check_empty_declaration(eb_unit *u, const eb_spec *spec);
 void eb_warn_deprecated(eb_unit *u, const eb_decl *decl, eb_loc lo, eb_loc hi);
 /* What stands in the main file, not in what it includes. */

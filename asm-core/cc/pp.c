@@ -151,6 +151,14 @@ static void read_options(eb_pp *pp, eb_str lines) {
         eb_warnings_option(&pp->options, (eb_str){lines.at + at, end - at});
     }
     pp->warnings = pp->options;
+    for (size_t at = 0, end; at < lines.len; at = end + 1) {
+        for (end = at; end < lines.len && lines.at[end] != '\n';)
+            end++;
+        eb_str option = {lines.at + at, end - at}, near = eb_warnings_near(option);
+        if (near.len)
+            eb_pp_warn(pp, EB_DIAG_UNKNOWN_WARNING, 0, 0, (int)option.len, option.at, (int)near.len,
+                       near.at);
+    }
 }
 
 /* ---- tokens ---- */

@@ -458,7 +458,7 @@ static void record_body(eb_unit *u, eb_record *record) {
             eb_expected(u, "'}'");
             break;
         }
-        if (!eb_skip(u, EB_TOK_SEMICOLON))
+        if (!eb_extra_semicolon(u))
             member_declaration(u, record);
         if (u->at == before)
             eb_take(u);

@@ -126,7 +126,7 @@ static void operands(eb_unit *u, void *to, bool output) {
         if (!output)
             operand.expr = eb_rvalue(u, operand.expr);
         else if (operand.expr->kind == EB_EXPR_DECL)
-            operand.expr->of.decl->last_set = u->at;
+            operand.expr->of.decl->last_set = operand.expr->of.decl->last_change = u->at;
         *EB_PUSH(&u->ctx->arena, list) = operand;
         if (!eb_skip(u, EB_TOK_COMMA))
             break;
@@ -246,6 +246,8 @@ static void check_cases(eb_unit *u, const eb_stmt *s) {
     }
 }
 
+static void check_empty(eb_unit *u, const eb_stmt *body, eb_loc head, const char *what);
+
 static eb_stmt *switch_statement(eb_unit *u) {
     eb_stmt *s = new_stmt(u, EB_STMT_SWITCH, eb_take(u).loc), *outer = u->in_switch;
     s->expr = condition(u);
@@ -257,7 +259,9 @@ static eb_stmt *switch_statement(eb_unit *u) {
     s->expr = eb_cast(u, s->expr, eb_type_promoted(&u->types, s->expr->type));
     u->in_switch = s;
     u->switches++;
+    eb_loc head = eb_behind(u);
     s->body = statement(u);
+    check_empty(u, s->body, head, "switch");
     u->switches--;
     u->in_switch = outer;
     check_cases(u, s);
@@ -301,14 +305,6 @@ static eb_stmt *loop_body(eb_unit *u) {
     return body;
 }
 
-static void check_empty(eb_unit *u, const eb_stmt *body, eb_loc head, const char *what);
-
-/* An empty loop is common; with a block behind it, it is none. */
-static void check_loop(eb_unit *u, const eb_stmt *body, eb_loc head, const char *what) {
-    if (eb_is(u, EB_TOK_LBRACE))
-        check_empty(u, body, head, what);
-}
-
 static eb_stmt *for_statement(eb_unit *u, eb_stmt *s) {
     eb_expect(u, EB_TOK_LPAREN, "'(' behind for");
     eb_scope_open(u);
@@ -325,6 +321,7 @@ static eb_stmt *for_statement(eb_unit *u, eb_stmt *s) {
         }
         eb_expect(u, EB_TOK_SEMICOLON, "';' behind the first part of for");
     }
+    s->condition_at = u->at;
     if (!eb_is(u, EB_TOK_SEMICOLON))
         s->expr = eb_condition(u, eb_expression(u));
     eb_expect(u, EB_TOK_SEMICOLON, "';' behind the condition");
@@ -332,9 +329,7 @@ static eb_stmt *for_statement(eb_unit *u, eb_stmt *s) {
         s->step = eb_rvalue(u, eb_expression(u));
     if (!eb_expect(u, EB_TOK_RPAREN, "')'"))
         eb_skip_to_close(u);
-    eb_loc head = eb_behind(u);
     s->body = loop_body(u);
-    check_loop(u, s->body, head, "for");
     eb_scope_close(u);
     return s;
 }
@@ -347,9 +342,7 @@ static eb_stmt *loop(eb_unit *u, eb_stmt_kind kind) {
         return for_statement(u, s);
     if (kind == EB_STMT_WHILE) {
         s->expr = condition(u);
-        eb_loc head = eb_behind(u);
         s->body = loop_body(u);
-        check_loop(u, s->body, head, "while");
         return s;
     }
     s->body = loop_body(u);
@@ -590,6 +583,7 @@ static eb_stmt *block_item(eb_unit *u) {
 /* From '{' to '}', in the scope that is open. */
 static eb_stmt *block(eb_unit *u) {
     eb_stmt *s = new_stmt(u, EB_STMT_BLOCK, eb_take(u).loc), **last = &s->body;
+    unsigned mixed = 0; /* 1: there was a statement */
     for (;;) {
         uint32_t before = u->at;
         eb_pragmas(u);
@@ -600,6 +594,12 @@ static eb_stmt *block(eb_unit *u) {
             break;
         }
         *last = block_item(u);
+        if ((*last)->kind != EB_STMT_DECL)
+            mixed = mixed ? mixed : 1;
+        else if (mixed == 1) {
+            eb_warn_at(u, (*last)->at, EB_DIAG_LATE_DECLARATION, (*last)->lo, (*last)->lo + 1);
+            mixed = 2; /* told once */
+        }
         last = &(*last)->next;
         if (u->at == before)
             eb_take(u);
@@ -631,8 +631,10 @@ void eb_function_body(eb_unit *u, eb_decl *function) {
     for (uint32_t n = 0; n < function->param_count; n++) {
         eb_decl *param = function->params[n];
         eb_require_complete(u, param->type, param->lo, param->hi);
-        if (param->name != UINT32_MAX)
-            eb_bind(u, param->name, param);
+        if (param->name == UINT32_MAX)
+            continue;
+        eb_check_shadow(u, param);
+        eb_bind(u, param->name, param);
     }
     function->body = block(u);
     eb_scope_close(u);

@@ -2,6 +2,8 @@
  * its members, -Werror raises what is told, and -w silences what would be a warning. */
 #include "warn.h"
 
+#include <string.h>
+
 typedef enum level { USUAL, ALL, EXTRA, ASKED, FATAL } level;
 enum { TOLD = 1, RAISED = 2, NEVER_RAISED = 4 };
 
@@ -56,7 +58,7 @@ static void change(eb_warnings *w, eb_str group, unsigned set, unsigned clear) {
 }
 
 void eb_warnings_start(eb_warnings *w, unsigned year) {
-    *w = (eb_warnings){0};
+    *w = (eb_warnings){.frame_most = UINT32_MAX};
     for (unsigned n = 0; n < EB_WARN_COUNT; n++)
         w->flags[n] = rows[n].level == USUAL ? TOLD : rows[n].level == FATAL ? TOLD | RAISED : 0;
     if (year < 1999) /* int was what nothing said otherwise of */
@@ -71,8 +73,21 @@ static bool skip(eb_str *text, const char *prefix) {
     return true;
 }
 
+/* The number behind '=', as many as fit. */
+static uint32_t bytes_of(eb_str text) {
+    uint32_t bytes = 0;
+    for (size_t n = 0; n < text.len && text.at[n] >= '0' && text.at[n] <= '9'; n++)
+        bytes = bytes > 99999999 ? bytes : bytes * 10 + (uint32_t)(text.at[n] - '0');
+    return bytes;
+}
+
 void eb_warnings_option(eb_warnings *w, eb_str option) {
     bool no = skip(&option, "no-");
+    eb_str frame = option;
+    if (!no && skip(&frame, "frame-larger-than=")) {
+        w->frame_most = bytes_of(frame);
+        option.len -= frame.len + 1;
+    }
     if (eb_str_is(option, "none"))
         w->none = true;
     else if (eb_str_is(option, "error"))
@@ -98,6 +113,25 @@ bool eb_warnings_know(eb_str group) {
     members m = {0};
     gather(group, 0, &m);
     return m.count > 0;
+}
+
+eb_str eb_warnings_near(eb_str option) {
+    enum { SHORTEST = 6 };
+    eb_str best = {"", 0};
+    unsigned least = 3;
+    skip(&option, "no-");
+    skip(&option, "error=");
+    if (option.len < SHORTEST || memchr(option.at, '=', option.len) || eb_warnings_know(option))
+        return best;
+    for (unsigned n = 0; n < EB_WARN_COUNT + GROUPS; n++) {
+        eb_str name = n < EB_WARN_COUNT ? rows[n].group : groups[n - EB_WARN_COUNT].name;
+        unsigned distance = eb_str_distance(option, name, least);
+        if (distance < least) {
+            least = distance;
+            best = name;
+        }
+    }
+    return best;
 }
 
 static unsigned row_of(eb_diag_code code) {

@@ -14,8 +14,9 @@ typedef enum eb_warning {
 
 typedef struct eb_warnings {
     uint8_t flags[EB_WARN_COUNT];
-    bool all_errors; /* -Werror */
-    bool none;       /* -w */
+    bool all_errors;     /* -Werror */
+    bool none;           /* -w */
+    uint32_t frame_most; /* -Wframe-larger-than=: bytes */
 } eb_warnings;
 
 /* What is told when no option says otherwise, of the C of that year. */
@@ -27,6 +28,8 @@ void eb_warnings_option(eb_warnings *w, eb_str option);
 void eb_warnings_pragma(eb_warnings *w, eb_str verb, eb_str option);
 /* Whether there is a group of this name. */
 bool eb_warnings_know(eb_str group);
+/* The group that an option of an unknown one was meant for, most likely; "" if there is none. */
+eb_str eb_warnings_near(eb_str option);
 /* What became of a warning: false if it is not told. */
 bool eb_warnings_severity(const eb_warnings *w, eb_diag_code code, eb_severity *severity);
 

@@ -38,8 +38,8 @@ void eb_piece_link(eb_mfn *mfn, ebpf_object *obj, eb_links *links, uint32_t sect
 
 /* link.c: resolve all of them, in place or by relocations. */
 void eb_link_all(eb_ir_unit *unit, ebpf_object *obj, const eb_links *links);
-/* frame.c: warn of chains of calls that take too much stack and of those that do not end. `frames`
- * are the bytes of each function, by symbol. */
+/* frame.c: in the symbols, how much stack functions take with what they call, and in the unit,
+ * those that call themselves. `frames` is what each takes alone, by symbol. */
 void eb_gen_chains(eb_ir_unit *unit, const eb_links *links, const uint32_t *frames);
 /* The symbol of a section, made when it is new. */
 uint32_t eb_gen_section_symbol(ebpf_object *obj, uint32_t section);

@@ -1,7 +1,7 @@
 /* frame.c - the stack frame of a function: its variables and what found no register, below r10,
  * those with the largest alignment first. What inlined functions have of their own (eb_slot.scope)
  * lies below what is around it, side by side with nothing: two of them are never used at once. The
- * kernel gives 512 bytes to a chain of calls. */
+ * kernel gives 512 bytes to a chain of calls: how much each takes is told in the symbols. */
 #include "emit.h"
 #include "sort.h"
 
@@ -107,18 +107,15 @@ typedef struct chain {
     EB_VEC(uint32_t) path;
 } chain;
 
+/* A function that is called while it runs: those on the path since. */
 static void recursion(chain *c, uint32_t symbol) {
-    const eb_ir_symbol *s = &c->unit->symbols.at[symbol];
-    eb_diag *diag = eb_diag_add(c->unit->ctx, EB_DIAG_RECURSION, s->fn->loc,
-                                name_end(s->fn->loc, s->name), (int)s->name.len, s->name.at);
+    eb_arena *arena = &c->unit->ctx->arena;
     uint32_t at = c->path.len;
     while (at && c->path.at[at - 1] != symbol)
         at--;
-    for (; at < c->path.len; at++) {
-        const eb_ir_symbol *by = &c->unit->symbols.at[c->path.at[at]];
-        eb_diag_note(c->unit->ctx, diag, by->fn->loc, name_end(by->fn->loc, by->name),
-                     "by way of '%.*s'", (int)by->name.len, by->name.at);
-    }
+    for (at -= at != 0; at < c->path.len; at++)
+        *EB_PUSH(arena, &c->unit->circles) = c->path.at[at];
+    *EB_PUSH(arena, &c->unit->circles) = 0;
 }
 
 static void follow(chain *c, uint32_t symbol, bool *on_path) {
@@ -149,18 +146,6 @@ static void leave(chain *c, bool *on_path) {
     if (c->frames[top] + c->depth[done] > c->depth[top]) {
         c->depth[top] = c->frames[top] + c->depth[done];
         c->deepest[top] = done;
-    }
-}
-
-static void warn_of(chain *c, uint32_t symbol) {
-    const eb_ir_symbol *s = &c->unit->symbols.at[symbol];
-    eb_diag *diag =
-        eb_diag_add(c->unit->ctx, EB_DIAG_FRAME_CHAIN, s->fn->loc, name_end(s->fn->loc, s->name),
-                    (int)s->name.len, s->name.at, (unsigned long long)c->depth[symbol]);
-    for (uint32_t at = symbol, n = 0; at && n < LISTED + 3; at = c->deepest[at], n++) {
-        const eb_ir_symbol *by = &c->unit->symbols.at[at];
-        eb_diag_note(c->unit->ctx, diag, by->fn->loc, name_end(by->fn->loc, by->name),
-                     "'%.*s' takes %u bytes", (int)by->name.len, by->name.at, c->frames[at]);
     }
 }
 
@@ -200,7 +185,11 @@ void eb_gen_chains(eb_ir_unit *unit, const eb_links *links, const uint32_t *fram
                 follow(&c, target, on_path);
         }
     }
-    for (uint32_t n = 1; n < count; n++)
-        if (!called[n] && c.depth[n] > FRAME_MOST)
-            warn_of(&c, n);
+    for (uint32_t n = 1; n < count; n++) {
+        eb_ir_symbol *symbol = &unit->symbols.at[n];
+        symbol->frame = frames[n];
+        symbol->chain = c.depth[n];
+        symbol->deepest = c.deepest[n];
+        symbol->called = called[n];
+    }
 }

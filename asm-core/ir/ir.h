@@ -163,6 +163,10 @@ typedef struct eb_ir_symbol {
     uint32_t object_symbol; /* gen: its number in the object */
     uint64_t object_offset; /* gen: a literal's place behind that, its section's */
     uint32_t btf;           /* cc: id of a function's type, or 0 */
+    uint32_t frame;         /* gen: bytes of stack that a function takes */
+    uint64_t chain;         /* gen: that and what it takes by what it calls, at most */
+    uint32_t deepest;       /* gen: what it calls of which that is so, or 0 */
+    bool called;            /* gen: by a function of the unit */
 } eb_ir_symbol;
 
 typedef struct eb_ir_core {
@@ -215,6 +219,7 @@ struct eb_ir_unit {
     EB_VEC(eb_ir_core) cores;     /* [0] is none */
     EB_VEC(eb_ir_asm) asms;       /* [0] is none */
     EB_VEC(eb_ir_text) texts;     /* asm() at file scope */
+    EB_VEC(uint32_t) circles;     /* gen: functions that call each other in a circle; 0 ends one */
     eb_loc end;
     eb_str dump_after; /* eb_ir_optimize writes the unit into `dump` behind each pass so called */
     eb_buf dump;
