@@ -28,6 +28,15 @@ bool eb_require_complete(eb_unit *u, eb_type *type, eb_loc lo, eb_loc hi) {
     return false;
 }
 
+bool eb_require_object(eb_unit *u, eb_type *type, eb_loc lo, eb_loc hi) {
+    if (!eb_require_complete(u, type, lo, hi))
+        return false;
+    if (eb_type_size(type) <= EB_OBJECT_MOST)
+        return true;
+    eb_diag_add(u->ctx, EB_DIAG_TYPE_SIZE, lo, hi, eb_type_string(u, type));
+    return false;
+}
+
 /* ---- one declared name ---- */
 
 static void note_old(eb_unit *u, eb_diag *diag, const eb_decl *old) {
@@ -217,7 +226,7 @@ static void check_variable(eb_unit *u, eb_decl *decl) {
         return;
     if (tentative && eb_type_plain(decl->type)->count == EB_ARRAY_OPEN)
         return; /* int x[]; at file scope */
-    if (!eb_require_complete(u, decl->type, decl->lo, decl->hi))
+    if (!eb_require_object(u, decl->type, decl->lo, decl->hi))
         decl->type = eb_type_basic(&u->types, EB_TYPE_ERROR);
 }
 

@@ -100,10 +100,17 @@ static bool is_known(eb_str name) {
 
 static eb_str string_argument(eb_unit *u) {
     eb_type *element;
+    uint32_t open = 0;
+    eb_str text = {0};
+    while (eb_skip(u, EB_TOK_LPAREN))
+        open++;
     if (eb_is(u, EB_TOK_STRING))
-        return eb_strings(u, &element);
-    eb_expected(u, "a string");
-    return (eb_str){0};
+        text = eb_strings(u, &element);
+    else
+        eb_expected(u, "a string");
+    while (open-- && eb_expect(u, EB_TOK_RPAREN, "')'"))
+        ;
+    return text;
 }
 
 static uint32_t number_argument(eb_unit *u, int64_t most) {
@@ -504,7 +511,7 @@ static eb_type *array_suffix(eb_unit *u, eb_type *base, eb_declarator *d) {
         base = eb_type_basic(&u->types, EB_TYPE_ERROR);
     }
     uint64_t size = eb_complete(u, base) ? eb_type_size(base) : 1;
-    if (count != EB_ARRAY_OPEN && size && count > (1ull << 30) / size) {
+    if (count != EB_ARRAY_OPEN && size && count > EB_TYPE_MOST / size) {
         eb_diag_add(u->ctx, EB_DIAG_TYPE_SIZE, lo, eb_behind(u), "this array");
         count = 1;
     }

@@ -324,6 +324,8 @@ static eb_expr *compound_literal(eb_unit *u, eb_type *type, eb_loc lo) {
     eb_initialiser(u, e->of.decl);
     e->type = e->of.decl->type;
     e->hi = eb_behind(u);
+    if (!eb_type_is(e->type, EB_TYPE_VOID) && !eb_require_object(u, e->type, lo, e->hi))
+        return eb_expr_error(u, lo, e->hi);
     return e;
 }
 

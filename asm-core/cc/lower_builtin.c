@@ -4,7 +4,7 @@
 
 #include "builtin.h"
 
-enum { BYTE = 8, WORD = 8, COMPARE_MOST = 512 };
+enum { BYTE = 8, WORD = 8 };
 
 typedef enum core_kind {
 #define CORE(id, number, class, name) CORE_##id = number,
@@ -223,69 +223,22 @@ static eb_value load(const call *c, eb_value at, int64_t offset, uint32_t size) 
     return v;
 }
 
-/* A variable of ours, for results that several blocks give. */
-static uint32_t result_slot(const call *c) {
-    return eb_slot_new(c->l->fn, 4, 4, EB_STR(""), c->loc);
-}
-
-static void put_result(const call *c, uint32_t slot, eb_value v) {
-    eb_lower *l = c->l;
-    eb_value store = eb_emit(l, EB_IR_STORE, EB_IR_VOID, eb_emit_slot(l, slot, c->loc), v, c->loc);
-    eb_ir_at(l->fn, store)->size = 4;
-}
-
-static eb_value take_result(const call *c, uint32_t slot) {
-    return load(c, eb_emit_slot(c->l, slot, c->loc), 0, 4);
-}
-
-/* -1 or 1 of two words that differ, by their first byte that does. */
-static void put_order(const call *c, uint32_t slot, eb_value a, eb_value b, uint32_t size,
-                      uint32_t done) {
-    eb_lower *l = c->l;
-    uint32_t less = eb_block_new(l->fn), more = eb_block_new(l->fn);
-    if (size > 1 && !l->ir->big) {
-        a = op(c, EB_IR_SWAP, a, 0);
-        eb_ir_at(l->fn, a)->size = (uint8_t)size;
-        b = op(c, EB_IR_SWAP, b, 0);
-        eb_ir_at(l->fn, b)->size = (uint8_t)size;
-    }
-    eb_emit_branch(l, EB_COND_LT, a, b, less, more, c->loc);
-    eb_emit_in(l, less);
-    put_result(c, slot, number(c, EB_IR_I32, -1));
-    eb_emit_jump(l, done, c->loc);
-    eb_emit_in(l, more);
-    put_result(c, slot, number(c, EB_IR_I32, 1));
-    eb_emit_jump(l, done, c->loc);
-}
-
-/* memcmp of a known size: word by word, the first pair that differs decides. */
-static eb_value compare_memory(const call *c) {
-    eb_lower *l = c->l;
-    int64_t size = constant(c, 2), at = 0;
-    uint32_t align = pointer_align(l, c->args[0]), other = pointer_align(l, c->args[1]);
-    eb_value a = arg(c, 0), b = arg(c, 1);
-    uint32_t slot = result_slot(c), done = eb_block_new(l->fn);
+/* The lower alignment of what both arguments point to. */
+static uint8_t shared_align(const call *c) {
+    uint32_t align = pointer_align(c->l, c->args[0]), other = pointer_align(c->l, c->args[1]);
     align = align < other ? align : other;
-    if (size > COMPARE_MOST) {
-        eb_diag_add(l->ctx, EB_DIAG_COMPARE_SIZE, c->e->lo, c->e->hi, COMPARE_MOST);
-        size = 0;
-    }
-    while (at < size) {
-        uint32_t piece = align > WORD ? WORD : align;
-        while (piece > size - at)
-            piece /= 2;
-        uint32_t differ = eb_block_new(l->fn), next = eb_block_new(l->fn);
-        eb_value x = load(c, a, at, piece), y = load(c, b, at, piece);
-        eb_emit_branch(l, EB_COND_NE, x, y, differ, next, c->loc);
-        eb_emit_in(l, differ);
-        put_order(c, slot, x, y, piece, done);
-        eb_emit_in(l, next);
-        at += piece;
-    }
-    put_result(c, slot, number(c, EB_IR_I32, 0));
-    eb_emit_jump(l, done, c->loc);
-    eb_emit_in(l, done);
-    return take_result(c, slot);
+    return (uint8_t)(align > WORD ? WORD : align);
+}
+
+static eb_value compare_memory(const call *c) {
+    eb_constant size = eb_lower_constant(c->args[2]);
+    eb_value a = arg(c, 0), b = arg(c, 1), dynamic = size.kind ? 0 : arg(c, 2);
+    eb_value v = eb_emit(c->l, EB_IR_MEMCMP, EB_IR_I32, a, b, c->loc);
+    eb_ir *ir = eb_ir_at(c->l->fn, v);
+    ir->imm = (int64_t)size.value;
+    ir->c = dynamic;
+    ir->size = shared_align(c);
+    return v;
 }
 
 /* for (i = 0;; i++), i being kept in a slot. */
@@ -328,52 +281,20 @@ static const eb_expr *literal(const eb_expr *e) {
 }
 
 static eb_value string_length(const call *c) {
-    eb_lower *l = c->l;
     const eb_expr *known = literal(c->args[0]);
     if (known) {
         const char *nul = memchr(known->of.text.at, 0, known->of.text.len);
         size_t length = nul ? (size_t)(nul - known->of.text.at) : known->of.text.len;
         return number(c, EB_IR_I64, (int64_t)length);
     }
-    eb_value text = arg(c, 0);
-    scan s = begin_scan(c);
-    eb_value byte = character(c, text, s.i);
-    eb_emit_branch(l, EB_COND_EQ, byte, number(c, EB_IR_I32, 0), s.done, s.body, c->loc);
-    eb_emit_in(l, s.body);
-    end_scan(c, &s);
-    eb_emit_in(l, s.done);
-    return s.i;
+    return eb_emit(c->l, EB_IR_STRLEN, EB_IR_I64, arg(c, 0), 0, c->loc);
 }
 
-/* strcmp and strncmp: the difference of the first characters that differ, or 0 at the end. */
 static eb_value compare_strings(const call *c, bool counted) {
-    eb_lower *l = c->l;
-    const eb_expr *x = literal(c->args[0]), *y = literal(c->args[1]);
-    if (x && y && !counted) {
-        int order = strcmp(x->of.text.at, y->of.text.at);
-        return number(c, EB_IR_I32, order < 0 ? -1 : order > 0);
-    }
-    eb_value a = arg(c, 0), b = arg(c, 1), most = counted ? arg(c, 2) : 0;
-    uint32_t slot = result_slot(c);
-    put_result(c, slot, number(c, EB_IR_I32, 0));
-    scan s = begin_scan(c);
-    if (counted) {
-        uint32_t go = eb_block_new(l->fn);
-        eb_emit_branch(l, EB_COND_GE, s.i, most, s.done, go, c->loc);
-        eb_emit_in(l, go);
-    }
-    eb_value p = character(c, a, s.i), q = character(c, b, s.i);
-    uint32_t differ = eb_block_new(l->fn), same = eb_block_new(l->fn);
-    eb_emit_branch(l, EB_COND_NE, p, q, differ, same, c->loc);
-    eb_emit_in(l, differ);
-    put_result(c, slot, op(c, EB_IR_SUB, p, q));
-    eb_emit_jump(l, s.done, c->loc);
-    eb_emit_in(l, same);
-    eb_emit_branch(l, EB_COND_EQ, p, number(c, EB_IR_I32, 0), s.done, s.body, c->loc);
-    eb_emit_in(l, s.body);
-    end_scan(c, &s);
-    eb_emit_in(l, s.done);
-    return take_result(c, slot);
+    eb_value v = eb_emit(c->l, EB_IR_STRCMP, EB_IR_I32, arg(c, 0), arg(c, 1), c->loc);
+    eb_value most = counted ? arg(c, 2) : 0;
+    eb_ir_at(c->l->fn, v)->c = most;
+    return v;
 }
 
 /* strchr, strrchr, memchr: the place of a character, the terminating one included, or NULL. What is

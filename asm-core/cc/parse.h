@@ -193,6 +193,8 @@ bool eb_preserving(const eb_unit *u);
 bool eb_complete(eb_unit *u, eb_type *type);
 /* Complete, or a diagnostic that says for what it must be. */
 bool eb_require_complete(eb_unit *u, eb_type *type, eb_loc lo, eb_loc hi);
+/* The same, of a variable, which has to fit into memory as well. */
+bool eb_require_object(eb_unit *u, eb_type *type, eb_loc lo, eb_loc hi);
 /* A declaration at file or block scope; its variables chained by `next`. */
 eb_decl *eb_declaration(eb_unit *u);
 void eb_static_assert(eb_unit *u);

@@ -78,14 +78,15 @@ static eb_stmt *labelled(eb_unit *u) {
 
 /* ---- asm ---- */
 
-/* Outputs begin with = or +; what clang has for BPF is r, w, i, n, m, X, g, digits and & %. */
+/* Outputs begin with = or +; what clang has for BPF is r, w, i, n, m, X, g, digits and & %. Of an
+ * input it overlooks the +, which real programs have. */
 static void check_constraint(eb_unit *u, eb_loc lo, eb_str text, bool output) {
     static const char letters[] = "rwingmpXsoV,&%*#?! \t";
     for (size_t n = 0; n < text.len; n++) {
         char c = text.at[n];
         bool sign = c == '=' || c == '+';
         bool digit = c >= '0' && c <= '9';
-        bool fine = sign     ? output && n == 0
+        bool fine = sign     ? n == 0 && (output || c == '+')
                     : output ? strchr(letters, c) != NULL
                              : digit || c == '[' || strchr(letters, c);
         if (c == '[' && fine && !output)
@@ -93,7 +94,7 @@ static void check_constraint(eb_unit *u, eb_loc lo, eb_str text, bool output) {
         if (!fine || (output && n == 0 && !sign)) {
             eb_diag_add(u->ctx, EB_DIAG_ASM_CONSTRAINT, lo, lo + (eb_loc)text.len + 2,
                         (int)text.len, text.at,
-                        output ? "an output's begins with = or +" : "= and + are for outputs");
+                        output ? "an output's begins with = or +" : "= is for outputs");
             return;
         }
     }

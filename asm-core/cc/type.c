@@ -412,13 +412,11 @@ static void place(const eb_record *record, eb_member *member, layout *l) {
         l->align = align;
 }
 
-enum { SIZE_MOST = 1u << 30 };
-
 bool eb_record_lay_out(eb_record *record) {
     layout l = {.align = 1};
     for (uint32_t n = 0; n < record->members.len; n++) {
         eb_member *member = &record->members.at[n];
-        if (eb_type_size(member->type) > SIZE_MOST || l.end > (uint64_t)SIZE_MOST * 8)
+        if (eb_type_size(member->type) > EB_OBJECT_MOST || l.end > EB_OBJECT_MOST * 8)
             return false;
         if (member->is_field)
             place_field(record, member, &l);
@@ -432,7 +430,7 @@ bool eb_record_lay_out(eb_record *record) {
     record->align = l.align;
     record->size = align_to(align_to(l.end, 8) / 8, l.align);
     record->complete = record->laid_out = true;
-    return record->size <= SIZE_MOST;
+    return record->size <= EB_OBJECT_MOST;
 }
 
 /* ---- finding members ---- */

@@ -56,7 +56,7 @@ static bool by_power(eb_sel *s, eb_value value, eb_value a, int64_t imm) {
     uint32_t dst = eb_sel_def(s, value);
     put_left(s, dst, ir, a);
     int64_t operand = op == EB_C_AND ? ((int64_t)1 << n) - 1 : n;
-    if (op == EB_C_AND || n)
+    if (op == EB_C_AND || n || ir->type == EB_IR_I32) /* by 1 it clears the upper half */
         eb_sel_alui(s, width_of(s, ir) | op, dst, operand);
     return true;
 }

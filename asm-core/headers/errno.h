@@ -4,4 +4,9 @@
 
 #include <linux/errno.h>
 
+/* What libc adds to the kernel's. */
+#ifndef ENOTSUP
+#define ENOTSUP EOPNOTSUPP
+#endif
+
 #endif

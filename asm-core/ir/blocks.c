@@ -88,6 +88,31 @@ bool eb_blocks_prune(eb_fn *fn) {
     return changed;
 }
 
+/* The edges out of `block` leave from `heir` now. */
+static void bequeath(eb_fn *fn, uint32_t block, uint32_t heir) {
+    eb_block *from = &fn->blocks.at[block], *to = &fn->blocks.at[heir];
+    to->succs.len = 0;
+    for (uint32_t n = 0; n < from->succs.len; n++) {
+        uint32_t succ = from->succs.at[n];
+        *EB_PUSH(arena_of(fn), &to->succs) = succ;
+        for (uint32_t p = 0; p < fn->blocks.at[succ].preds.len; p++)
+            if (fn->blocks.at[succ].preds.at[p] == block)
+                fn->blocks.at[succ].preds.at[p] = heir;
+    }
+    from->succs.len = 0;
+}
+
+uint32_t eb_block_split(eb_fn *fn, eb_value first) {
+    uint32_t block = eb_ir_at(fn, first)->block, rest = eb_block_new(fn);
+    for (eb_value v = first, next; v; v = next) {
+        next = eb_ir_at(fn, v)->next;
+        eb_ir_unlink(fn, v);
+        eb_ir_append(fn, rest, v);
+    }
+    bequeath(fn, block, rest);
+    return rest;
+}
+
 void eb_blocks_join(eb_fn *fn, uint32_t block, uint32_t next) {
     for (eb_value v = fn->blocks.at[next].first; eb_ir_at(fn, v)->op == EB_IR_PHI;) {
         eb_value phi = v, value = *eb_phi_at(fn, v, 0);
@@ -100,14 +125,6 @@ void eb_blocks_join(eb_fn *fn, uint32_t block, uint32_t next) {
         eb_ir_unlink(fn, v);
         eb_ir_append(fn, block, v);
     }
-    eb_block *first = &fn->blocks.at[block], *second = &fn->blocks.at[next];
-    first->succs.len = 0;
-    for (uint32_t n = 0; n < second->succs.len; n++) {
-        uint32_t to = second->succs.at[n];
-        *EB_PUSH(arena_of(fn), &first->succs) = to;
-        for (uint32_t p = 0; p < fn->blocks.at[to].preds.len; p++)
-            if (fn->blocks.at[to].preds.at[p] == next)
-                fn->blocks.at[to].preds.at[p] = block;
-    }
-    second->succs.len = second->preds.len = 0;
+    bequeath(fn, next, block);
+    fn->blocks.at[next].preds.len = 0;
 }

@@ -85,28 +85,6 @@ static void move_pieces(expander *x, int64_t size) {
 
 /* ---- loops ---- */
 
-/* The block is cut before the instruction: what comes from there on stands in a new one, to which
- * nothing leads yet. */
-static uint32_t cut_block(expander *x) {
-    eb_fn *fn = x->fn;
-    uint32_t from = eb_ir_at(fn, x->place)->block, rest = eb_block_new(fn);
-    for (eb_value v = x->place, next; v; v = next) {
-        next = eb_ir_at(fn, v)->next;
-        eb_ir_unlink(fn, v);
-        eb_ir_append(fn, rest, v);
-    }
-    eb_block *old = &fn->blocks.at[from], *block = &fn->blocks.at[rest];
-    for (uint32_t n = 0; n < old->succs.len; n++) {
-        *EB_PUSH(&fn->unit->ctx->arena, &block->succs) = old->succs.at[n];
-        eb_block *to = &fn->blocks.at[old->succs.at[n]];
-        for (uint32_t p = 0; p < to->preds.len; p++)
-            if (to->preds.at[p] == from)
-                to->preds.at[p] = rest;
-    }
-    old->succs.len = 0;
-    return rest;
-}
-
 static void end_block(expander *x, uint32_t block, eb_ir_op op, eb_value a, eb_value b) {
     eb_ir_append(x->fn, block, eb_ir_new(x->fn, op, EB_IR_VOID, a, b, x->loc));
 }
@@ -117,7 +95,8 @@ static void copy_loop(expander *x, int64_t bulk) {
     int64_t step = (int64_t)x->width * LOOP_PIECES;
     eb_value zero = put_const(x, EB_IR_I64, 0), by = put_const(x, EB_IR_I64, step);
     eb_value end = put_const(x, EB_IR_I64, bulk), to = x->to, from = x->from;
-    uint32_t before = eb_ir_at(fn, x->place)->block, rest = cut_block(x), loop = eb_block_new(fn);
+    uint32_t before = eb_ir_at(fn, x->place)->block, rest = eb_block_split(fn, x->place),
+             loop = eb_block_new(fn);
     eb_value next = eb_ir_new(fn, EB_IR_ADD, EB_IR_I64, 0, by, x->loc);
     const eb_value both[] = {zero, next};
     uint32_t list = eb_list_new(fn, both, 2);

@@ -635,6 +635,23 @@ static bool fold_load(eb_folder *f, eb_value v) {
     return become(f, v, address);
 }
 
+/* A number of bytes that has become known. */
+static bool fold_bytes(eb_folder *f, eb_value v) {
+    eb_ir *ir = at(f, v);
+    if (!ir->c || !is_const(f, ir->c) || at(f, ir->c)->imm < 0)
+        return false;
+    ir->imm = at(f, ir->c)->imm;
+    ir->c = 0;
+    return true;
+}
+
+static bool fold_text(eb_folder *f, eb_value v) {
+    int64_t result;
+    if (eb_fold_text(f->fn, at(f, v), &result))
+        return become_const(f, v, result);
+    return at(f, v)->op == EB_IR_MEMCMP && fold_bytes(f, v);
+}
+
 static bool fold_store(eb_folder *f, eb_value v) {
     eb_ir *ir = at(f, v);
     eb_value low = narrow(f, ir->b, 8u * ir->size);
@@ -739,6 +756,14 @@ static bool fold_one(eb_folder *f, eb_value v) {
         return fold_load(f, v);
     case EB_IR_STORE:
         return fold_store(f, v);
+    case EB_IR_COPYMEM:
+    case EB_IR_MOVEMEM:
+    case EB_IR_SETMEM:
+        return fold_bytes(f, v);
+    case EB_IR_STRLEN:
+    case EB_IR_STRCMP:
+    case EB_IR_MEMCMP:
+        return fold_text(f, v);
     case EB_IR_ATOMIC:
         return fold_address(f, v);
     case EB_IR_SPACE:

@@ -37,6 +37,8 @@ eb_value eb_fold_make(eb_folder *f, eb_value place, eb_ir_op op, eb_ir_type type
 eb_value eb_fold_const(eb_folder *f, eb_value place, eb_ir_type type, int64_t imm);
 bool eb_fold_is_single(const eb_folder *f, eb_value value); /* it has one use */
 
+/* What STRLEN, STRCMP or MEMCMP gives, if the bytes that decide are known. strings.c */
+bool eb_fold_text(const eb_fn *fn, const eb_ir *ir, int64_t *result);
 /* 0 or 1 if a CMP or BRANCH is known to give that, else -1. */
 int eb_fold_outcome(const eb_fn *fn, eb_value value);
 /* Says a CMP or BRANCH more simply; whether it has. fold_compare.c */

@@ -75,12 +75,14 @@ static void count_refs(inliner *in) {
     }
 }
 
+/* More arguments than parameters are those of a variadic function, which has no way to ask for
+ * them. */
 static bool is_possible(const inliner *in, const eb_fn *caller, const eb_ir *call) {
     const eb_ir_symbol *symbol = &in->unit->symbols.at[call->extra];
     const eb_fn *callee = symbol->fn;
     return callee && !in->recursive[call->extra] && !callee->is_naked && !callee->noinline &&
            callee->blocks.at[1].first && symbol->bind != 2 &&
-           arguments_of(caller, call)->values.len == callee->params;
+           arguments_of(caller, call)->values.len >= callee->params;
 }
 
 static bool is_must(const eb_fn *callee) {
@@ -239,26 +241,6 @@ static eb_arena *arena_of(const copier *c) {
     return &c->to->unit->ctx->arena;
 }
 
-/* What follows the call, in a block of its own. */
-static uint32_t split_behind(eb_fn *fn, eb_value call) {
-    uint32_t rest = eb_block_new(fn), block = eb_ir_at(fn, call)->block;
-    for (eb_value v = eb_ir_at(fn, call)->next, next; v; v = next) {
-        next = eb_ir_at(fn, v)->next;
-        eb_ir_unlink(fn, v);
-        eb_ir_append(fn, rest, v);
-    }
-    eb_block *first = &fn->blocks.at[block], *second = &fn->blocks.at[rest];
-    for (uint32_t n = 0; n < first->succs.len; n++) {
-        uint32_t to = first->succs.at[n];
-        *EB_PUSH(&fn->unit->ctx->arena, &second->succs) = to;
-        for (uint32_t p = 0; p < fn->blocks.at[to].preds.len; p++)
-            if (fn->blocks.at[to].preds.at[p] == block)
-                fn->blocks.at[to].preds.at[p] = rest;
-    }
-    first->succs.len = 0;
-    return rest;
-}
-
 static eb_value convert(eb_fn *fn, uint32_t block, eb_value value, eb_ir_type type) {
     eb_ir_type from = (eb_ir_type)eb_ir_at(fn, value)->type;
     eb_ir_op op = from == type || (from != EB_IR_I32 && type != EB_IR_I32) ? EB_IR_COPY
@@ -390,7 +372,7 @@ static void inline_call(inliner *in, eb_fn *caller, eb_value call) {
     uint32_t block = was.block;
     eb_list arguments = *arguments_of(caller, &was);
     c.map = room(in, c.from->values.len * sizeof *c.map);
-    c.rest = split_behind(caller, call);
+    c.rest = eb_block_split(caller, eb_ir_at(caller, call)->next);
     copy_slots(&c);
     copy_body(&c, &arguments);
     copy_returns(&c, (eb_ir_type)was.type);

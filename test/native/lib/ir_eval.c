@@ -143,6 +143,13 @@ static void eval_memory(frame *f, const eb_ir *ir) {
         memmove(to, from, (size_t)size);
 }
 
+static uint64_t eval_compare(frame *f, const eb_ir *ir) {
+    uint64_t size = ir->c ? f->values[ir->c] : (uint64_t)ir->imm;
+    const uint8_t *x = at(f->m, f->values[ir->a], size), *y = at(f->m, f->values[ir->b], size);
+    int order = x && y ? memcmp(x, y, (size_t)size) : 0;
+    return (uint64_t)(int64_t)(order < 0 ? -1 : order > 0);
+}
+
 /* ---- instructions ---- */
 
 static uint64_t eval(frame *f, const eb_ir *ir, uint64_t stack) {
@@ -182,6 +189,8 @@ static uint64_t eval(frame *f, const eb_ir *ir, uint64_t stack) {
     case EB_IR_SETMEM:
         eval_memory(f, ir);
         return 0;
+    case EB_IR_MEMCMP:
+        return eval_compare(f, ir);
     case EB_IR_ATOMIC:
         return eval_atomic(f, ir);
     case EB_IR_CALL:
