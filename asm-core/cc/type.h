@@ -46,7 +46,8 @@ typedef enum eb_type_kind {
 enum { EB_CONST = 1, EB_VOLATILE = 2, EB_RESTRICT = 4, EB_ATOMIC = 8 };
 
 #define EB_ARRAY_OPEN UINT64_MAX /* the length of int x[] */
-#define EB_TYPE_MOST   (1ull << 61) /* bytes of an array to which there are pointers, as clang has it */
+#define EB_TYPE_MOST                                                                               \
+    (1ull << 61) /* bytes of an array to which there are pointers, as clang has it */
 #define EB_OBJECT_MOST (1ull << 30) /* bytes of a variable or record */
 
 typedef struct eb_type eb_type;

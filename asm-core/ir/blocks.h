@@ -31,8 +31,8 @@ void eb_block_jump(eb_fn *fn, uint32_t from, uint32_t succ);
 bool eb_edge_move(eb_fn *fn, uint32_t from, uint32_t succ, uint32_t to, uint32_t like);
 /* Takes out what cannot be reached. */
 bool eb_blocks_prune(eb_fn *fn);
-/* What comes from `first` on stands in a new block, which this gives. The old one is left without an
- * end and without successors. */
+/* What comes from `first` on stands in a new block, which this gives. The old one is left without
+ * an end and without successors. */
 uint32_t eb_block_split(eb_fn *fn, eb_value first);
 /* Appends `next`, to which nothing else leads, to `block`, which leads nowhere else. */
 void eb_blocks_join(eb_fn *fn, uint32_t block, uint32_t next);

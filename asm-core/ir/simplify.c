@@ -27,19 +27,31 @@ static way way_of(const eb_fn *fn, uint32_t from, uint32_t succ) {
     return w;
 }
 
+static bool is_same(const eb_fn *fn, eb_value a, eb_value b) {
+    const eb_ir *x = eb_ir_at(fn, a), *y = eb_ir_at(fn, b);
+    return a == b || (a && b && x->op == EB_IR_CONST && y->op == EB_IR_CONST &&
+                      x->type == y->type && x->imm == y->imm);
+}
+
+/* The RETURN of a block that has nothing else, but for a constant to return; or NULL. */
+static const eb_ir *only_return(const eb_fn *fn, uint32_t block) {
+    const eb_block *b = &fn->blocks.at[block];
+    const eb_ir *first = eb_ir_at(fn, b->first), *last = eb_ir_at(fn, b->last);
+    bool only = first == last || (first->op == EB_IR_CONST && first->next == b->last);
+    return only && last->op == EB_IR_RETURN ? last : NULL;
+}
+
 /* Whether both ways of a branch are the same: they meet with the same values, or return the same.
  */
 static bool is_idle(const eb_fn *fn, uint32_t block) {
     way x = way_of(fn, block, 0), y = way_of(fn, block, 1);
     if (x.to != y.to) {
-        const eb_block *a = &fn->blocks.at[x.to], *b = &fn->blocks.at[y.to];
-        const eb_ir *end = eb_ir_at(fn, a->last), *other = eb_ir_at(fn, b->last);
-        return a->first == a->last && b->first == b->last && end->op == EB_IR_RETURN &&
-               other->op == EB_IR_RETURN && end->a == other->a;
+        const eb_ir *end = only_return(fn, x.to), *other = only_return(fn, y.to);
+        return end && other && is_same(fn, end->a, other->a);
     }
     for (eb_value v = fn->blocks.at[x.to].first; eb_ir_at(fn, v)->op == EB_IR_PHI;
          v = eb_ir_at(fn, v)->next)
-        if (*eb_phi_at(fn, v, x.edge) != *eb_phi_at(fn, v, y.edge))
+        if (!is_same(fn, *eb_phi_at(fn, v, x.edge), *eb_phi_at(fn, v, y.edge)))
             return false;
     return true;
 }

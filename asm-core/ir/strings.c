@@ -256,11 +256,15 @@ static void expand(eb_fn *fn, eb_value value) {
 
 bool eb_pass_strings(eb_fn *fn) {
     bool changed = false;
+    const uint32_t *uses = eb_uses_count(fn);
     for (eb_value v = 1, count = fn->values.len; v < count; v++) {
         const eb_ir *ir = eb_ir_at(fn, v);
         if (!ir->block || ir->op < EB_IR_STRLEN || ir->op > EB_IR_MEMCMP)
             continue;
-        expand(fn, v);
+        if (uses[v])
+            expand(fn, v);
+        else
+            eb_ir_remove(fn, v);
         changed = true;
     }
     return eb_ir_settle(fn) || changed;
