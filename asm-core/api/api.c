@@ -16,8 +16,10 @@ const char *ebpf_version(void) {
 ebpf_ctx *ebpf_ctx_new(size_t memory_limit) {
     const size_t usual = sizeof(size_t) == 4 ? (size_t)512 << 20 : (size_t)1 << 30;
     ebpf_ctx *ctx = calloc(1, sizeof *ctx);
-    if (ctx)
-        ctx->arena.limit = ctx->scratch.limit = memory_limit ? memory_limit : usual;
+    if (!ctx)
+        return NULL;
+    ctx->arena.limit = ctx->scratch.limit = memory_limit ? memory_limit : usual;
+    ctx->error_most = EB_DIAG_MOST;
     return ctx;
 }
 

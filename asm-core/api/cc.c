@@ -18,8 +18,11 @@ typedef struct unit_args {
     eb_str name, text;
     eb_pp_options options;
     bool bare;
+    uint32_t error_limit;
     ebpf_cc **out;
 } unit_args;
+
+enum { ERRORS_USUAL = 20 }; /* as clang's -ferror-limit */
 
 static int run_new(ebpf_ctx *ctx, void *args) {
     unit_args *a = args;
@@ -28,6 +31,7 @@ static int run_new(ebpf_ctx *ctx, void *args) {
     unit->pp = eb_pp_new(ctx, a->name, a->text, &a->options);
     unit->options = a->options;
     unit->bare = a->bare;
+    ctx->error_most = a->error_limit ? a->error_limit : ERRORS_USUAL;
     *a->out = unit;
     return EBPF_OK;
 }
@@ -35,12 +39,13 @@ static int run_new(ebpf_ctx *ctx, void *args) {
 int ebpf_cc_new(ebpf_ctx *ctx, const char *name, size_t name_size, const void *text, size_t size,
                 const ebpf_cc_options *options, ebpf_cc **out) {
     *out = NULL;
-    unit_args args = {{name, name_size}, {text, size}, {.cpu = 3, .optimize = true}, false, out};
+    unit_args args = {{name, name_size}, {text, size}, {.cpu = 3, .optimize = true}, false, 0, out};
     if (options) {
         if (options->cpu > 4 || options->endian > EBPF_BIG)
             return EBPF_E_ARG;
         args.options.cpu = options->cpu ? options->cpu : 3;
         args.bare = options->bare != 0;
+        args.error_limit = options->error_limit;
         args.options.big = options->endian == EBPF_BIG;
         args.options.optimize = !options->plain;
         args.options.small = options->small != 0;
@@ -92,7 +97,8 @@ static int run_check(ebpf_ctx *ctx, void *args) {
     eb_pp *pp = args;
     if (!eb_pp_run(pp))
         return EBPF_NEED_FILE;
-    eb_parse(pp);
+    if (!ctx->is_fatal)
+        eb_parse(pp);
     return ctx->errors ? EBPF_E_INPUT : EBPF_OK;
 }
 
@@ -129,8 +135,8 @@ static int run_ir(ebpf_ctx *ctx, void *args) {
     ir_args *a = args;
     if (!eb_pp_run(a->unit->pp))
         return EBPF_NEED_FILE;
-    eb_unit *u = eb_parse(a->unit->pp);
-    if (ctx->errors)
+    eb_unit *u = ctx->is_fatal ? NULL : eb_parse(a->unit->pp);
+    if (ctx->errors || !u)
         return EBPF_E_INPUT;
     eb_ir_unit *ir = eb_lower_unit(u, &a->unit->options);
     ir->dump_after = a->behind;

@@ -180,14 +180,40 @@ eb_place eb_place_end(ebpf_ctx *ctx, eb_loc loc) {
     return place(ctx, loc, true);
 }
 
+void eb_span_in_text(const ebpf_ctx *ctx, eb_loc *lo, eb_loc *hi) {
+    const eb_source *source;
+    eb_loc end = *hi > *lo ? *hi : *lo + 1, last = end - 1;
+    bool behind = *hi > *lo;
+    for (; (source = source_of(ctx, last)) && is_expansion(source); behind = true) {
+        bool call = source->from_end != source->from;
+        last = source->from_end;
+        end = last + (call ? 1 : (eb_loc)source->name.len);
+    }
+    while ((source = source_of(ctx, *lo)) && is_expansion(source))
+        *lo = source->from;
+    *hi = !behind || !source || end < *lo || end > source->first + source->text.len ? *lo : end;
+}
+
+bool eb_same_expansion(const ebpf_ctx *ctx, eb_loc a, eb_loc b) {
+    eb_loc a_hi = a + 1, b_hi = b + 1;
+    const eb_source *source = source_of(ctx, a);
+    if (!source || !is_expansion(source))
+        return false;
+    eb_span_in_text(ctx, &a, &a_hi);
+    eb_span_in_text(ctx, &b, &b_hi);
+    return a == b && a_hi == b_hi;
+}
+
 /* ---- diagnostics ---- */
 
 static eb_diag *add(ebpf_ctx *ctx, eb_diag_code code, eb_severity severity, va_list args) {
     eb_buf text = {.arena = &ctx->arena};
     eb_buf_vfmt(&text, rows[code].message, args);
     uint32_t *count = severity == EB_ERROR ? &ctx->errors : &ctx->warnings;
-    if (++*count > EB_DIAG_MOST) {
-        ctx->dropped++;
+    uint32_t most = severity == EB_ERROR ? ctx->error_most : EB_DIAG_MOST;
+    bool silent = ctx->is_fatal && code != ctx->fatal;
+    if (++*count > most || silent) {
+        ctx->dropped += !silent;
         return eb_alloc(&ctx->arena, sizeof(eb_diag)); /* room for notes that nobody reads */
     }
     eb_diag *diag = EB_PUSH(&ctx->arena, &ctx->diags);
@@ -249,4 +275,31 @@ void eb_diag_note(ebpf_ctx *ctx, eb_diag *diag, eb_loc lo, eb_loc hi, const char
     eb_buf_vfmt(&text, format, args);
     va_end(args);
     *EB_PUSH(&ctx->arena, &diag->notes) = (eb_note){lo, hi, {(const char *)text.at, text.len}};
+}
+
+void eb_diag_fixit(ebpf_ctx *ctx, eb_diag *diag, eb_loc lo, eb_loc hi, eb_str text) {
+    const eb_source *source = source_of(ctx, lo);
+    if (source && !is_expansion(source) && hi >= lo && hi <= source->first + source->text.len)
+        *EB_PUSH(&ctx->arena, &diag->fixits) = (eb_fixit){lo, hi, text};
+}
+
+void eb_diag_hint(ebpf_ctx *ctx, eb_diag *diag, const char *format, ...) {
+    eb_buf text = {.arena = &ctx->arena};
+    va_list args;
+    va_start(args, format);
+    eb_buf_str(&text, diag->text);
+    eb_buf_str(&text, EB_STR("; "));
+    eb_buf_vfmt(&text, format, args);
+    va_end(args);
+    diag->text = (eb_str){(const char *)text.at, text.len};
+}
+
+void eb_diag_meant(ebpf_ctx *ctx, eb_diag *diag, eb_str name) {
+    eb_diag_hint(ctx, diag, "did you mean '%.*s'?", (int)name.len, name.at);
+    eb_diag_fixit(ctx, diag, diag->lo, diag->hi, name);
+}
+
+void eb_diag_fatal(ebpf_ctx *ctx, const eb_diag *diag) {
+    ctx->is_fatal = true;
+    ctx->fatal = diag->code;
 }

@@ -61,6 +61,13 @@ typedef struct eb_note {
     eb_str text;
 } eb_note;
 
+/* What would mend it: `text` in place of what is from lo to hi; nothing is there if they are equal.
+ */
+typedef struct eb_fixit {
+    eb_loc lo, hi;
+    eb_str text;
+} eb_fixit;
+
 typedef struct eb_diag {
     eb_severity severity;
     eb_diag_code code;
@@ -69,6 +76,7 @@ typedef struct eb_diag {
     eb_str input;  /* the name of a binary input, where there is no source text */
     eb_str text;
     EB_VEC(eb_note) notes;
+    EB_VEC(eb_fixit) fixits;
 } eb_diag;
 
 struct ebpf_ctx {
@@ -77,8 +85,11 @@ struct ebpf_ctx {
     EB_VEC(eb_source) sources;
     EB_VEC(eb_diag) diags;
     uint32_t errors, warnings;
-    struct eb_isa *isa; /* what isa/ builds from its tables on first use */
-    uint32_t dropped;   /* diagnostics past the limit of EB_DIAG_MOST errors and as many warnings */
+    struct eb_isa *isa;  /* what isa/ builds from its tables on first use */
+    uint32_t error_most; /* how many errors are told; there are EB_DIAG_MOST warnings */
+    uint32_t dropped;    /* diagnostics past these limits */
+    bool is_fatal;       /* what comes behind such an error tells nothing, but more of its kind */
+    eb_diag_code fatal;
 };
 
 enum { EB_DIAG_MOST = 100 };
@@ -108,6 +119,12 @@ eb_place eb_place_end(ebpf_ctx *ctx, eb_loc loc);
  * where the macro is used (which may be in an expansion again). */
 bool eb_expansion_of(const ebpf_ctx *ctx, eb_loc loc, eb_str *name, eb_loc *spelled, eb_loc *from);
 
+/* The span in a text that lo to hi stands for: what is in a macro's expansion is where the macro is
+ * used, its arguments included. */
+void eb_span_in_text(const ebpf_ctx *ctx, eb_loc *lo, eb_loc *hi);
+/* Whether both are of the expansion of one macro, used once in a text. */
+bool eb_same_expansion(const ebpf_ctx *ctx, eb_loc a, eb_loc b);
+
 /* Collect a diagnostic; the arguments fill the message of its row. Returned so that notes can be
  * added to it; never NULL. */
 eb_diag *eb_diag_add(ebpf_ctx *ctx, eb_diag_code code, eb_loc lo, eb_loc hi, ...);
@@ -118,6 +135,15 @@ eb_diag *eb_diag_vadd(ebpf_ctx *ctx, eb_diag_code code, eb_severity severity, eb
 eb_diag *eb_diag_input(ebpf_ctx *ctx, eb_diag_code code, eb_str input, int32_t insn, ...);
 void eb_diag_note(ebpf_ctx *ctx, eb_diag *diag, eb_loc lo, eb_loc hi, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
+/* What would mend it, unless that is not in a text but in a macro's expansion. */
+void eb_diag_fixit(ebpf_ctx *ctx, eb_diag *diag, eb_loc lo, eb_loc hi, eb_str text);
+/* "MESSAGE; HINT" */
+void eb_diag_hint(ebpf_ctx *ctx, eb_diag *diag, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* The same with "did you mean 'NAME'?", and the name in place of what the diagnostic points at. */
+void eb_diag_meant(ebpf_ctx *ctx, eb_diag *diag, eb_str name);
+/* An error behind which nothing more is told. */
+void eb_diag_fatal(ebpf_ctx *ctx, const eb_diag *diag);
 
 /* Render everything collected so far. */
 void eb_diag_render(ebpf_ctx *ctx, enum ebpf_diag_format format, eb_buf *out);

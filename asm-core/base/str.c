@@ -53,18 +53,47 @@ unsigned eb_utf8_length(const char *text, size_t left) {
     return n;
 }
 
+static uint32_t utf8_char(const char *text, unsigned length) {
+    uint32_t c = length > 1 ? (uint8_t)text[0] & (0xffu >> (length + 1)) : (uint8_t)text[0];
+    for (unsigned i = 1; i < length; i++)
+        c = c << 6 | ((uint8_t)text[i] & 0x3f);
+    return c;
+}
+
+unsigned eb_utf8_width(const char *text, unsigned length) {
+    /* Unicode's wide and full-width blocks, and of what has no width the marks that are common. */
+    static const struct {
+        uint32_t first, last, width;
+    } ranges[] = {{0x300, 0x36f, 0},     {0x1100, 0x115f, 2},   {0x200b, 0x200f, 0},
+                  {0x2e80, 0x303e, 2},   {0x3041, 0xa4cf, 2},   {0xac00, 0xd7a3, 2},
+                  {0xf900, 0xfaff, 2},   {0xfe00, 0xfe0f, 0},   {0xfe30, 0xfe6f, 2},
+                  {0xff00, 0xff60, 2},   {0xffe0, 0xffe6, 2},   {0x1f300, 0x1f64f, 2},
+                  {0x1f680, 0x1f6ff, 2}, {0x1f900, 0x1f9ff, 2}, {0x20000, 0x3fffd, 2}};
+    uint32_t c = utf8_char(text, length);
+    for (size_t n = 0; n < sizeof ranges / sizeof ranges[0]; n++)
+        if (c >= ranges[n].first && c <= ranges[n].last)
+            return ranges[n].width;
+    return 1;
+}
+
+/* Only the cells near the diagonal are computed that may lead to `most`, and none behind a row that
+ * has no such cell: against most names of a long list, that is its first rows. */
 unsigned eb_str_distance(eb_str a, eb_str b, unsigned most) {
     enum { LONGEST = 63 };
-    unsigned rows[3][LONGEST + 1];
+    unsigned rows[3][LONGEST + 2];
     size_t gap = a.len > b.len ? a.len - b.len : b.len - a.len;
     if (a.len > LONGEST || b.len > LONGEST || gap > most)
         return most + 1;
-    for (unsigned j = 0; j <= b.len; j++)
+    unsigned width = (unsigned)b.len;
+    for (unsigned j = 0; j <= width; j++)
         rows[0][j] = j;
     for (unsigned i = 1; i <= a.len; i++) {
         unsigned *row = rows[i % 3], *above = rows[(i + 2) % 3], *above2 = rows[(i + 1) % 3];
-        row[0] = i;
-        for (unsigned j = 1; j <= b.len; j++) {
+        unsigned from = i > most ? i - most : 1, to = i + most < width ? i + most : width;
+        unsigned least = row[from - 1] = from == 1 ? i : most + 1;
+        if (i + most <= width)
+            above[to] = most + 1; /* it was outside */
+        for (unsigned j = from; j <= to; j++) {
             unsigned best = above[j - 1] + (a.at[i - 1] != b.at[j - 1]);
             if (above[j] + 1 < best)
                 best = above[j] + 1;
@@ -74,7 +103,10 @@ unsigned eb_str_distance(eb_str a, eb_str b, unsigned most) {
                 above2[j - 2] + 1 < best)
                 best = above2[j - 2] + 1;
             row[j] = best;
+            least = best < least ? best : least;
         }
+        if (least > most)
+            return most + 1;
     }
     unsigned distance = rows[a.len % 3][b.len];
     return distance > most ? most + 1 : distance;

@@ -28,6 +28,8 @@ uint32_t eb_str_hash(eb_str text);
 /* The length of the well-formed UTF-8 sequence at `text`, of which `left` (not 0) bytes are there,
  * or 0. Overlong forms, surrogates and what is above U+10FFFF are not well-formed. */
 unsigned eb_utf8_length(const char *text, size_t left);
+/* How many columns of a terminal such a sequence of `length` bytes takes: 0 to 2. */
+unsigned eb_utf8_width(const char *text, unsigned length);
 /* Edits (insert, delete, replace, swap neighbours) from a to b, or `most` + 1 when there are more.
  */
 unsigned eb_str_distance(eb_str a, eb_str b, unsigned most);

@@ -27,6 +27,7 @@ enum {
     EB_TOK_BOL = 1,     /* the first of its line */
     EB_TOK_SPACE = 2,   /* white space stands before it */
     EB_TOK_PAINTED = 4, /* a macro's name that is never to be expanded (C11 6.10.3.4) */
+    EB_TOK_MADE = 8,    /* of a macro's expansion: all of it is one location */
 };
 
 typedef struct eb_tok {

@@ -55,7 +55,7 @@ bool eb_skip_word(eb_unit *u, eb_keyword word) {
 }
 
 eb_loc eb_tok_end(const eb_unit *u, eb_tok tok) {
-    return tok.loc + (eb_loc)eb_tok_text(u->words, tok).len;
+    return tok.loc + (tok.flags & EB_TOK_MADE ? 1 : (eb_loc)eb_tok_text(u->words, tok).len);
 }
 
 eb_loc eb_behind(const eb_unit *u) {
@@ -76,10 +76,84 @@ void eb_expected(eb_unit *u, const char *what) {
                 text.at);
 }
 
+/* Where the text of the last token taken ends; 0 where that is inside of a macro. */
+static eb_loc text_behind(const eb_unit *u) {
+    eb_loc hi = eb_behind(u), lo = hi ? hi - 1 : 0;
+    if (!hi || eb_same_expansion(u->ctx, u->toks[u->at - 1].loc, eb_peek(u).loc))
+        return 0;
+    eb_span_in_text(u->ctx, &lo, &hi);
+    return hi > lo ? hi : 0;
+}
+
+/* What is missing where the last token ends, most likely: it is told there, not at what follows. */
+static void missing(eb_unit *u, const char *text, const char *what) {
+    eb_loc at = text_behind(u);
+    eb_str next = eb_tok_text(u->words, eb_peek(u));
+    if (!at || eb_is(u, EB_TOK_END)) {
+        eb_expected(u, what);
+        return;
+    }
+    eb_diag *diag =
+        eb_diag_add(u->ctx, EB_DIAG_EXPECTED_BEFORE, at, at, what, (int)next.len, next.at);
+    eb_diag_fixit(u->ctx, diag, at, at, eb_str_from(text));
+}
+
+static int nesting_of(eb_tok tok);
+
+/* The bracket of that kind which is open here, or NULL. */
+static const eb_tok *opened(const eb_unit *u, eb_tok_kind kind) {
+    int depth = 0;
+    for (uint32_t at = u->at; at; at--) {
+        const eb_tok *tok = &u->toks[at - 1];
+        depth += nesting_of(*tok);
+        if (depth > 0)
+            return tok->kind == kind ? tok : NULL;
+    }
+    return NULL;
+}
+
+/* A bracket that is not closed. It closes behind the last token if a statement or body ends there.
+ */
+static void unclosed(eb_unit *u, eb_tok_kind open, const char *text, const char *what) {
+    const eb_tok *from = opened(u, open);
+    eb_tok tok = eb_peek(u);
+    eb_loc at = text_behind(u);
+    eb_str next = eb_tok_text(u->words, tok);
+    if (tok.kind == EB_TOK_END) {
+        eb_expected(u, what);
+        return;
+    }
+    eb_diag *diag = eb_diag_add(u->ctx, EB_DIAG_EXPECTED_BEFORE, tok.loc, eb_tok_end(u, tok), what,
+                                (int)next.len, next.at);
+    if (from)
+        eb_diag_note(u->ctx, diag, from->loc, eb_tok_end(u, *from), "to match this '%s'",
+                     eb_tok_text(u->words, *from).at);
+    if (at && (tok.kind == EB_TOK_SEMICOLON || tok.kind == EB_TOK_LBRACE))
+        eb_diag_fixit(u->ctx, diag, at, at, eb_str_from(text));
+}
+
 bool eb_expect(eb_unit *u, eb_tok_kind kind, const char *what) {
     if (eb_skip(u, kind))
         return true;
-    eb_expected(u, what);
+    switch (kind) {
+    case EB_TOK_SEMICOLON:
+        missing(u, ";", what);
+        break;
+    case EB_TOK_LPAREN:
+        missing(u, "(", what);
+        break;
+    case EB_TOK_RPAREN:
+        unclosed(u, EB_TOK_LPAREN, ")", what);
+        break;
+    case EB_TOK_RBRACKET:
+        unclosed(u, EB_TOK_LBRACKET, "]", what);
+        break;
+    case EB_TOK_RBRACE:
+        unclosed(u, EB_TOK_LBRACE, "}", what);
+        break;
+    default:
+        eb_expected(u, what);
+    }
     return false;
 }
 

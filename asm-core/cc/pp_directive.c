@@ -118,6 +118,14 @@ static bool leave_line(eb_pp *pp, eb_lexer *lexer) {
     return true;
 }
 
+/* Most of what follows would be about what the file declares: only more files that are missing are
+ * told. */
+static void no_file(eb_pp *pp, eb_loc lo, eb_str spelling) {
+    eb_diag *diag = eb_diag_add(pp->ctx, EB_DIAG_NO_FILE, lo, lo + (eb_loc)spelling.len + 2,
+                                (int)spelling.len, spelling.at);
+    eb_diag_fatal(pp->ctx, diag);
+}
+
 static bool include(eb_pp *pp, eb_lexer *lexer, eb_tok tok, bool next) {
     eb_str spelling;
     bool angle;
@@ -126,6 +134,9 @@ static bool include(eb_pp *pp, eb_lexer *lexer, eb_tok tok, bool next) {
         eb_diag_add(pp->ctx, EB_DIAG_INCLUDE_IN_ARGS, tok.loc, eb_lexer_loc(lexer));
         return leave_line(pp, lexer);
     }
+    while (lexer->at < lexer->end && (*lexer->at == ' ' || *lexer->at == '\t'))
+        lexer->at++;
+    eb_loc at = eb_lexer_loc(lexer);
     if (pp->stopped || !header_name(pp, lexer, &spelling, &angle))
         return leave_line(pp, lexer);
     uint32_t kind = angle ? EB_PP_ANGLE : EB_PP_QUOTE;
@@ -138,8 +149,7 @@ static bool include(eb_pp *pp, eb_lexer *lexer, eb_tok tok, bool next) {
     if (file)
         eb_pp_push_file(pp, file - 1, tok.loc, angle || eb_source_is_silent(pp->ctx, tok.loc));
     else
-        eb_diag_add(pp->ctx, EB_DIAG_NO_FILE, tok.loc, eb_lexer_loc(lexer), (int)spelling.len,
-                    spelling.at);
+        no_file(pp, at, spelling);
     return true;
 }
 

@@ -10,6 +10,9 @@
 
 enum { PARAMS_MOST = 1000, DEPTH_MOST = 200 };
 
+/* The flags that do not tell how a token stands in its line. */
+enum { KEPT = EB_TOK_PAINTED | EB_TOK_MADE };
+
 typedef struct argument {
     eb_toks raw, expanded;
     bool is_expanded;
@@ -255,7 +258,7 @@ static void put_all(expansion *x, const eb_tok *at, uint32_t count, uint8_t flag
     for (uint32_t n = 0; n < count; n++) {
         eb_tok tok = at[n];
         if (n == 0)
-            tok.flags = (uint8_t)((tok.flags & EB_TOK_PAINTED) | (flags & EB_TOK_SPACE));
+            tok.flags = (uint8_t)((tok.flags & KEPT) | (flags & EB_TOK_SPACE));
         put(x, tok);
     }
 }
@@ -297,7 +300,7 @@ static void paste(expansion *x, eb_tok right, eb_loc loc) {
         put(x, right);
         return;
     }
-    made.at[0].flags = left->flags & EB_TOK_SPACE;
+    made.at[0].flags = (uint8_t)((left->flags & EB_TOK_SPACE) | EB_TOK_MADE);
     *left = made.at[0];
 }
 
@@ -345,6 +348,7 @@ static uint32_t operand(expansion *x, uint32_t at, uint32_t to, eb_toks *result)
     *result = (eb_toks){0};
     eb_tok copy = *tok;
     copy.loc = x->first + at;
+    copy.flags |= EB_TOK_MADE;
     *EB_PUSH(&x->pp->ctx->arena, result) = copy;
     return at + 1;
 }
@@ -387,13 +391,14 @@ static uint32_t element(expansion *x, uint32_t at, uint32_t from, uint32_t to) {
     if (tok->kind == EB_TOK_HASH && macro->function && at + 1 < to) {
         uint32_t behind = operand(x, at + 1, to, &toks);
         eb_tok text = stringified(x, toks.at, toks.len, loc);
-        text.flags = tok->flags & EB_TOK_SPACE;
+        text.flags = (uint8_t)((tok->flags & EB_TOK_SPACE) | EB_TOK_MADE);
         put(x, text);
         return behind;
     }
     if (is_gnu_comma(macro, at, to)) {
         eb_tok comma = *tok;
         comma.loc = loc;
+        comma.flags |= EB_TOK_MADE;
         if (!x->no_rest) {
             put(x, comma);
             argument *rest = &x->args[macro->params - 1];
@@ -418,7 +423,7 @@ static uint32_t element(expansion *x, uint32_t at, uint32_t from, uint32_t to) {
     }
     eb_tok copy = *tok;
     copy.loc = loc;
-    copy.flags &= (uint8_t)~EB_TOK_BOL;
+    copy.flags = (uint8_t)((copy.flags & ~EB_TOK_BOL) | EB_TOK_MADE);
     put(x, copy);
     return at + 1;
 }
@@ -438,6 +443,7 @@ static void stand_as(expansion *x, eb_tok name) {
     *spelled = first->loc;
     first->loc = eb_expansion_add(x->pp->ctx, x->pp->words.names.at[name.value].text, name.loc,
                                   x->to, spelled, sizeof *spelled, 1);
+    first->flags |= EB_TOK_MADE;
 }
 
 bool eb_macro_expand(eb_pp *pp, eb_tok *tok) {
@@ -458,7 +464,7 @@ bool eb_macro_expand(eb_pp *pp, eb_tok *tok) {
     substitute(&x, 0, macro->count);
     stand_as(&x, *tok);
     if (x.out.len)
-        x.out.at[0].flags = (uint8_t)((x.out.at[0].flags & EB_TOK_PAINTED) |
+        x.out.at[0].flags = (uint8_t)((x.out.at[0].flags & KEPT) |
                                       (tok->flags & (EB_TOK_BOL | EB_TOK_SPACE)));
     else
         pp->carried |= tok->flags & (EB_TOK_BOL | EB_TOK_SPACE);

@@ -460,11 +460,9 @@ static eb_stmt *expression_statement(eb_unit *u) {
     eb_stmt *s = new_stmt(u, EB_STMT_EXPR, eb_peek(u).loc);
     uint32_t errors = u->ctx->errors;
     s->expr = eb_expression(u);
-    if (!eb_skip(u, EB_TOK_SEMICOLON)) {
-        if (u->ctx->errors == errors)
-            eb_expected(u, "';' behind an expression");
+    if (u->ctx->errors != errors ? !eb_skip(u, EB_TOK_SEMICOLON)
+                                 : !eb_expect(u, EB_TOK_SEMICOLON, "';' behind an expression"))
         eb_resync(u);
-    }
     /* As a value, but for the last of a statement expression, which decides by itself. */
     bool last = eb_is(u, EB_TOK_RBRACE);
     if (!last)

@@ -34,7 +34,8 @@ static int make(ebpf_ctx *ctx, cc_options *o, cc_search *s, const blob *file, pr
                             .warnings = o->warnings.at,
                             .warnings_size = o->warnings.size,
                             .text = o->text | (o->no_markers ? 0 : EBPF_CC_MARKERS),
-                            .dialect = o->dialect};
+                            .dialect = o->dialect,
+                            .error_limit = o->error_limit};
     ebpf_cc *unit;
     int status = ebpf_cc_new(ctx, name, strlen(name), file->data, file->size, &said, &unit);
     while (status == EBPF_OK && (status = run(o, unit, made)) == EBPF_NEED_FILE)

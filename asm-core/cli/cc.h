@@ -33,7 +33,7 @@ typedef struct cc_options {
     text answer;                         /* what was asked for in place of compiling */
     const char *prefix, *roots[2];
     unsigned left_out; /* bits of enum cc_left_out */
-    uint32_t cpu, endian, level, year;
+    uint32_t cpu, endian, level, year, error_limit;
     uint32_t dialect, text; /* bits of enum ebpf_cc_dialect and ebpf_cc_text */
     kernel_btf btf;
     const char *ir; /* the pass behind which it is shown */

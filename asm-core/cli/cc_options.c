@@ -59,6 +59,7 @@ typedef enum action {
     SHOW_HEADERS,
     VERBOSE,
     COMMANDS,
+    ERRORS,
     JSON,
     ANSWER,
     ANSWER_NAME,
@@ -148,6 +149,8 @@ static const struct option {
     {"-H", NULL, WORD, SHOW_HEADERS, 0, "print the headers that are read"},
     {"-v", NULL, WORD, VERBOSE, 0, "list the folders that are searched"},
     {"-###", NULL, WORD, COMMANDS, 0, "print what would be done, and stop"},
+    {"-ferror-limit=", "N", GLUED, ERRORS, 0,
+     "tell of N errors at most, of all with 0; 20 when not given"},
     {"--json", NULL, WORD, JSON, 0, "diagnostics as JSON on standard output"},
     {"-fdump-ir", "[=PASS]", GLUED, IR, 0, "print the intermediate representation behind a pass"},
     {"-dumpversion", NULL, WORD, ANSWER, 0,
@@ -370,6 +373,15 @@ static bool add_btf(cc_options *o, const char *argument) {
 
 static const char *const answers[] = {CLANG_VERSION, "bpf", "programs: =\nlibraries: ="};
 
+static bool set_limit(cc_options *o, const char *argument) {
+    size_t digits = strspn(argument, "0123456789");
+    if (!digits || argument[digits])
+        return false;
+    unsigned long limit = digits < 10 ? strtoul(argument, NULL, 10) : 0;
+    o->error_limit = limit ? (uint32_t)limit : UINT32_MAX;
+    return true;
+}
+
 /* False when the argument is not of its kind. */
 static bool apply(cc_options *o, const struct option *option, const char *argument) {
     switch (option->action) { /* one case per row */
@@ -468,6 +480,8 @@ static bool apply(cc_options *o, const struct option *option, const char *argume
         return add_text(&o->answer, "%s\n", argument);
     case ANSWER_CPUS:
         return list_cpus(o);
+    case ERRORS:
+        return set_limit(o, argument);
     case JSON:
         o->common.json = true;
         return true;

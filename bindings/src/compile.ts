@@ -48,6 +48,8 @@ export interface CompileOptions extends IncludeOptions {
   freestanding?: boolean;
   /** What stands behind -W: ['all', 'no-unused', 'error']; 'none' for no warnings. */
   warnings?: readonly string[];
+  /** How many errors are told; 0: all. Default 20. */
+  errorLimit?: number;
   /** Bytes that the request may take; EngineError when it needs more. */
   memoryLimit?: number;
 }
@@ -84,8 +86,11 @@ const levels: readonly unknown[] = [0, 1, 2, 3, 's', 'z'];
 /** Texts that are longer are not C that anybody wrote; memory would end long before they do. */
 const SOURCE_MOST = 64 * 1024 * 1024;
 
+/** As an error_limit. */
+const ALL_ERRORS = 0xffffffff;
+
 /** sizeof(ebpf_cc_options) in wasm32 */
-const OPTIONS_SIZE = 52;
+const OPTIONS_SIZE = 56;
 
 /** Years of C's standards by their names behind c or gnu, and ISO's. */
 const years: Readonly<Record<string, number>> = {
@@ -259,7 +264,11 @@ function open(
     debug = true,
     std = 'gnu17',
     warnings = [],
+    errorLimit = 20,
   } = options;
+  if (!Number.isSafeInteger(errorLimit) || errorLimit < 0) {
+    throw new RangeError(`errorLimit is no count: ${errorLimit}`);
+  }
   if (!cpus.includes(cpu)) {
     throw new RangeError(`cpu is one of ${cpus.join(', ')}, not '${cpu}'`);
   }
@@ -306,6 +315,7 @@ function open(
       options.msExtensions,
       options.freestanding,
     ),
+    errorLimit > 0 && errorLimit < ALL_ERRORS ? errorLimit : ALL_ERRORS,
   ].forEach((word, n) => view.setUint32(at + 4 * n, word, true));
   const out = context.pointer();
   expectOk(

@@ -75,6 +75,7 @@ export {
   type Diagnostic,
   type DiagnosticNote,
   type DiagnosticPlace,
+  type Fixit,
   type KernelErrorFields,
   type Report,
 } from './errors';

@@ -27,6 +27,11 @@ export interface DiagnosticNote extends DiagnosticPlace {
   message: string;
 }
 
+/** An edit: `text` in place of what is from `line`, `column` to `endLine`, `endColumn`. */
+export interface Fixit extends DiagnosticPlace {
+  text: string;
+}
+
 export interface Diagnostic extends DiagnosticNote {
   severity: 'error' | 'warning' | 'note';
   /** Stable name of the kind of diagnostic, such as 'bad-register'. */
@@ -36,6 +41,8 @@ export interface Diagnostic extends DiagnosticNote {
   /** The instruction that it speaks of. */
   insn?: number;
   notes: DiagnosticNote[];
+  /** What would mend it, where that is plain: all of these edits together. */
+  fixits?: Fixit[];
 }
 
 /** All diagnostics of one request, as data and as text for people. */

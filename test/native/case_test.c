@@ -70,6 +70,7 @@ typedef struct test_case {
     ebpf_ctx *ctx; /* of the request at hand */
     int dialect, endian;
     char warnings[256]; /* lines */
+    uint32_t error_limit;
     bool changed;       /* a part got another text: BLESS */
     bool compiles;      /* args: --compile */
 } test_case;
@@ -311,6 +312,7 @@ static void check_runs(test_case *c, const ebpf_object *obj) {
 
 static void parse_args(test_case *c) {
     part *p = find_part(c, "args");
+    c->error_limit = UINT32_MAX;
     if (!p)
         return;
     c->dialect = strstr(p->text.at, "--dialect ubpf") &&
@@ -322,6 +324,9 @@ static void parse_args(test_case *c) {
     const char *big = strstr(p->text.at, "--endian big");
     c->endian = big && big < p->text.at + p->text.len ? EBPF_BIG : EBPF_LITTLE;
     size_t length = 0;
+    const char *limit = strstr(p->text.at, "-ferror-limit=");
+    if (limit && limit < p->text.at + p->text.len)
+        c->error_limit = (uint32_t)strtoul(strchr(limit, '=') + 1, NULL, 10);
     for (size_t at = 0; at + 2 < p->text.len; at++) {
         if (p->text.at[at] != '-' || p->text.at[at + 1] != 'W')
             continue;
@@ -420,7 +425,8 @@ static int answer(test_case *c, ebpf_cc *unit) {
 static ebpf_cc *unit_of(test_case *c, const char *name, eb_str input) {
     ebpf_cc_options options = {.endian = (uint32_t)c->endian,
                                .warnings = c->warnings,
-                               .warnings_size = strlen(c->warnings)};
+                               .warnings_size = strlen(c->warnings),
+                               .error_limit = c->error_limit};
     ebpf_cc *unit;
     assert_int_equal(ebpf_cc_new(c->ctx, name, strlen(name), input.at, input.len, &options, &unit),
                      EBPF_OK);

@@ -82,6 +82,7 @@ function printSearch({ quote, angle }: Search['dirs']): void {
 
 function compileOne(options: CcOptions, file: string): number {
   const { mode, level, std, cpu, endian, debug, warnings } = options;
+  const { errorLimit } = options;
   const kind =
     mode === 'object' || mode === 'assembly'
       ? 'object'
@@ -105,6 +106,7 @@ function compileOne(options: CcOptions, file: string): number {
     endian,
     debug,
     warnings,
+    errorLimit,
     ir: options.ir,
     ...(options.btf.length > 0 && {
       btf: options.btf.map(readFile),

@@ -55,6 +55,7 @@ export interface CcOptions {
   definitions: boolean;
   macros: boolean;
   showHeaders: boolean;
+  errorLimit: number;
   verbose: boolean;
   commands: boolean;
   /** What was asked for in place of compiling. */
@@ -594,6 +595,16 @@ const table: readonly Row[] = [
     store: (to) => set(to, { commands: true }),
   },
   {
+    name: '-ferror-limit=',
+    argument: 'N',
+    form: 'glued',
+    help: 'tell of N errors at most, of all with 0; 20 when not given',
+    store: (to, text) => {
+      to.errorLimit = Number(text);
+      return /^\d+$/.test(text);
+    },
+  },
+  {
     name: '--json',
     form: 'word',
     help: 'diagnostics as JSON on standard output',
@@ -825,6 +836,7 @@ export function parseCc(
     showHeaders: false,
     verbose: false,
     commands: false,
+    errorLimit: 20,
     json: false,
   };
   for (let i = 0; i < said.length;) {
