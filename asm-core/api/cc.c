@@ -199,12 +199,16 @@ static int run_packed(ebpf_ctx *ctx, void *args) {
     eb_str text;
     if (!eb_str_starts(a->path, EBPF_CC_HEADERS "/"))
         return EBPF_NEED_FILE;
-    int found = eb_packed_find(&ctx->arena, a->set,
-                               (eb_str){a->path.at + folder, a->path.len - folder}, &text);
+    eb_str path = {a->path.at + folder, a->path.len - folder};
+    int found = eb_packed_find(&ctx->arena, a->set, path, &text);
     if (found < 0)
         return EBPF_E_INPUT;
-    if (!found)
+    if (!found) {
+        eb_pp_request *request = &a->pp->requests.at[a->pp->wanted - 1];
+        if (eb_str_eq(path, request->spelling))
+            request->near = eb_str_copy(&ctx->arena, eb_packed_near(a->set, path));
         return EBPF_NEED_FILE;
+    }
     eb_pp_found(a->pp, a->pp->wanted - 1, a->path, text, true);
     return EBPF_OK;
 }

@@ -112,6 +112,27 @@ unsigned eb_str_distance(eb_str a, eb_str b, unsigned most) {
     return distance > most ? most + 1 : distance;
 }
 
+eb_near eb_near_to(eb_str name) {
+    return (eb_near){.name = name, .most = (unsigned)(name.len / 3)};
+}
+
+bool eb_near_try(eb_near *near, eb_str name, unsigned rank) {
+    unsigned distance = eb_str_distance(name, near->name, near->most);
+    if (!distance || distance > near->most)
+        return false;
+    bool as_near = near->best.len && distance == near->most;
+    if (as_near && rank == near->rank)
+        near->tied = near->tied || !eb_str_eq(name, near->best);
+    if (as_near && rank >= near->rank)
+        return false;
+    *near = (eb_near){near->name, name, distance, rank, false};
+    return true;
+}
+
+bool eb_near_found(const eb_near *near) {
+    return near->best.len && !near->tied;
+}
+
 /* ---- buffer ---- */
 
 uint8_t *eb_buf_reserve(eb_buf *buf, size_t size) {

@@ -34,6 +34,20 @@ unsigned eb_utf8_width(const char *text, unsigned length);
  */
 unsigned eb_str_distance(eb_str a, eb_str b, unsigned most);
 
+/* The nearest of many names to one that nobody knows: as few edits as any other, and no more than
+ * one for each three letters. Of two that are as near, the one of the lower rank. */
+typedef struct eb_near {
+    eb_str name, best;
+    unsigned most; /* edits */
+    unsigned rank;
+    bool tied; /* two are as near: neither is meant for sure */
+} eb_near;
+
+eb_near eb_near_to(eb_str name);
+/* Whether `name` is the best so far. */
+bool eb_near_try(eb_near *near, eb_str name, unsigned rank);
+bool eb_near_found(const eb_near *near);
+
 /* Bytes that grow in an arena. Zeroed but for the arena, it is empty. */
 typedef struct eb_buf {
     eb_arena *arena;

@@ -185,6 +185,7 @@ struct eb_decl {
     bool is_referenced;   /* anywhere */
     bool is_folding;      /* its value is being asked for */
     bool is_local;        /* declared in a block, also if it is static */
+    bool nests;           /* a function: with another one in it, as was told */
     uint32_t name;        /* its number; UINT32_MAX: unnamed */
     uint32_t at;          /* the number of the token that its name is */
     uint32_t reads;       /* uses but for those that only set it */

@@ -37,6 +37,17 @@ static unsigned builtin_of(eb_str name, bool declared) {
     return EB_BUILTIN_NONE;
 }
 
+void eb_builtin_near(eb_near *near) {
+    if (!eb_str_starts(near->name, "__"))
+        return;
+    for (unsigned n = 1; n < ROWS; n++)
+        if (eb_str_starts(eb_str_from(rows[n].name), "__"))
+            eb_near_try(near, eb_str_from(rows[n].name), EB_RANK_OTHER);
+    for (unsigned n = 0; n < ALIASES; n++)
+        if (eb_str_starts(eb_str_from(aliases[n].name), "__"))
+            eb_near_try(near, eb_str_from(aliases[n].name), EB_RANK_OTHER);
+}
+
 static eb_type *type_of(eb_unit *u, char letter) {
     static const struct {
         char letter;

@@ -701,9 +701,24 @@ void eb_check_node(eb_unit *u, uint32_t at, const eb_expr *e, bool live) {
 
 /* ---- conditions, and values that nobody uses ---- */
 
+/* The '=' stands behind what is assigned to, unless that is in a macro. */
+static void assigned(eb_unit *u, uint32_t at, const eb_expr *e) {
+    eb_diag *diag = eb_warn_at(u, at, EB_DIAG_ASSIGN_CONDITION, e->lo, e->hi);
+    eb_loc behind = e->a->hi;
+    eb_place place = eb_place_of(u->ctx, behind);
+    uint32_t from = place.column - 1;
+    for (uint32_t n = from; diag && place.source && n < place.text.len; n++) {
+        eb_loc op = behind + n - from;
+        if (place.text.at[n] == '=')
+            eb_diag_fixit(u->ctx, diag, op, op + 1, EB_STR("=="));
+        if (place.text.at[n] != ' ')
+            return;
+    }
+}
+
 void eb_check_condition(eb_unit *u, uint32_t at, const eb_expr *e) {
     if (e->kind == EB_EXPR_ASSIGN && !e->parens)
-        eb_warn_at(u, at, EB_DIAG_ASSIGN_CONDITION, e->lo, e->hi);
+        assigned(u, at, e);
     eb_check_equality_parens(u, at, e);
     while (e->kind == EB_EXPR_UNARY && e->op == EB_TOK_NOT)
         e = e->a;

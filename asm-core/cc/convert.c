@@ -151,9 +151,38 @@ static bool is_transparent(eb_type *type, eb_type *from) {
     return false;
 }
 
+/* '&' or '*' that is missing in front of a value, or '&' that is too much: how it is said. */
+static void hint_address(eb_unit *u, eb_diag *diag, const eb_expr *e, eb_type *type) {
+    const eb_expr *of = e->kind == EB_EXPR_LOAD ? e->a : e;
+    bool simple = of->kind == EB_EXPR_DECL || of->kind == EB_EXPR_MEMBER ||
+                  of->kind == EB_EXPR_INDEX || of->kind == EB_EXPR_CALL || of->parens;
+    eb_type *from = e->type;
+    if (!diag)
+        return;
+    if (eb_type_is(type, EB_TYPE_POINTER) && e->kind == EB_EXPR_LOAD && simple &&
+        eb_type_compatible(target(type), from, true)) {
+        eb_diag_hint(u->ctx, diag, "take the address with &");
+        eb_diag_fixit(u->ctx, diag, e->lo, e->lo, EB_STR("&"));
+    } else if (of->kind == EB_EXPR_DEREF && of->lo < of->a->lo &&
+               eb_type_compatible(of->a->type, type, true)) {
+        eb_diag_hint(u->ctx, diag, "remove *");
+        eb_diag_fixit(u->ctx, diag, of->lo, of->lo + 1, EB_STR(""));
+    } else if (eb_type_is(from, EB_TYPE_POINTER) && eb_type_compatible(target(from), type, true)) {
+        if (e->kind == EB_EXPR_ADDRESS) {
+            eb_diag_hint(u->ctx, diag, "remove &");
+            eb_diag_fixit(u->ctx, diag, e->lo, e->lo + 1, EB_STR(""));
+        } else if (simple) {
+            eb_diag_hint(u->ctx, diag, "dereference with *");
+            eb_diag_fixit(u->ctx, diag, e->lo, e->lo, EB_STR("*"));
+        }
+    }
+}
+
 static eb_expr *mismatch(eb_unit *u, eb_expr *e, eb_type *type, const char *what) {
-    eb_diag_add(u->ctx, EB_DIAG_MISMATCH, e->lo, e->hi, what, eb_type_string(u, type),
-                eb_type_string(u, e->type));
+    hint_address(u,
+                 eb_diag_add(u->ctx, EB_DIAG_MISMATCH, e->lo, e->hi, what, eb_type_string(u, type),
+                             eb_type_string(u, e->type)),
+                 e, type);
     return eb_expr_error(u, e->lo, e->hi);
 }
 
@@ -173,14 +202,18 @@ eb_expr *eb_convert(eb_unit *u, eb_expr *e, eb_type *type, const char *what) {
         eb_diag_code trouble = pointer_trouble(to, from);
         eb_check_packed(u, e, type);
         if (trouble != EB_DIAG_COUNT)
-            eb_warn(u, trouble, e->lo, e->hi, what, eb_type_string(u, type),
-                    eb_type_string(u, e->type));
+            hint_address(u,
+                         eb_warn(u, trouble, e->lo, e->hi, what, eb_type_string(u, type),
+                                 eb_type_string(u, e->type)),
+                         e, type);
         return eb_cast(u, e, result);
     }
     bool pointer = to->kind == EB_TYPE_POINTER || from->kind == EB_TYPE_POINTER;
     if (pointer && (eb_type_is_integer(to) || eb_type_is_integer(from))) {
-        eb_warn(u, EB_DIAG_INT_POINTER, e->lo, e->hi, what, eb_type_string(u, type),
-                eb_type_string(u, e->type));
+        hint_address(u,
+                     eb_warn(u, EB_DIAG_INT_POINTER, e->lo, e->hi, what, eb_type_string(u, type),
+                             eb_type_string(u, e->type)),
+                     e, type);
         return eb_cast(u, e, result);
     }
     if (eb_type_is_record(to) && (eb_type_compatible(to, from, true) || is_transparent(to, from)))

@@ -24,7 +24,8 @@ void eb_static_assert(eb_unit *u) {
 bool eb_require_complete(eb_unit *u, eb_type *type, eb_loc lo, eb_loc hi) {
     if (eb_complete(u, type) || eb_type_is(type, EB_TYPE_ERROR))
         return true;
-    eb_diag_add(u->ctx, EB_DIAG_INCOMPLETE, lo, hi, eb_type_string(u, type));
+    eb_diag *diag = eb_diag_add(u->ctx, EB_DIAG_INCOMPLETE, lo, hi, eb_type_string(u, type));
+    eb_suggest_tag(u, diag, type);
     return false;
 }
 
@@ -44,6 +45,9 @@ static void note_old(eb_unit *u, eb_diag *diag, const eb_decl *old) {
 }
 
 static void redefined(eb_unit *u, const eb_decl *decl, const eb_decl *old) {
+    if (decl != old &&
+        (eb_type_is(decl->type, EB_TYPE_ERROR) || eb_type_is(old->type, EB_TYPE_ERROR)))
+        return; /* something was wrong with it: maybe it is no declaration at all */
     eb_str text = eb_name_text(u, decl->name);
     eb_diag *diag =
         eb_diag_add(u->ctx, EB_DIAG_REDEFINED, decl->lo, decl->hi, (int)text.len, text.at);
@@ -426,6 +430,45 @@ static void file_assembly(eb_unit *u) {
         *EB_PUSH(&u->ctx->arena, &u->texts) = s;
 }
 
+/* NAME("text") in or in front of a declaration, where no macro is so called: SEC misspelt, or
+ * without its header. Only that is told, and what it stands at is read without it. */
+static void unknown_macros(eb_unit *u) {
+    for (;;) {
+        eb_tok tok = eb_peek(u), first = eb_ahead(u, 2);
+        bool called = eb_is_name(u) && eb_ahead(u, 1).kind == EB_TOK_LPAREN &&
+                      (first.kind == EB_TOK_STRING || first.kind == EB_TOK_NUMBER);
+        if (!called || eb_lookup(u, tok.value))
+            return;
+        eb_str text = eb_name_text(u, tok.value);
+        eb_take(u);
+        eb_diag *diag = eb_diag_add(u->ctx, EB_DIAG_UNDECLARED, tok.loc, eb_tok_end(u, tok),
+                                    (int)text.len, text.at);
+        eb_suggest(u, diag, text, EB_MEANT_CALL);
+        eb_skip_group(u);
+    }
+}
+
+/* Only the first in a function: behind it, a '}' is missing most likely. */
+static void nested_function(eb_unit *u, eb_loc body) {
+    eb_decl *outer = u->function;
+    if (outer && outer->nests)
+        return;
+    eb_diag *diag = eb_diag_add(u->ctx, EB_DIAG_NESTED_FUNCTION, body, body + 1);
+    if (outer) {
+        eb_str name = eb_name_text(u, outer->name);
+        eb_diag_note(u->ctx, diag, outer->lo, outer->hi, "'%.*s' begins here", (int)name.len,
+                     name.at);
+        outer->nests = true;
+    }
+}
+
+/* What stands behind the head of a function is neither another declaration nor its end. */
+static bool lacks_body(eb_unit *u, const eb_decl *decl, const eb_declarator *d) {
+    return decl->kind == EB_DECL_FUNCTION && d->is_function && eb_scope_is_global(u) &&
+           !eb_is(u, EB_TOK_SEMICOLON) && !eb_is(u, EB_TOK_COMMA) && !eb_is(u, EB_TOK_END) &&
+           !eb_starts_declaration(u);
+}
+
 /* A typedef of an anonymous record names it for diagnostics only; nothing to do. */
 eb_decl *eb_declaration(eb_unit *u) {
     if (eb_is_word(u, EB_KW_STATIC_ASSERT)) {
@@ -436,19 +479,23 @@ eb_decl *eb_declaration(eb_unit *u) {
         file_assembly(u);
         return NULL;
     }
+    if (eb_scope_is_global(u))
+        unknown_macros(u);
     eb_spec spec = eb_specifiers(u);
     eb_decl *first = NULL, **last = &first;
     if (eb_is(u, EB_TOK_SEMICOLON))
         eb_check_empty_declaration(u, &spec);
-    if (eb_skip(u, EB_TOK_SEMICOLON))
+    if (eb_skip(u, EB_TOK_SEMICOLON) || spec.ended)
         return NULL;
     for (;;) {
+        bool derived = !eb_is_name(u) || eb_ahead(u, 1).kind == EB_TOK_LBRACKET;
         eb_declarator d = eb_declarator_of(u, spec.type);
-        if (d.name && spec.is_auto_type && d.type != spec.type && spec.storage == EB_STORAGE_AUTO)
+        if (d.name && spec.is_auto_type && derived && spec.storage == EB_STORAGE_AUTO)
             eb_diag_add(u->ctx, EB_DIAG_EXPECTED, d.lo, d.hi,
                         "a name alone: auto takes its type from the value");
         if (!d.name) {
-            eb_expected(u, "a name to declare");
+            if (!eb_type_is(spec.type, EB_TYPE_ERROR)) /* as was said */
+                eb_expected(u, "a name to declare");
             eb_resync(u);
             return first;
         }
@@ -459,8 +506,9 @@ eb_decl *eb_declaration(eb_unit *u) {
         else if (d.is_old)
             eb_diag_add(u->ctx, EB_DIAG_NAMES_ONLY, d.lo, d.hi);
         if (decl->kind == EB_DECL_FUNCTION && eb_is(u, EB_TOK_LBRACE)) {
+            eb_loc body = eb_peek(u).loc;
             if (!eb_scope_is_global(u))
-                eb_diag_add(u->ctx, EB_DIAG_NESTED_FUNCTION, d.lo, d.hi);
+                nested_function(u, body);
             define_function(u, decl, &d);
             return decl;
         }
@@ -468,11 +516,16 @@ eb_decl *eb_declaration(eb_unit *u) {
             *last = decl;
             last = &decl->next;
         }
+        unknown_macros(u);
+        if (lacks_body(u, decl, &d)) {
+            eb_expected(u, "a function's body or ';'");
+            eb_resync(u);
+            return first;
+        }
         if (!eb_skip(u, EB_TOK_COMMA))
             break;
         eb_attributes(u, &spec.attrs);
     }
-    if (!eb_expect(u, EB_TOK_SEMICOLON, "';' behind a declaration"))
-        eb_resync(u);
+    eb_end_statement(u, "';' behind a declaration");
     return first;
 }

@@ -86,16 +86,32 @@ static attribute attribute_of(eb_str name) {
     return A_OTHER;
 }
 
-/* Known to clang, so that nothing is to be said of it. */
-static bool is_known(eb_str name) {
-    static const char *const known[] = {
+static const char *const known[] = {
 #define ATTRIBUTE(name) name,
 #include "predef.def"
-    };
+};
+
+/* Known to clang, so that nothing is to be said of it. */
+static bool is_known(eb_str name) {
     for (size_t n = 0; n < sizeof known / sizeof known[0]; n++)
         if (eb_str_is(name, known[n]))
             return true;
     return false;
+}
+
+static void unknown_attribute(eb_unit *u, eb_tok tok, eb_str name) {
+    eb_diag *diag =
+        eb_warn(u, EB_DIAG_UNKNOWN_ATTRIBUTE, tok.loc, eb_tok_end(u, tok), (int)name.len, name.at);
+    eb_near near = eb_near_to(bare(name));
+    for (size_t n = 0; n < sizeof attributes / sizeof attributes[0]; n++)
+        eb_near_try(&near, eb_str_from(attributes[n].name), 0);
+    for (size_t n = 0; n < sizeof known / sizeof known[0]; n++)
+        eb_near_try(&near, eb_str_from(known[n]), 1);
+    if (diag && eb_near_found(&near))
+        eb_diag_meant(u->ctx, diag,
+                      near.name.len == name.len ? near.best
+                                                : eb_str_fmt(&u->ctx->arena, "__%.*s__",
+                                                             (int)near.best.len, near.best.at));
 }
 
 static eb_str string_argument(eb_unit *u) {
@@ -288,7 +304,7 @@ static void one_attribute(eb_unit *u, eb_attrs *attrs) {
     }
     attribute id = foreign ? A_OTHER : attribute_of(name);
     if (id == A_OTHER && (foreign || !is_known(bare(name))))
-        eb_warn(u, EB_DIAG_UNKNOWN_ATTRIBUTE, tok.loc, eb_tok_end(u, tok), (int)name.len, name.at);
+        unknown_attribute(u, tok, name);
     if (eb_skip(u, EB_TOK_LPAREN))
         with_arguments(u, id, attrs);
     else

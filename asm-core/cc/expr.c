@@ -142,24 +142,6 @@ static eb_expr *string(eb_unit *u) {
 
 /* ---- names ---- */
 
-static const eb_decl *nearest(eb_unit *u, eb_str name) {
-    const eb_decl *best = NULL;
-    unsigned most = name.len > 5 ? 2 : 1;
-    for (uint32_t n = 0; n < u->bindings.len; n++) {
-        const eb_decl *decl = u->bindings.at[n].decl;
-        if (!decl || decl->kind == EB_DECL_TYPEDEF)
-            continue;
-        unsigned distance = eb_str_distance(name, eb_name_text(u, n), most);
-        if (distance > most)
-            continue;
-        best = decl;
-        most = distance ? distance - 1 : 0;
-        if (!distance)
-            break;
-    }
-    return best;
-}
-
 /* C before 1999: a function that is called is int f(). Where that is only warned of, it is so. */
 static eb_expr *implicit_function(eb_unit *u, eb_tok tok, bool error) {
     eb_loc hi = eb_tok_end(u, tok);
@@ -188,12 +170,7 @@ static eb_expr *undeclared(eb_unit *u, eb_tok tok) {
     eb_diag *diag =
         call ? eb_warn(u, EB_DIAG_IMPLICIT_FUNCTION, tok.loc, hi, (int)text.len, text.at)
              : eb_diag_add(u->ctx, EB_DIAG_UNDECLARED, tok.loc, hi, (int)text.len, text.at);
-    const eb_decl *near = diag && u->ctx->errors <= EB_DIAG_MOST ? nearest(u, text) : NULL;
-    if (near) {
-        eb_str name = eb_name_text(u, near->name);
-        eb_diag_note(u->ctx, diag, near->lo, near->hi, "did you mean '%.*s'?", (int)name.len,
-                     name.at);
-    }
+    eb_suggest(u, diag, text, call ? EB_MEANT_CALL : EB_MEANT_VALUE);
     return call ? implicit_function(u, tok, u->ctx->errors != errors)
                 : eb_expr_error(u, tok.loc, hi);
 }
@@ -460,9 +437,28 @@ eb_expr *eb_member_access(eb_unit *u, eb_expr *a, const uint32_t *path, uint32_t
     return e;
 }
 
-static eb_expr *member(eb_unit *u, eb_expr *a, bool arrow) {
-    if (arrow)
-        a = dereference(u, a, a->lo);
+/* '.' for '->' or the other way round: told, and read as it was meant. */
+static eb_expr *other_access(eb_unit *u, eb_expr *a, eb_tok op) {
+    bool arrow = op.kind == EB_TOK_ARROW;
+    eb_diag *diag = eb_diag_add(u->ctx, arrow ? EB_DIAG_NOT_POINTER : EB_DIAG_NOT_RECORD, a->lo,
+                                a->hi, eb_type_string(u, a->type));
+    eb_diag_hint(u->ctx, diag, "did you mean to use '%s'?", arrow ? "." : "->");
+    eb_diag_fixit(u->ctx, diag, op.loc, eb_tok_end(u, op), arrow ? EB_STR(".") : EB_STR("->"));
+    return arrow ? a : dereference(u, a, a->lo);
+}
+
+/* The operand as what the member is in. */
+static eb_expr *accessed(eb_unit *u, eb_expr *a, eb_tok op) {
+    bool arrow = op.kind == EB_TOK_ARROW;
+    eb_type *type = eb_type_plain(a->type);
+    if (arrow ? eb_type_is_record(type)
+              : type->kind == EB_TYPE_POINTER && eb_type_is_record(type->base))
+        return other_access(u, a, op);
+    return arrow ? dereference(u, a, a->lo) : a;
+}
+
+static eb_expr *member(eb_unit *u, eb_expr *a, eb_tok op) {
+    a = accessed(u, a, op);
     eb_tok tok = eb_peek(u);
     if (!eb_is_name(u)) {
         /* A member may have a keyword's name only where keywords are spelled otherwise. */
@@ -485,8 +481,9 @@ static eb_expr *member(eb_unit *u, eb_expr *a, bool arrow) {
     if (length)
         return eb_member_access(u, a, path, length);
     eb_str text = eb_name_text(u, tok.value);
-    eb_diag_add(u->ctx, EB_DIAG_NO_MEMBER, tok.loc, hi, eb_type_string(u, a->type), (int)text.len,
-                text.at);
+    eb_diag *diag = eb_diag_add(u->ctx, EB_DIAG_NO_MEMBER, tok.loc, hi, eb_type_string(u, a->type),
+                                (int)text.len, text.at);
+    eb_suggest_member(u, diag, text, a->type);
     return eb_expr_error(u, a->lo, hi);
 }
 
@@ -624,9 +621,9 @@ static eb_expr *postfix_of(eb_unit *u, eb_expr *e) {
         else if (eb_skip(u, EB_TOK_LPAREN))
             e = call(u, e);
         else if (eb_skip(u, EB_TOK_DOT))
-            e = member(u, e, false);
+            e = member(u, e, tok);
         else if (eb_skip(u, EB_TOK_ARROW))
-            e = member(u, e, true);
+            e = member(u, e, tok);
         else if (eb_skip(u, EB_TOK_PLUSPLUS) || eb_skip(u, EB_TOK_MINUSMINUS))
             e = step(u, e, tok, true);
         else
@@ -799,7 +796,7 @@ static eb_expr *cast_expression(eb_unit *u) {
     eb_nest(u);
     uint32_t beside = eb_chain_open(u);
     eb_expr *e;
-    if (eb_is(u, EB_TOK_LPAREN) && eb_starts_type(u, eb_ahead(u, 1))) {
+    if (eb_starts_cast(u)) {
         eb_loc lo = eb_take(u).loc;
         eb_type *type = eb_type_name(u);
         if (!eb_expect(u, EB_TOK_RPAREN, "')'"))

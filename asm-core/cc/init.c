@@ -18,6 +18,44 @@ static void put(target *t, uint64_t offset, eb_type *type, eb_expr *expr) {
 
 static void value_at(target *t, uint64_t offset, eb_type *type, const eb_member *field);
 
+/* ---- values without a place ---- */
+
+/* [index] and .member, in front of a value. */
+static void any_designators(eb_unit *u) {
+    for (;;) {
+        if (eb_skip(u, EB_TOK_DOT)) {
+            eb_take(u);
+        } else if (eb_skip(u, EB_TOK_LBRACKET)) {
+            eb_conditional(u);
+            if (eb_skip(u, EB_TOK_ELLIPSIS))
+                eb_conditional(u);
+            if (!eb_expect(u, EB_TOK_RBRACKET, "']'"))
+                eb_skip_to_close(u);
+        } else {
+            eb_skip(u, EB_TOK_ASSIGN);
+            return;
+        }
+    }
+}
+
+/* A value or a list of them for something that was wrong: only what is wrong in itself is told. */
+static void any_value(eb_unit *u) {
+    eb_nest(u);
+    if (!eb_skip(u, EB_TOK_LBRACE)) {
+        eb_assignment(u);
+    } else {
+        while (!eb_is(u, EB_TOK_RBRACE) && !eb_is(u, EB_TOK_END)) {
+            any_designators(u);
+            any_value(u);
+            if (!eb_skip(u, EB_TOK_COMMA))
+                break;
+        }
+        if (!eb_expect(u, EB_TOK_RBRACE, "'}' or ','"))
+            eb_skip_to_close(u);
+    }
+    eb_unnest(u);
+}
+
 /* ---- designators ---- */
 
 /* .member and [index] behind an lvalue, for offsetof and designators: without the leading '.' for
@@ -37,8 +75,9 @@ eb_expr *eb_designated(eb_unit *u, eb_expr *at) {
                     eb_record_find(&u->types, eb_type_plain(at->type)->of.record, tok.value, path);
             if (!length) {
                 eb_str text = eb_name_text(u, tok.value);
-                eb_diag_add(u->ctx, EB_DIAG_NO_MEMBER, tok.loc, eb_tok_end(u, tok),
-                            eb_type_string(u, at->type), (int)text.len, text.at);
+                eb_diag *diag = eb_diag_add(u->ctx, EB_DIAG_NO_MEMBER, tok.loc, eb_tok_end(u, tok),
+                                            eb_type_string(u, at->type), (int)text.len, text.at);
+                eb_suggest_member(u, diag, text, at->type);
                 return eb_expr_error(u, at->lo, at->hi);
             }
             at = eb_member_access(u, at, path, length);
@@ -159,6 +198,8 @@ static void designated_value(target *t, uint64_t offset, eb_type *type, const eb
             if (plain->kind != EB_TYPE_ARRAY || (uint64_t)index >= plain->count) {
                 eb_diag_add(u->ctx, EB_DIAG_INIT_INDEX, eb_behind(u) - 1, eb_behind(u),
                             (long long)index, eb_type_string(u, type));
+                any_designators(u);
+                any_value(u);
                 return;
             }
             type = plain->base;
@@ -173,8 +214,11 @@ static void designated_value(target *t, uint64_t offset, eb_type *type, const eb
             length = eb_record_find(&u->types, plain->of.record, tok.value, path);
         if (!length) {
             eb_str text = eb_tok_text(u->words, tok);
-            eb_diag_add(u->ctx, EB_DIAG_NO_MEMBER, tok.loc, eb_tok_end(u, tok),
-                        eb_type_string(u, type), (int)text.len, text.at);
+            eb_diag *diag = eb_diag_add(u->ctx, EB_DIAG_NO_MEMBER, tok.loc, eb_tok_end(u, tok),
+                                        eb_type_string(u, type), (int)text.len, text.at);
+            eb_suggest_member(u, diag, text, type);
+            any_designators(u);
+            any_value(u);
             return;
         }
         for (uint32_t n = 0; n < length; n++) {
@@ -442,6 +486,10 @@ void eb_initialiser(eb_unit *u, eb_decl *decl) {
     eb_type *plain = eb_type_plain(decl->type);
     uint64_t count = 0;
     bool open = plain->kind == EB_TYPE_ARRAY && plain->count == EB_ARRAY_OPEN;
+    if (plain->kind == EB_TYPE_ERROR) {
+        any_value(u);
+        return;
+    }
     eb_complete(u, decl->type);
     if (plain->kind == EB_TYPE_ARRAY && !eb_is(u, EB_TOK_LBRACE) && !eb_is(u, EB_TOK_STRING)) {
         /* GNU: an array from a compound literal of its type. */
@@ -455,6 +503,8 @@ void eb_initialiser(eb_unit *u, eb_decl *decl) {
     } else if (!string_for(&t, 0, decl->type, &count)) {
         if (eb_is(u, EB_TOK_LBRACE))
             braced(&t, 0, decl->type, &count);
+        else if (eb_type_is_record(plain))
+            put(&t, 0, decl->type, eb_convert(u, eb_assignment(u), decl->type, "variable"));
         else
             value_at(&t, 0, decl->type, NULL);
     }

@@ -7,7 +7,7 @@
  * once; a record's members when the record must be complete.
  *
  * Files: kernel_names.c which of the unit's names BTF has, kernel_types.c ids to types,
- * kernel_scope.c what a name means. */
+ * kernel_scope.c what a name means, kernel_near.c what a misspelt one may mean. */
 #ifndef EB_KERNEL_H
 #define EB_KERNEL_H
 
@@ -70,6 +70,11 @@ struct eb_kernel {
 /* Find the names of the unit's tokens in all BTF: one pass over its strings and one over its types.
  */
 void eb_kernel_find_names(eb_kernel *k);
+
+/* ---- kernel_near.c ---- */
+
+/* The names of BTF that mean such a thing. */
+void eb_kernel_near(const eb_unit *u, eb_meaning meaning, eb_near *near);
 
 /* ---- kernel_types.c ---- */
 

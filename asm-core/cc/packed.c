@@ -30,6 +30,27 @@ static int unpack(eb_arena *arena, eb_str set, const char *row, eb_str *text) {
     return eb_inflate((const uint8_t *)stream.at, stream.len, plain, size) ? 1 : -1;
 }
 
+/* Whether `path` is `name` in some folder. */
+static bool is_in_folder(eb_str path, eb_str name) {
+    return path.len > name.len && path.at[path.len - name.len - 1] == '/' &&
+           memcmp(path.at + path.len - name.len, name.at, name.len) == 0;
+}
+
+eb_str eb_packed_near(eb_str set, eb_str path) {
+    eb_near near = eb_near_to(path);
+    uint32_t count = set.len < HEAD ? 0 : eb_get32(set.at + 8, false);
+    for (uint32_t n = 0; n < count && n < (set.len - HEAD) / ROW; n++) {
+        eb_str name;
+        if (!span(set, set.at + HEAD + (size_t)n * ROW, &name))
+            break;
+        if (is_in_folder(name, path))
+            return name;
+        eb_near_try(&near, name, 0);
+    }
+    eb_near_try(&near, EB_STR("vmlinux.h"), 0);
+    return eb_near_found(&near) ? near.best : (eb_str){0};
+}
+
 int eb_packed_find(eb_arena *arena, eb_str set, eb_str path, eb_str *text) {
     if (set.len < HEAD || memcmp(set.at, "BPFHDR2\n", 8) != 0)
         return -1;

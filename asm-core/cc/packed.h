@@ -13,5 +13,8 @@
 /* The contents of file `path`, in the arena: 1; 0 when the set has no such file; -1 when this is no
  * header set, or a damaged one. */
 int eb_packed_find(eb_arena *arena, eb_str set, eb_str path, eb_str *text);
+/* The path of the set, or vmlinux.h, that may have been meant by one that it has not; empty for
+ * none. Not a copy. */
+eb_str eb_packed_near(eb_str set, eb_str path);
 
 #endif

@@ -62,11 +62,18 @@ eb_loc eb_behind(const eb_unit *u) {
     return u->at ? eb_tok_end(u, u->toks[u->at - 1]) : 0;
 }
 
+/* Where the main text ends, in its last line. */
+static eb_loc text_end(const eb_unit *u) {
+    const eb_source *main = &u->ctx->sources.at[u->pp->main];
+    size_t len = main->text.len;
+    return main->first + (eb_loc)(len - (len && main->text.at[len - 1] == '\n'));
+}
+
 void eb_expected(eb_unit *u, const char *what) {
     eb_tok tok = eb_peek(u);
     eb_str text = eb_tok_text(u->words, tok);
     if (tok.kind == EB_TOK_END) {
-        eb_loc loc = u->count ? eb_tok_end(u, u->toks[u->count - 1]) : 0;
+        eb_loc loc = text_end(u);
         if (!u->ended) /* the first thing that is missing is all that there is to tell */
             eb_diag_add(u->ctx, EB_DIAG_EXPECTED_END, loc, loc + 1, what);
         u->ended = true;
@@ -85,8 +92,8 @@ static eb_loc text_behind(const eb_unit *u) {
     return hi > lo ? hi : 0;
 }
 
-/* What is missing where the last token ends, most likely: it is told there, not at what follows. */
-static void missing(eb_unit *u, const char *text, const char *what) {
+/* Where the last token ends, most likely: it is told there, not at what follows. */
+void eb_missing(eb_unit *u, const char *text, const char *what) {
     eb_loc at = text_behind(u);
     eb_str next = eb_tok_text(u->words, eb_peek(u));
     if (!at || eb_is(u, EB_TOK_END)) {
@@ -95,7 +102,8 @@ static void missing(eb_unit *u, const char *text, const char *what) {
     }
     eb_diag *diag =
         eb_diag_add(u->ctx, EB_DIAG_EXPECTED_BEFORE, at, at, what, (int)next.len, next.at);
-    eb_diag_fixit(u->ctx, diag, at, at, eb_str_from(text));
+    if (*text)
+        eb_diag_fixit(u->ctx, diag, at, at, eb_str_from(text));
 }
 
 static int nesting_of(eb_tok tok);
@@ -137,10 +145,13 @@ bool eb_expect(eb_unit *u, eb_tok_kind kind, const char *what) {
         return true;
     switch (kind) {
     case EB_TOK_SEMICOLON:
-        missing(u, ";", what);
+        eb_missing(u, ";", what);
+        break;
+    case EB_TOK_COLON:
+        eb_missing(u, ":", what);
         break;
     case EB_TOK_LPAREN:
-        missing(u, "(", what);
+        eb_missing(u, "(", what);
         break;
     case EB_TOK_RPAREN:
         unclosed(u, EB_TOK_LPAREN, ")", what);
@@ -172,14 +183,35 @@ static int nesting_of(eb_tok tok) {
     }
 }
 
+/* A keyword that only begins a statement. */
+static bool begins_statement(eb_tok tok) {
+    static const uint8_t words[] = {EB_KW_RETURN, EB_KW_IF,   EB_KW_FOR,   EB_KW_WHILE,
+                                    EB_KW_SWITCH, EB_KW_GOTO, EB_KW_BREAK, EB_KW_CONTINUE};
+    for (size_t n = 0; n < sizeof words; n++)
+        if (tok.kind == EB_TOK_NAME && tok.value == words[n])
+            return true;
+    return false;
+}
+
+void eb_end_statement(eb_unit *u, const char *what) {
+    if (eb_expect(u, EB_TOK_SEMICOLON, what))
+        return;
+    eb_tok tok = eb_peek(u);
+    bool goes_on = tok.kind == EB_TOK_NAME || tok.kind == EB_TOK_STAR || tok.kind == EB_TOK_LBRACE;
+    if (!begins_statement(tok) && !(goes_on && (tok.flags & EB_TOK_BOL)) &&
+        !eb_starts_declaration(u))
+        eb_resync(u);
+}
+
 void eb_skip_to_close(eb_unit *u) {
-    for (int depth = 1; depth > 0 && !eb_is(u, EB_TOK_END);) {
-        eb_tok_kind kind = (eb_tok_kind)eb_peek(u).kind;
-        /* The bracket is missing where a statement ends or a body begins. */
-        if (depth == 1 &&
-            (kind == EB_TOK_SEMICOLON || kind == EB_TOK_LBRACE || kind == EB_TOK_RBRACE))
+    for (int depth = 1, braces = 0; depth > 0 && !eb_is(u, EB_TOK_END);) {
+        eb_tok tok = eb_peek(u);
+        /* The bracket is missing where a statement ends or begins, or a body. */
+        if (!braces && (tok.kind == EB_TOK_SEMICOLON || tok.kind == EB_TOK_RBRACE ||
+                        (tok.kind == EB_TOK_LBRACE && depth == 1) || begins_statement(tok)))
             return;
         depth += nesting_of(eb_take(u));
+        braces += (tok.kind == EB_TOK_LBRACE) - (tok.kind == EB_TOK_RBRACE);
     }
 }
 
@@ -191,20 +223,17 @@ void eb_skip_group(eb_unit *u) {
 }
 
 void eb_resync(eb_unit *u) {
-    for (int depth = 0; !eb_is(u, EB_TOK_END); eb_take(u)) {
+    for (int braces = 0; !eb_is(u, EB_TOK_END);) {
         eb_tok tok = eb_peek(u);
-        int step = nesting_of(tok);
-        if (depth <= 0 && (tok.kind == EB_TOK_RBRACE || tok.kind == EB_TOK_SEMICOLON)) {
-            eb_skip(u, EB_TOK_SEMICOLON);
-            return;
-        }
-        depth += step;
-        if (depth < 0)
-            depth = 0;
-        if (depth == 0 && tok.kind == EB_TOK_RBRACE) { /* a body ends what had begun */
+        if (!braces && tok.kind == EB_TOK_SEMICOLON)
             eb_take(u);
+        if (!braces &&
+            (tok.kind == EB_TOK_SEMICOLON || tok.kind == EB_TOK_RBRACE || begins_statement(tok)))
             return;
-        }
+        eb_take(u);
+        braces += (tok.kind == EB_TOK_LBRACE) - (tok.kind == EB_TOK_RBRACE);
+        if (!braces && tok.kind == EB_TOK_RBRACE) /* a body ends what had begun */
+            return;
     }
 }
 
@@ -642,6 +671,14 @@ static void predeclare(eb_unit *u) {
     predeclare_type(u, "__uint128_t", eb_type_basic(&u->types, EB_TYPE_UINT128));
 }
 
+/* '}' at file scope, and what would be declared if it closed a record. */
+static void extra_brace(eb_unit *u) {
+    eb_tok tok = eb_take(u);
+    eb_diag_add(u->ctx, EB_DIAG_STRAY, tok.loc, tok.loc + 1, 1, "}", "'{'");
+    if (eb_is(u, EB_TOK_SEMICOLON) || (eb_is_name(u) && !eb_starts_declaration(u)))
+        eb_resync(u);
+}
+
 eb_unit *eb_parse(eb_pp *pp) {
     eb_unit *u = eb_alloc(&pp->ctx->arena, sizeof *u);
     u->ctx = pp->ctx;
@@ -658,7 +695,9 @@ eb_unit *eb_parse(eb_pp *pp) {
         eb_pragmas(u);
         if (eb_is(u, EB_TOK_END))
             break;
-        if (!eb_extra_semicolon(u))
+        if (eb_is(u, EB_TOK_RBRACE))
+            extra_brace(u);
+        else if (!eb_extra_semicolon(u))
             eb_declaration(u);
         if (u->at == before) /* nothing begins with this token */
             eb_take(u);

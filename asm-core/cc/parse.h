@@ -3,7 +3,8 @@
  * Files: parse.c tokens, scopes and the top level, kernel.h what BTF adds to them, spec.c
  * declaration specifiers and tags, declarator.c declarators and attributes, decl.c declarations,
  * init.c initialisers, expr.c expressions, convert.c conversions and checks, const.c constant
- * expressions, builtin.c builtin functions, stmt.c statements. */
+ * expressions, builtin.c builtin functions, stmt.c statements, suggest.c what
+ * may have been meant. */
 #ifndef EB_PARSE_H
 #define EB_PARSE_H
 
@@ -70,6 +71,7 @@ typedef struct eb_unit {
     uint32_t param_lists; /* around what is being read */
     bool ended;           /* something was missing at the end of the text */
     bool unevaluated;     /* inside sizeof and typeof */
+    uint32_t looks;       /* of suggest.c, through all names */
     EB_VEC(eb_told) told; /* the first row is from the start */
     eb_kernel *kernel;    /* kernel.h: where names are looked for that are not bound, or NULL */
 } eb_unit;
@@ -93,6 +95,8 @@ bool eb_skip_word(eb_unit *u, eb_keyword word);
 bool eb_expect(eb_unit *u, eb_tok_kind kind, const char *what);
 /* Take a ';' that ends nothing. */
 bool eb_extra_semicolon(eb_unit *u);
+/* A diagnostic that it is missing behind the last token, where `what` is expected. */
+void eb_missing(eb_unit *u, const char *text, const char *what);
 /* Where the last token taken ends. */
 eb_loc eb_behind(const eb_unit *u);
 eb_loc eb_tok_end(const eb_unit *u, eb_tok tok);
@@ -101,8 +105,11 @@ eb_loc eb_tok_end(const eb_unit *u, eb_tok tok);
 void eb_skip_to_close(eb_unit *u);
 /* Behind what is in the bracket that is next. */
 void eb_skip_group(eb_unit *u);
-/* After an error: to the next ';' (taken) or '}' (not taken) of this nesting. */
+/* After an error: behind the next ';' or body, or in front of '}' or of what begins a statement. */
 void eb_resync(eb_unit *u);
+/* The ';' that ends a statement or declaration. Where it is missing and what follows begins another
+ * one, that goes on there. */
+void eb_end_statement(eb_unit *u, const char *what);
 void eb_pragmas(eb_unit *u);
 bool eb_is_c23(const eb_unit *u);
 /* Nesting is bounded: recursion must not outgrow the stack. */
@@ -151,6 +158,7 @@ typedef struct eb_spec {
     bool is_constexpr; /* C23 */
     bool is_thread_local;
     bool is_noreturn; /* by its keyword */
+    bool ended;       /* the ';' behind them is missing, as was said */
     eb_attrs attrs;
     eb_loc lo;
 } eb_spec;
@@ -168,7 +176,9 @@ typedef struct eb_declarator {
 
 bool eb_starts_type(eb_unit *u, eb_tok tok); /* specifiers or qualifiers of a type name */
 bool eb_starts_declaration(eb_unit *u);      /* the same, with storage classes and attributes */
-eb_spec eb_specifiers(eb_unit *u);           /* spec.c */
+/* '(' and a type's name, or one that nobody knows but that cannot be a value. */
+bool eb_starts_cast(eb_unit *u);
+eb_spec eb_specifiers(eb_unit *u); /* spec.c */
 /* Arrays and functions as parameters are pointers (C11 6.7.6.3). */
 eb_type *eb_adjusted(eb_unit *u, eb_type *type);
 eb_declarator eb_declarator_of(eb_unit *u, eb_type *base);
@@ -272,6 +282,28 @@ eb_diag *eb_warn_at(eb_unit *u, uint32_t at, eb_diag_code code, eb_loc lo, eb_lo
 bool eb_warns(const eb_unit *u, uint32_t at, eb_diag_code code, eb_loc loc);
 /* EXPECTED: `what` is missing in front of the next token. */
 void eb_expected(eb_unit *u, const char *what);
+
+/* ---- what may have been meant (suggest.c) ---- */
+
+/* What a name can mean where it stands. */
+typedef enum eb_meaning {
+    EB_MEANT_VALUE,
+    EB_MEANT_CALL,
+    EB_MEANT_TYPE,
+    EB_MEANT_TAG
+} eb_meaning; /* of records */
+/* Of names that are as near: those that the unit declares, other ones, those of BTF. */
+enum { EB_RANK_OWN, EB_RANK_OTHER, EB_RANK_KERNEL };
+
+/* The nearest name to `name`, which the diagnostic points at; nothing where there is none. `diag`
+ * may be NULL. */
+void eb_suggest(eb_unit *u, eb_diag *diag, eb_str name, eb_meaning meaning);
+void eb_suggest_member(eb_unit *u, eb_diag *diag, eb_str name, eb_type *record);
+/* What the tag of an incomplete record may be instead. */
+void eb_suggest_tag(eb_unit *u, eb_diag *diag, eb_type *record);
+void eb_suggest_label(eb_unit *u, eb_diag *diag, eb_str name);
+/* The builtin functions (builtin.c). */
+void eb_builtin_near(eb_near *near);
 
 /* ---- what may not be meant (check.c, flow.c) ---- */
 

@@ -56,6 +56,7 @@ typedef struct eb_pp_request {
     uint32_t from; /* the number of the including file */
     enum { EB_PP_OPEN, EB_PP_ABSENT, EB_PP_FOUND } state;
     uint32_t file; /* when found */
+    eb_str near;   /* when absent: what may have been meant, or empty */
 } eb_pp_request;
 
 /* #pragma push_macro: what a name stood for. */

@@ -54,7 +54,8 @@ static eb_str text_of_line(eb_lexer *lexer) {
 
 /* ---- files ---- */
 
-bool eb_include_find(eb_pp *pp, eb_str spelling, uint32_t kind, uint32_t *file) {
+/* The number of the request; a new one is asked for later. */
+static uint32_t request_of(eb_pp *pp, eb_str spelling, uint32_t kind) {
     uint32_t from = eb_pp_top_file(pp)->file;
     /* <...> is looked for in the same places from everywhere. */
     eb_str key = eb_str_fmt(&pp->ctx->arena, "%u:%u:%.*s", kind, kind == EB_PP_ANGLE ? 0 : from,
@@ -66,10 +67,15 @@ bool eb_include_find(eb_pp *pp, eb_str spelling, uint32_t kind, uint32_t *file) 
         *EB_PUSH(&pp->ctx->arena, &pp->requests) = (eb_pp_request){
             .spelling = eb_str_copy(&pp->ctx->arena, spelling), .kind = kind, .from = from};
     }
-    const eb_pp_request *r = &pp->requests.at[*number];
+    return *number;
+}
+
+bool eb_include_find(eb_pp *pp, eb_str spelling, uint32_t kind, uint32_t *file) {
+    uint32_t number = request_of(pp, spelling, kind);
+    const eb_pp_request *r = &pp->requests.at[number];
     *file = r->state == EB_PP_FOUND ? r->file + 1 : 0;
     if (r->state == EB_PP_OPEN)
-        pp->wanted = *number + 1;
+        pp->wanted = number + 1;
     return r->state != EB_PP_OPEN;
 }
 
@@ -120,9 +126,15 @@ static bool leave_line(eb_pp *pp, eb_lexer *lexer) {
 
 /* Most of what follows would be about what the file declares: only more files that are missing are
  * told. */
-static void no_file(eb_pp *pp, eb_loc lo, eb_str spelling) {
+static void no_file(eb_pp *pp, eb_loc lo, eb_str spelling, uint32_t kind) {
+    const eb_pp_request *request = &pp->requests.at[request_of(pp, spelling, kind)];
     eb_diag *diag = eb_diag_add(pp->ctx, EB_DIAG_NO_FILE, lo, lo + (eb_loc)spelling.len + 2,
                                 (int)spelling.len, spelling.at);
+    if (request->near.len) {
+        eb_str name = request->near;
+        eb_diag_hint(pp->ctx, diag, "did you mean '%.*s'?", (int)name.len, name.at);
+        eb_diag_fixit(pp->ctx, diag, lo + 1, lo + 1 + (eb_loc)spelling.len, name);
+    }
     eb_diag_fatal(pp->ctx, diag);
 }
 
@@ -140,7 +152,8 @@ static bool include(eb_pp *pp, eb_lexer *lexer, eb_tok tok, bool next) {
     if (pp->stopped || !header_name(pp, lexer, &spelling, &angle))
         return leave_line(pp, lexer);
     uint32_t kind = angle ? EB_PP_ANGLE : EB_PP_QUOTE;
-    if (!eb_include_find(pp, spelling, next ? kind + 2 : kind, &file))
+    kind += next ? 2 : 0;
+    if (!eb_include_find(pp, spelling, kind, &file))
         return false;
     /* The directive ends before the file begins: its lexer must be where it goes on. */
     lexer->directive = false;
@@ -149,7 +162,7 @@ static bool include(eb_pp *pp, eb_lexer *lexer, eb_tok tok, bool next) {
     if (file)
         eb_pp_push_file(pp, file - 1, tok.loc, angle || eb_source_is_silent(pp->ctx, tok.loc));
     else
-        no_file(pp, at, spelling);
+        no_file(pp, at, spelling, kind);
     return true;
 }
 
@@ -456,6 +469,17 @@ static void watch_guard(eb_pp *pp, eb_feed *feed, const eb_lexer *lexer, directi
         feed->guard_possible = false;
 }
 
+static void unknown_directive(eb_pp *pp, eb_tok tok) {
+    eb_str text = eb_tok_text(&pp->words, tok);
+    eb_diag *diag = eb_diag_add(pp->ctx, EB_DIAG_BAD_DIRECTIVE, tok.loc, tok.loc + (eb_loc)text.len,
+                                (int)text.len, text.at);
+    eb_near near = eb_near_to(text);
+    for (unsigned n = 1; n < sizeof names / sizeof names[0]; n++)
+        eb_near_try(&near, eb_str_from(names[n]), 0);
+    if (eb_near_found(&near))
+        eb_diag_meant(pp->ctx, diag, near.best);
+}
+
 static bool obey(eb_pp *pp, eb_feed *feed, eb_lexer *lexer, directive kind, eb_tok tok) {
     switch (kind) { /* one case per row */
     case DIRECTIVE_DEFINE:
@@ -502,9 +526,7 @@ static bool obey(eb_pp *pp, eb_feed *feed, eb_lexer *lexer, directive kind, eb_t
     case NONE:
         break;
     }
-    eb_str text = eb_tok_text(&pp->words, tok);
-    eb_diag_add(pp->ctx, EB_DIAG_BAD_DIRECTIVE, tok.loc, eb_lexer_loc(lexer), (int)text.len,
-                text.at);
+    unknown_directive(pp, tok);
     return true;
 }
 

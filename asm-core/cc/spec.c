@@ -125,8 +125,53 @@ bool eb_starts_type(eb_unit *u, eb_tok tok) {
     }
 }
 
+/* A name that is declared nowhere, and what shows that a type's was meant: another name or '*' and
+ * a name behind it, where no expression goes on so. */
+static bool is_unknown_type(eb_unit *u, uint32_t by) {
+    eb_tok tok = eb_ahead(u, by), next = eb_ahead(u, ++by);
+    if (tok.kind != EB_TOK_NAME || tok.value < EB_KW_COUNT || eb_lookup(u, tok.value))
+        return false;
+    if (next.kind == EB_TOK_NAME && next.value < EB_KW_COUNT)
+        return next.value != EB_KW_ELSE && next.value != EB_KW_WHILE;
+    while (next.kind == EB_TOK_STAR)
+        next = eb_ahead(u, ++by);
+    if (next.kind != EB_TOK_NAME || next.value < EB_KW_COUNT)
+        return false;
+    switch (eb_ahead(u, by + 1).kind) {
+    case EB_TOK_SEMICOLON:
+    case EB_TOK_ASSIGN:
+    case EB_TOK_COMMA:
+    case EB_TOK_LBRACKET:
+        return true;
+    default:
+        return eb_ahead(u, by - 1).kind == EB_TOK_NAME;
+    }
+}
+
+bool eb_starts_cast(eb_unit *u) {
+    if (!eb_is(u, EB_TOK_LPAREN))
+        return false;
+    eb_tok tok = eb_ahead(u, 1);
+    if (eb_starts_type(u, tok))
+        return true;
+    if (tok.kind != EB_TOK_NAME || tok.value < EB_KW_COUNT)
+        return false;
+    /* (unknown *) or (unknown) VALUE */
+    uint32_t by = 2;
+    while (eb_ahead(u, by).kind == EB_TOK_STAR)
+        by++;
+    if (eb_ahead(u, by).kind != EB_TOK_RPAREN || eb_lookup(u, tok.value))
+        return false;
+    eb_tok value = eb_ahead(u, by + 1);
+    bool begins = value.kind == EB_TOK_NUMBER || value.kind == EB_TOK_STRING ||
+                  (value.kind == EB_TOK_NAME && value.value >= EB_KW_COUNT);
+    return by > 2 || begins;
+}
+
 bool eb_starts_declaration(eb_unit *u) {
     eb_tok tok = eb_peek(u);
+    if (is_unknown_type(u, 0))
+        return true;
     if (eb_starts_type(u, tok)) {
         /* A typedef's name with ':' behind it is a label. */
         return tok.value < EB_KW_COUNT || eb_ahead(u, 1).kind != EB_TOK_COLON;
@@ -401,7 +446,9 @@ static void member_declarator(eb_unit *u, eb_record *record, const eb_spec *spec
     bool open = eb_type_is(member.type, EB_TYPE_ARRAY) &&
                 eb_type_plain(member.type)->count == EB_ARRAY_OPEN;
     if (eb_type_is(member.type, EB_TYPE_FUNCTION)) {
-        eb_diag_add(u->ctx, EB_DIAG_FUNCTION_MEMBER, member.loc, eb_behind(u));
+        if (!record->has_function)
+            eb_diag_add(u->ctx, EB_DIAG_FUNCTION_MEMBER, member.loc, eb_behind(u));
+        record->has_function = true;
         member.type = eb_type_basic(&u->types, EB_TYPE_ERROR);
     }
     if (!open && !eb_require_complete(u, member.type, member.loc, eb_behind(u)))
@@ -409,6 +456,23 @@ static void member_declarator(eb_unit *u, eb_record *record, const eb_spec *spec
     else if (open)
         eb_require_complete(u, eb_type_plain(member.type)->base, member.loc, eb_behind(u));
     add_member(u, record, member);
+}
+
+/* GNU: the last member may go without its ';'. A function's body is skipped: the function was told
+ * of. */
+static void end_member(eb_unit *u, const eb_spec *spec) {
+    if (spec->ended)
+        return;
+    if (eb_is(u, EB_TOK_RBRACE)) {
+        eb_loc at = eb_behind(u);
+        eb_diag *diag = eb_warn(u, EB_DIAG_MEMBER_END, at, at);
+        if (diag)
+            eb_diag_fixit(u->ctx, diag, at, at, EB_STR(";"));
+    } else if (eb_is(u, EB_TOK_LBRACE)) {
+        eb_skip_group(u);
+    } else if (!eb_expect(u, EB_TOK_SEMICOLON, "';' behind a member")) {
+        eb_resync(u);
+    }
 }
 
 static void member_declaration(eb_unit *u, eb_record *record) {
@@ -419,7 +483,7 @@ static void member_declaration(eb_unit *u, eb_record *record) {
     eb_spec spec = eb_specifiers(u);
     if (spec.storage || spec.is_thread_local || spec.is_inline || spec.is_constexpr)
         eb_diag_add(u->ctx, EB_DIAG_MEMBER_STORAGE, spec.lo, spec.lo + 1);
-    if (eb_is(u, EB_TOK_SEMICOLON)) { /* an anonymous record, or nothing */
+    if (eb_is(u, EB_TOK_SEMICOLON) || spec.ended) { /* an anonymous record, or nothing */
         if (eb_type_is_record(spec.type) && eb_complete(u, spec.type)) {
             eb_record *inner = eb_type_plain(spec.type)->of.record;
             bool plain = !inner->name && spec.type->kind != EB_TYPE_TYPEDEF;
@@ -431,8 +495,7 @@ static void member_declaration(eb_unit *u, eb_record *record) {
             member_declarator(u, record, &spec);
         while (eb_skip(u, EB_TOK_COMMA));
     }
-    if (!eb_expect(u, EB_TOK_SEMICOLON, "';' behind a member"))
-        eb_resync(u);
+    end_member(u, &spec);
 }
 
 /* An array without a length is the last member. */
@@ -621,7 +684,7 @@ static eb_type *record_specifier(eb_unit *u, bool is_union) {
     u->at += named;
     bool defined = eb_skip(u, EB_TOK_LBRACE);
     if (!named && !defined) {
-        eb_expected(u, is_union ? "a name or '{' behind union" : "a name or '{' behind struct");
+        eb_missing(u, "", is_union ? "a name or '{' behind union" : "a name or '{' behind struct");
         return eb_type_basic(&u->types, EB_TYPE_ERROR);
     }
     eb_type *type = NULL;
@@ -676,13 +739,49 @@ typedef struct collected {
     eb_type *type;
     uint32_t words;
     unsigned quals;
-    eb_loc loc; /* of the first type word */
+    bool unknown; /* the type is a name that nobody knows, as was said */
+    eb_loc loc;   /* of the first type word */
 } collected;
+
+static void two_types(eb_unit *u, const collected *c, eb_tok tok) {
+    if (!c->unknown)
+        eb_diag_add(u->ctx, EB_DIAG_TWO_TYPES, tok.loc, eb_tok_end(u, tok));
+}
 
 static void set_type(eb_unit *u, collected *c, eb_type *type, eb_tok tok) {
     if (c->type || c->words)
-        eb_diag_add(u->ctx, EB_DIAG_TWO_TYPES, tok.loc, eb_tok_end(u, tok));
+        two_types(u, c, tok);
     c->type = type;
+}
+
+static const char *keyword_of(const eb_type *tag) {
+    return tag->kind == EB_TYPE_STRUCT ? "struct" : tag->kind == EB_TYPE_UNION ? "union" : "enum";
+}
+
+/* The next token stands where a type belongs, and is none: what it may be. */
+static eb_type *unknown_type(eb_unit *u) {
+    eb_tok tok = eb_peek(u);
+    eb_str text = eb_tok_text(u->words, tok);
+    eb_loc hi = eb_tok_end(u, tok);
+    eb_type *tag = eb_is_name(u) ? eb_lookup_tag(u, tok.value) : NULL;
+    if (tag) {
+        const char *word = keyword_of(tag);
+        eb_diag *diag = eb_diag_add(u->ctx, EB_DIAG_TAG, tok.loc, hi, (int)text.len, text.at, word,
+                                    (int)text.len, text.at);
+        eb_diag_fixit(u->ctx, diag, tok.loc, tok.loc, eb_str_fmt(&u->ctx->arena, "%s ", word));
+        return tag;
+    }
+    eb_diag *diag = eb_diag_add(u->ctx, EB_DIAG_NO_TYPE, tok.loc, hi, (int)text.len, text.at);
+    if (eb_is_name(u))
+        eb_suggest(u, diag, text, EB_MEANT_TYPE);
+    return eb_type_basic(&u->types, EB_TYPE_ERROR);
+}
+
+/* Whether a name that stands where a type belongs was meant to be one, by what follows. */
+static bool is_meant_as_type(const eb_unit *u) {
+    eb_tok next = eb_ahead(u, 1);
+    return next.kind == EB_TOK_NAME || next.kind == EB_TOK_STAR || next.kind == EB_TOK_RPAREN ||
+           (next.kind == EB_TOK_COMMA && u->param_lists);
 }
 
 static bool storage_word(eb_unit *u, eb_spec *spec, eb_tok tok) {
@@ -842,6 +941,33 @@ static bool means_int(eb_unit *u, const eb_spec *spec, unsigned quals) {
     }
 }
 
+static bool is_tagged(eb_tok tok) {
+    return tok.value == EB_KW_STRUCT || tok.value == EB_KW_UNION || tok.value == EB_KW_ENUM;
+}
+
+/* Behind a struct, union or enum: what cannot go on with it, so that a ';' is missing. */
+static bool begins_another(eb_unit *u) {
+    eb_tok tok = eb_peek(u), next = eb_ahead(u, 1);
+    if (tok.kind != EB_TOK_NAME || u->param_lists)
+        return false;
+    if (tok.value >= EB_KW_COUNT)
+        return eb_starts_type(u, tok) && (next.kind == EB_TOK_STAR || next.kind == EB_TOK_NAME);
+    switch (tok.value) {
+    case EB_KW_STRUCT:
+    case EB_KW_UNION:
+    case EB_KW_ENUM:
+        return true;
+    case EB_KW_CONST:
+    case EB_KW_STATIC:
+    case EB_KW_EXTERN:
+    case EB_KW_TYPEDEF:
+    case EB_KW_INLINE:
+        return (tok.flags & EB_TOK_BOL) != 0;
+    default:
+        return word_of(tok) != 0;
+    }
+}
+
 eb_spec eb_specifiers(eb_unit *u) {
     eb_spec spec = {.lo = eb_peek(u).loc};
     collected c = {0};
@@ -858,18 +984,32 @@ eb_spec eb_specifiers(eb_unit *u) {
             if (!c.words)
                 c.loc = tok.loc;
             if (c.type)
-                eb_diag_add(u->ctx, EB_DIAG_TWO_TYPES, tok.loc, eb_tok_end(u, tok));
+                two_types(u, &c, tok);
             c.words += word;
             eb_take(u);
         } else if (tok.value >= EB_KW_COUNT) {
             /* A typedef's name, unless there is a type already: then it is being declared again. */
-            if (c.type || c.words || !eb_starts_type(u, tok))
+            if (c.words || (c.type && !c.unknown))
+                break; /* without a look: BTF's is used by that */
+            if (eb_starts_type(u, tok)) {
+                eb_decl *named = eb_lookup(u, tok.value);
+                c.type = named->type;
+                named->is_referenced = true;
+            } else if (!c.type && is_meant_as_type(u)) {
+                c.type = unknown_type(u);
+                c.unknown = true;
+            } else {
                 break;
-            eb_decl *named = eb_lookup(u, tok.value);
-            c.type = named->type;
-            named->is_referenced = true;
+            }
             eb_take(u);
         } else if (!other_word(u, &spec, &c, tok)) {
+            break;
+        } else if (is_tagged(tok) && begins_another(u)) {
+            eb_missing(u, ";",
+                       tok.value == EB_KW_STRUCT  ? "';' behind a struct"
+                       : tok.value == EB_KW_UNION ? "';' behind a union"
+                                                  : "';' behind an enum");
+            spec.ended = true;
             break;
         }
     }
@@ -892,10 +1032,7 @@ eb_spec eb_specifiers(eb_unit *u) {
                 eb_type_qualified(&u->types, eb_type_basic(&u->types, EB_TYPE_INT), c.quals);
             return spec;
         }
-        eb_diag_add(u->ctx, EB_DIAG_NO_TYPE, tok.loc, eb_tok_end(u, tok), (int)text.len, text.at);
-        spec.type = eb_type_basic(&u->types, EB_TYPE_ERROR);
-        if (eb_is_name(u) && eb_ahead(u, 1).kind == EB_TOK_NAME)
-            eb_take(u); /* an unknown type's name: what is declared comes behind it */
+        spec.type = unknown_type(u);
     }
     if ((c.quals & EB_RESTRICT) && !eb_type_is(spec.type, EB_TYPE_POINTER) &&
         !eb_type_is(spec.type, EB_TYPE_ERROR))

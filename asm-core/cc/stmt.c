@@ -15,11 +15,6 @@ static eb_stmt *new_stmt(eb_unit *u, eb_stmt_kind kind, eb_loc lo) {
     return s;
 }
 
-static void semicolon(eb_unit *u, const char *what) {
-    if (!eb_expect(u, EB_TOK_SEMICOLON, what))
-        eb_resync(u);
-}
-
 /* ( condition ) */
 static eb_expr *condition(eb_unit *u) {
     if (!eb_expect(u, EB_TOK_LPAREN, "'('"))
@@ -56,7 +51,7 @@ static void local_labels(eb_unit *u) {
         if (!eb_skip(u, EB_TOK_COMMA))
             break;
     }
-    semicolon(u, "';'");
+    eb_end_statement(u, "';'");
 }
 
 static eb_stmt *labelled(eb_unit *u) {
@@ -198,7 +193,7 @@ eb_stmt *eb_assembly(eb_unit *u) {
     }
     if (!eb_expect(u, EB_TOK_RPAREN, "')' or ':'"))
         eb_skip_to_close(u);
-    semicolon(u, "';' behind asm");
+    eb_end_statement(u, "';' behind asm");
     return s;
 }
 
@@ -351,7 +346,7 @@ static eb_stmt *loop(eb_unit *u, eb_stmt_kind kind) {
         s->expr = condition(u);
     else
         eb_expected(u, "while behind the body of do");
-    semicolon(u, "';' behind do ... while");
+    eb_end_statement(u, "';' behind do ... while");
     return s;
 }
 
@@ -365,7 +360,7 @@ static eb_stmt *jump(eb_unit *u, eb_stmt_kind kind) {
         eb_diag_add(u->ctx, EB_DIAG_OUTSIDE, tok.loc, eb_tok_end(u, tok),
                     kind == EB_STMT_BREAK ? "break" : "continue",
                     kind == EB_STMT_BREAK ? "a loop or switch" : "a loop");
-    semicolon(u, "';'");
+    eb_end_statement(u, "';'");
     return s;
 }
 
@@ -387,7 +382,7 @@ static eb_stmt *goto_statement(eb_unit *u) {
         eb_expected(u, "a label");
         s->kind = EB_STMT_EMPTY;
     }
-    semicolon(u, "';' behind goto");
+    eb_end_statement(u, "';' behind goto");
     return s;
 }
 
@@ -405,7 +400,7 @@ static eb_stmt *return_statement(eb_unit *u) {
     } else if (!is_void && !eb_type_is(result, EB_TYPE_ERROR)) {
         eb_warn(u, EB_DIAG_RETURN_NOTHING, tok.loc, eb_tok_end(u, tok), eb_type_string(u, result));
     }
-    semicolon(u, "';' behind return");
+    eb_end_statement(u, "';' behind return");
     return s;
 }
 
@@ -427,10 +422,13 @@ static eb_loc trailing_else(const eb_stmt *s) {
 
 static eb_stmt *one_if(eb_unit *u) {
     eb_stmt *s = new_stmt(u, EB_STMT_IF, eb_take(u).loc);
+    uint32_t errors = u->ctx->errors;
     s->expr = condition(u);
     eb_loc head = eb_behind(u);
+    bool fine = u->ctx->errors == errors;
     s->body = statement(u);
-    check_empty(u, s->body, head, "if");
+    if (fine)
+        check_empty(u, s->body, head, "if");
     return s;
 }
 
@@ -460,8 +458,9 @@ static eb_stmt *expression_statement(eb_unit *u) {
     eb_stmt *s = new_stmt(u, EB_STMT_EXPR, eb_peek(u).loc);
     uint32_t errors = u->ctx->errors;
     s->expr = eb_expression(u);
-    if (u->ctx->errors != errors ? !eb_skip(u, EB_TOK_SEMICOLON)
-                                 : !eb_expect(u, EB_TOK_SEMICOLON, "';' behind an expression"))
+    if (u->ctx->errors == errors)
+        eb_end_statement(u, "';' behind an expression");
+    else if (!eb_skip(u, EB_TOK_SEMICOLON))
         eb_resync(u);
     /* As a value, but for the last of a statement expression, which decides by itself. */
     bool last = eb_is(u, EB_TOK_RBRACE);
@@ -642,12 +641,14 @@ void eb_function_body(eb_unit *u, eb_decl *function) {
     for (uint32_t n = 0; n < function->labels.len; n++) {
         const eb_label *label = function->labels.at[n];
         eb_str text = eb_name_text(u, label->name);
-        if (label->used && !label->defined)
-            eb_diag_add(u->ctx, EB_DIAG_NO_LABEL, label->used, label->used + (eb_loc)text.len,
-                        (int)text.len, text.at);
+        if (label->used && !label->defined) {
+            eb_diag *diag = eb_diag_add(u->ctx, EB_DIAG_NO_LABEL, label->used,
+                                        label->used + (eb_loc)text.len, (int)text.len, text.at);
+            eb_suggest_label(u, diag, text);
+        }
     }
     u->function = outer;
-    if (!eb_source_is_silent(u->ctx, function->lo)) {
+    if (!eb_source_is_silent(u->ctx, function->lo) && !u->ended) {
         eb_check_flow(u, function);
         eb_check_locals(u, function);
     }

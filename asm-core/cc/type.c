@@ -55,12 +55,16 @@ eb_type *eb_type_basic(eb_types *types, eb_type_kind kind) {
 }
 
 eb_type *eb_type_pointer(eb_types *types, eb_type *to) {
+    if (to->kind == EB_TYPE_ERROR)
+        return to; /* what is made of it is as silent */
     if (!to->pointer)
         to->pointer = make(types, EB_TYPE_POINTER, to);
     return to->pointer;
 }
 
 eb_type *eb_type_array(eb_types *types, eb_type *of, uint64_t count) {
+    if (of->kind == EB_TYPE_ERROR)
+        return of;
     eb_type *type = make(types, EB_TYPE_ARRAY, of);
     type->count = count;
     return type;

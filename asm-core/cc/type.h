@@ -110,7 +110,8 @@ struct eb_record {
     uint32_t name; /* 1 + the tag's number, or 0 */
     eb_loc loc;
     bool is_union, complete, packed;
-    bool preserve; /* preserve_access_index: accesses are relocated (CO-RE) */
+    bool preserve;     /* preserve_access_index: accesses are relocated (CO-RE) */
+    bool has_function; /* a member that was one, as was told */
     bool transparent;
     uint32_t least_align; /* of attribute aligned, or 0 */
     uint32_t pack;        /* of #pragma pack, or 0 */
