@@ -206,9 +206,28 @@ bool eb_same_expansion(const ebpf_ctx *ctx, eb_loc a, eb_loc b) {
 
 /* ---- diagnostics ---- */
 
-static eb_diag *add(ebpf_ctx *ctx, eb_diag_code code, eb_severity severity, va_list args) {
+static eb_str with_other_names(ebpf_ctx *ctx, const eb_buf *message) {
     eb_buf text = {.arena = &ctx->arena};
-    eb_buf_vfmt(&text, rows[code].message, args);
+    bool other = false;
+    for (size_t n = 0; n < message->len; n++) {
+        uint8_t c = message->at[n];
+        if (c == EB_DIAG_AKA)
+            eb_buf_str(&text, EB_STR("' (aka '"));
+        else
+            eb_buf_byte(&text, c);
+        if (other && c == '\'')
+            eb_buf_byte(&text, ')');
+        other = c == EB_DIAG_AKA || (other && c != '\'');
+    }
+    return (eb_str){(const char *)text.at, text.len};
+}
+
+static eb_diag *add(ebpf_ctx *ctx, eb_diag_code code, eb_severity severity, va_list args) {
+    eb_buf made = {.arena = &ctx->arena};
+    eb_buf_vfmt(&made, rows[code].message, args);
+    eb_str text = {(const char *)made.at, made.len};
+    if (made.len && memchr(made.at, EB_DIAG_AKA, made.len))
+        text = with_other_names(ctx, &made);
     uint32_t *count = severity == EB_ERROR ? &ctx->errors : &ctx->warnings;
     uint32_t most = severity == EB_ERROR ? ctx->error_most : EB_DIAG_MOST;
     bool silent = ctx->is_fatal && code != ctx->fatal;
@@ -217,8 +236,7 @@ static eb_diag *add(ebpf_ctx *ctx, eb_diag_code code, eb_severity severity, va_l
         return eb_alloc(&ctx->arena, sizeof(eb_diag)); /* room for notes that nobody reads */
     }
     eb_diag *diag = EB_PUSH(&ctx->arena, &ctx->diags);
-    *diag = (eb_diag){
-        .severity = severity, .code = code, .insn = -1, .text = {(const char *)text.at, text.len}};
+    *diag = (eb_diag){.severity = severity, .code = code, .insn = -1, .text = text};
     return diag;
 }
 

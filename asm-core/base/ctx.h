@@ -94,6 +94,10 @@ struct ebpf_ctx {
 
 enum { EB_DIAG_MOST = 100 };
 
+/* In an argument of a message that stands in quotes: what follows is another name of the same
+ * thing. 'a\x01b' is told as 'a' (aka 'b'). */
+enum { EB_DIAG_AKA = 1 };
+
 /* Enter a source text, which must outlive the context's use of it; returns the location of its
  * first byte. Fails with EBPF_E_LIMIT when all texts together pass 2^32 - 2 bytes. */
 eb_loc eb_source_add(ebpf_ctx *ctx, eb_str name, eb_str text);

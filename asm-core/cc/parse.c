@@ -486,11 +486,20 @@ eb_str eb_name_text(const eb_unit *u, uint32_t name) {
     return u->words->names.at[name].text;
 }
 
-const char *eb_type_string(eb_unit *u, eb_type *type) {
+static eb_str text_of_type(eb_unit *u, eb_type *type) {
     eb_buf text = {.arena = &u->ctx->arena};
     eb_type_text(&u->types, type, &text);
+    size_t length = text.len;
     eb_buf_byte(&text, 0);
-    return (const char *)text.at;
+    return (eb_str){(const char *)text.at, length};
+}
+
+const char *eb_type_string(eb_unit *u, eb_type *type) {
+    eb_str text = text_of_type(u, type);
+    eb_str other = text_of_type(u, eb_type_written_out(&u->types, type));
+    if (eb_str_eq(text, other))
+        return text.at;
+    return eb_str_fmt(&u->ctx->arena, "%s%c%s", text.at, EB_DIAG_AKA, other.at).at;
 }
 
 /* ---- what #pragma says of diagnostics ---- */

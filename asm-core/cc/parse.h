@@ -272,7 +272,7 @@ void eb_function_body(eb_unit *u, eb_decl *function);
 
 /* ---- diagnostics ---- */
 
-/* A type as text for a message: valid as long as the context. */
+/* A type as text for a message, in quotes: valid as long as the context. */
 const char *eb_type_string(eb_unit *u, eb_type *type);
 /* A warning, unless it is switched off where the parser stands; NULL then. */
 eb_diag *eb_warn(eb_unit *u, eb_diag_code code, eb_loc lo, eb_loc hi, ...);

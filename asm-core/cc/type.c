@@ -611,3 +611,37 @@ void eb_type_text(const eb_types *types, eb_type *type, eb_buf *out) {
     put_before(types, type, DEPTH_MOST, out);
     put_behind(types, type, DEPTH_MOST, out);
 }
+
+static eb_type *written_function(eb_types *types, eb_type *type) {
+    eb_param *params = eb_alloc_array(&types->ctx->arena, (size_t)type->count, sizeof *params);
+    for (uint64_t n = 0; n < type->count; n++)
+        params[n] = (eb_param){.type = eb_type_written_out(types, type->of.params[n].type)};
+    eb_type *made = eb_type_function(types, eb_type_written_out(types, type->base), params,
+                                     type->count, type->variadic);
+    made->no_prototype = type->no_prototype;
+    return made;
+}
+
+eb_type *eb_type_written_out(eb_types *types, eb_type *type) {
+    const eb_type *plain;
+    switch (type->kind) {
+    case EB_TYPE_TYPEDEF:
+        plain = eb_type_plain(type);
+        if ((eb_type_is_record(type) && !plain->of.record->name) ||
+            (plain->kind == EB_TYPE_ENUM && !plain->of.enumeration->name))
+            return type; /* it has no other name */
+        return eb_type_written_out(types, type->base);
+    case EB_TYPE_QUALIFIED:
+        return eb_type_qualified(types, eb_type_written_out(types, type->base), type->quals);
+    case EB_TYPE_TAGGED:
+        return eb_type_written_out(types, type->base);
+    case EB_TYPE_POINTER:
+        return eb_type_pointer(types, eb_type_written_out(types, type->base));
+    case EB_TYPE_ARRAY:
+        return eb_type_array(types, eb_type_written_out(types, type->base), type->count);
+    case EB_TYPE_FUNCTION:
+        return written_function(types, type);
+    default:
+        return type;
+    }
+}

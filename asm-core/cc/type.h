@@ -210,5 +210,7 @@ uint32_t eb_record_find(eb_types *types, eb_record *record, uint32_t name,
 
 /* As people write it: "const char *". */
 void eb_type_text(const eb_types *types, eb_type *type, eb_buf *out);
+/* The same type without typedefs, to be shown; records and enums without a tag keep theirs. */
+eb_type *eb_type_written_out(eb_types *types, eb_type *type);
 
 #endif
