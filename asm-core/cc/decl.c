@@ -284,6 +284,15 @@ static void check_constexpr(eb_unit *u, const eb_decl *decl) {
     }
 }
 
+/* Of a record that is not complete, nothing of the value makes sense. */
+static bool is_known_enough(eb_unit *u, const eb_decl *decl) {
+    const eb_type *type = eb_type_plain(decl->type);
+    while (type->kind == EB_TYPE_ARRAY)
+        type = eb_type_plain(type->base);
+    return (type->kind != EB_TYPE_STRUCT && type->kind != EB_TYPE_UNION) ||
+           eb_require_complete(u, decl->type, decl->lo, decl->hi);
+}
+
 static eb_decl *variable(eb_unit *u, const eb_declarator *d, const eb_spec *spec) {
     bool linked = eb_scope_is_global(u) || spec->storage == EB_STORAGE_EXTERN;
     eb_decl *decl = new_decl(u, EB_DECL_VARIABLE, d, spec);
@@ -304,6 +313,8 @@ static eb_decl *variable(eb_unit *u, const eb_declarator *d, const eb_spec *spec
             auto_type(u, decl); /* the name is not visible in its own initialiser */
             decl = linked ? declare_linked(u, decl) : declare_local(u, decl);
         } else {
+            if (!is_known_enough(u, decl))
+                decl->type = eb_type_basic(&u->types, EB_TYPE_ERROR);
             decl->has_init = true;
             decl->inits.len = 0;
             eb_initialiser(u, decl);
@@ -376,8 +387,12 @@ static void old_parameters(eb_unit *u, eb_declarator *d) {
 }
 
 static void define_function(eb_unit *u, eb_decl *decl, const eb_declarator *d) {
-    if (decl->is_defined)
-        redefined(u, decl, decl);
+    if (decl->is_defined) {
+        eb_decl again = *decl;
+        again.lo = d->lo;
+        again.hi = d->hi;
+        redefined(u, &again, decl);
+    }
     if (!d->is_function)
         eb_diag_add(u->ctx, EB_DIAG_TYPEDEF_BODY, d->lo, d->hi);
     eb_check_prototype(u, decl, d->lo);
@@ -479,6 +494,7 @@ eb_decl *eb_declaration(eb_unit *u) {
         file_assembly(u);
         return NULL;
     }
+    uint32_t errors = u->ctx->errors;
     if (eb_scope_is_global(u))
         unknown_macros(u);
     eb_spec spec = eb_specifiers(u);
@@ -519,6 +535,7 @@ eb_decl *eb_declaration(eb_unit *u) {
         unknown_macros(u);
         if (lacks_body(u, decl, &d)) {
             eb_expected(u, "a function's body or ';'");
+            u->lost = true;
             eb_resync(u);
             return first;
         }
@@ -526,6 +543,6 @@ eb_decl *eb_declaration(eb_unit *u) {
             break;
         eb_attributes(u, &spec.attrs);
     }
-    eb_end_statement(u, "';' behind a declaration");
+    eb_end_statement(u, errors, "';' behind a declaration");
     return first;
 }

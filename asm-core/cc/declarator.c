@@ -322,6 +322,8 @@ static void attribute_list(eb_unit *u, eb_attrs *attrs, eb_tok_kind close) {
             break;
         }
         one_attribute(u, attrs);
+        if (!eb_is(u, EB_TOK_COMMA))
+            break;
     }
 }
 
@@ -339,7 +341,8 @@ void eb_attributes(eb_unit *u, eb_attrs *attrs) {
             !eb_expect(u, EB_TOK_LPAREN, "'((' behind __attribute__"))
             return;
         attribute_list(u, attrs, EB_TOK_RPAREN);
-        eb_skip(u, EB_TOK_RPAREN);
+        if (!eb_expect(u, EB_TOK_RPAREN, "')' or ',' behind an attribute"))
+            eb_skip_to_close(u);
         eb_expect(u, EB_TOK_RPAREN, "')'");
     }
 }
@@ -396,7 +399,8 @@ static eb_type *parameter_names(eb_unit *u, eb_type *result, eb_declarator *d) {
         eb_tok tok = eb_peek(u);
         if (!eb_is_name(u)) {
             eb_expected(u, "a parameter's name");
-            break;
+            eb_skip_to_close(u);
+            return eb_type_function(&u->types, result, NULL, 0, false);
         }
         eb_take(u);
         *EB_PUSH(&u->ctx->arena, &params) = (eb_param){.name = tok.value + 1, .loc = tok.loc};

@@ -398,6 +398,10 @@ static eb_expr *primary(eb_unit *u) {
         break;
     }
     eb_expected(u, "an expression");
+    /* `= };`: the list began with a '{' that is missing. */
+    if (tok.kind == EB_TOK_RBRACE && eb_ahead(u, 1).kind == EB_TOK_SEMICOLON && u->at &&
+        u->toks[u->at - 1].kind == EB_TOK_ASSIGN)
+        eb_take(u);
     eb_loc lo = tok.loc ? tok.loc : eb_behind(u);
     return eb_expr_error(u, lo, lo + 1);
 }
@@ -900,6 +904,8 @@ static eb_expr *update(eb_unit *u, eb_expr *a, eb_tok_kind op, eb_expr *b) {
     eb_expr *result = eb_binary(u, op, a, b); /* checks, and says in which type it is computed */
     if (eb_expr_is_error(result))
         return result;
+    if (eb_type_is(result->type, EB_TYPE_POINTER) != eb_type_is(a->type, EB_TYPE_POINTER))
+        eb_convert(u, result, a->type, "variable"); /* says what is wrong */
     eb_expr *e =
         eb_expr_new(u, EB_EXPR_UPDATE, eb_type_unqualified(&u->types, a->type), a->lo, b->hi);
     e->op = (uint8_t)op;

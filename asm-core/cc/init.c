@@ -287,6 +287,19 @@ static bool designator(target *t, cursor *c) {
     return true;
 }
 
+/* '->' for the '.' of a designator. */
+static bool arrow_designator(eb_unit *u) {
+    eb_tok tok = eb_peek(u);
+    if (tok.kind != EB_TOK_ARROW)
+        return false;
+    eb_expected(u, "a value or '.'");
+    eb_take(u);
+    eb_take(u);
+    any_designators(u);
+    any_value(u);
+    return true;
+}
+
 /* GNU's old form, member: value. */
 static bool old_designator(target *t, cursor *c) {
     eb_unit *u = t->u;
@@ -340,6 +353,7 @@ static void braced(target *t, uint64_t offset, eb_type *type, uint64_t *count) {
     uint32_t first = t->decl->inits.len;
     bool designated = false;
     eb_loc lo = eb_take(u).loc;
+    uint32_t errors = u->ctx->errors;
     eb_nest(u);
     if (c.type->kind != EB_TYPE_ARRAY && !eb_type_is_record(c.type)) { /* {5} for a scalar */
         if (!eb_is(u, EB_TOK_RBRACE))
@@ -349,7 +363,9 @@ static void braced(target *t, uint64_t offset, eb_type *type, uint64_t *count) {
     } else {
         while (!eb_is(u, EB_TOK_RBRACE) && !eb_is(u, EB_TOK_END)) {
             uint32_t before = u->at;
-            if (designator(t, &c) || old_designator(t, &c)) {
+            if (arrow_designator(u)) {
+                designated = true;
+            } else if (designator(t, &c) || old_designator(t, &c)) {
                 designated = true;
             } else {
                 skip_unnamed(&c);
@@ -365,8 +381,11 @@ static void braced(target *t, uint64_t offset, eb_type *type, uint64_t *count) {
     eb_unnest(u);
     if (c.type->kind == EB_TYPE_STRUCT && !designated)
         missing(t, &c, lo, t->decl->inits.len - first);
-    if (!eb_expect(u, EB_TOK_RBRACE, "'}' or ','"))
+    if (u->ctx->errors == errors ? !eb_expect(u, EB_TOK_RBRACE, "'}' or ','")
+                                 : !eb_skip(u, EB_TOK_RBRACE)) {
         eb_skip_to_close(u);
+        eb_skip(u, EB_TOK_RBRACE);
+    }
     *count = c.most;
 }
 

@@ -96,12 +96,15 @@ static eb_loc text_behind(const eb_unit *u) {
 void eb_missing(eb_unit *u, const char *text, const char *what) {
     eb_loc at = text_behind(u);
     eb_str next = eb_tok_text(u->words, eb_peek(u));
-    if (!at || eb_is(u, EB_TOK_END)) {
+    bool end = eb_is(u, EB_TOK_END);
+    if (!at || (end && u->ended)) {
         eb_expected(u, what);
         return;
     }
+    u->ended = u->ended || end;
     eb_diag *diag =
-        eb_diag_add(u->ctx, EB_DIAG_EXPECTED_BEFORE, at, at, what, (int)next.len, next.at);
+        end ? eb_diag_add(u->ctx, EB_DIAG_EXPECTED_END, at, at, what)
+            : eb_diag_add(u->ctx, EB_DIAG_EXPECTED_BEFORE, at, at, what, (int)next.len, next.at);
     if (*text)
         eb_diag_fixit(u->ctx, diag, at, at, eb_str_from(text));
 }
@@ -193,9 +196,11 @@ static bool begins_statement(eb_tok tok) {
     return false;
 }
 
-void eb_end_statement(eb_unit *u, const char *what) {
-    if (eb_expect(u, EB_TOK_SEMICOLON, what))
+void eb_end_statement(eb_unit *u, uint32_t errors, const char *what) {
+    if (eb_skip(u, EB_TOK_SEMICOLON))
         return;
+    if (u->ctx->errors == errors)
+        eb_expect(u, EB_TOK_SEMICOLON, what);
     eb_tok tok = eb_peek(u);
     bool goes_on = tok.kind == EB_TOK_NAME || tok.kind == EB_TOK_STAR || tok.kind == EB_TOK_LBRACE;
     if (!begins_statement(tok) && !(goes_on && (tok.flags & EB_TOK_BOL)) &&
@@ -683,9 +688,33 @@ static void predeclare(eb_unit *u) {
 /* '}' at file scope, and what would be declared if it closed a record. */
 static void extra_brace(eb_unit *u) {
     eb_tok tok = eb_take(u);
-    eb_diag_add(u->ctx, EB_DIAG_STRAY, tok.loc, tok.loc + 1, 1, "}", "'{'");
+    if (!u->lost)
+        eb_diag_add(u->ctx, EB_DIAG_STRAY, tok.loc, tok.loc + 1, 1, "}", "'{'");
     if (eb_is(u, EB_TOK_SEMICOLON) || (eb_is_name(u) && !eb_starts_declaration(u)))
         eb_resync(u);
+}
+
+/* What is left of a function that ended too early: told once, up to the next declaration. */
+static void stray_statement(eb_unit *u) {
+    eb_tok tok = eb_take(u);
+    eb_str text = eb_tok_text(u->words, tok);
+    if (!u->lost)
+        eb_diag_add(u->ctx, EB_DIAG_OUTSIDE, tok.loc, eb_tok_end(u, tok),
+                    eb_str_fmt(&u->ctx->arena, "'%.*s'", (int)text.len, text.at).at, "functions");
+    u->lost = true;
+    eb_resync(u);
+}
+
+/* At file scope, where something else than a declaration stands. */
+static bool is_stray(eb_unit *u) {
+    eb_tok tok = eb_peek(u);
+    if (begins_statement(tok) || (tok.kind == EB_TOK_NAME && tok.value == EB_KW_ELSE))
+        return true;
+    if (eb_starts_declaration(u)) {
+        u->lost = false;
+        return false;
+    }
+    return u->lost && !eb_is_word(u, EB_KW_ASM) && !eb_is(u, EB_TOK_SEMICOLON);
 }
 
 eb_unit *eb_parse(eb_pp *pp) {
@@ -706,6 +735,8 @@ eb_unit *eb_parse(eb_pp *pp) {
             break;
         if (eb_is(u, EB_TOK_RBRACE))
             extra_brace(u);
+        else if (is_stray(u))
+            stray_statement(u);
         else if (!eb_extra_semicolon(u))
             eb_declaration(u);
         if (u->at == before) /* nothing begins with this token */

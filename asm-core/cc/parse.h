@@ -71,6 +71,7 @@ typedef struct eb_unit {
     uint32_t param_lists; /* around what is being read */
     bool ended;           /* something was missing at the end of the text */
     bool unevaluated;     /* inside sizeof and typeof */
+    bool lost;            /* at file scope: a function ended too early, as was said */
     uint32_t looks;       /* of suggest.c, through all names */
     EB_VEC(eb_told) told; /* the first row is from the start */
     eb_kernel *kernel;    /* kernel.h: where names are looked for that are not bound, or NULL */
@@ -107,9 +108,10 @@ void eb_skip_to_close(eb_unit *u);
 void eb_skip_group(eb_unit *u);
 /* After an error: behind the next ';' or body, or in front of '}' or of what begins a statement. */
 void eb_resync(eb_unit *u);
-/* The ';' that ends a statement or declaration. Where it is missing and what follows begins another
- * one, that goes on there. */
-void eb_end_statement(eb_unit *u, const char *what);
+/* The ';' that ends a statement or declaration, before which there were so many errors: when there
+ * are more, nothing is told. Where it is missing and what follows begins another one, that goes on
+ * there. */
+void eb_end_statement(eb_unit *u, uint32_t errors, const char *what);
 void eb_pragmas(eb_unit *u);
 bool eb_is_c23(const eb_unit *u);
 /* Nesting is bounded: recursion must not outgrow the stack. */

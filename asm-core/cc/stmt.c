@@ -43,6 +43,7 @@ static eb_label *label_of(eb_unit *u, uint32_t name) {
 
 /* __label__ a, b; makes names of this block: a newer label hides an older one. */
 static void local_labels(eb_unit *u) {
+    uint32_t errors = u->ctx->errors;
     while (eb_is_name(u)) {
         eb_tok tok = eb_take(u);
         eb_label *label = new_label(u, tok.value);
@@ -51,7 +52,7 @@ static void local_labels(eb_unit *u) {
         if (!eb_skip(u, EB_TOK_COMMA))
             break;
     }
-    eb_end_statement(u, "';'");
+    eb_end_statement(u, errors, "';'");
 }
 
 static eb_stmt *labelled(eb_unit *u) {
@@ -153,6 +154,7 @@ int eb_register_number(eb_str name) {
 }
 
 eb_stmt *eb_assembly(eb_unit *u) {
+    uint32_t errors = u->ctx->errors;
     eb_stmt *s = new_stmt(u, EB_STMT_ASM, eb_take(u).loc);
     eb_asm *a = eb_alloc(&u->ctx->arena, sizeof *a);
     eb_type *element;
@@ -169,8 +171,12 @@ eb_stmt *eb_assembly(eb_unit *u) {
         return s;
     if (eb_is(u, EB_TOK_STRING))
         a->text = eb_strings(u, &element);
-    else
+    else {
         eb_expected(u, "a string of assembly");
+        eb_skip_to_close(u);
+        eb_end_statement(u, errors, "';' behind asm");
+        return s;
+    }
     /* "::" may be one token. */
     for (int part = 0; part < 4;) {
         if (eb_skip(u, EB_TOK_COLONCOLON))
@@ -193,7 +199,7 @@ eb_stmt *eb_assembly(eb_unit *u) {
     }
     if (!eb_expect(u, EB_TOK_RPAREN, "')' or ':'"))
         eb_skip_to_close(u);
-    eb_end_statement(u, "';' behind asm");
+    eb_end_statement(u, errors, "';' behind asm");
     return s;
 }
 
@@ -342,11 +348,12 @@ static eb_stmt *loop(eb_unit *u, eb_stmt_kind kind) {
         return s;
     }
     s->body = loop_body(u);
+    uint32_t errors = u->ctx->errors;
     if (eb_skip_word(u, EB_KW_WHILE))
         s->expr = condition(u);
     else
         eb_expected(u, "while behind the body of do");
-    eb_end_statement(u, "';' behind do ... while");
+    eb_end_statement(u, errors, "';' behind do ... while");
     return s;
 }
 
@@ -355,16 +362,19 @@ static eb_stmt *loop(eb_unit *u, eb_stmt_kind kind) {
 static eb_stmt *jump(eb_unit *u, eb_stmt_kind kind) {
     eb_tok tok = eb_take(u);
     eb_stmt *s = new_stmt(u, kind, tok.loc);
+    uint32_t errors;
     bool inside = u->loops || (kind == EB_STMT_BREAK && u->switches);
     if (!inside)
         eb_diag_add(u->ctx, EB_DIAG_OUTSIDE, tok.loc, eb_tok_end(u, tok),
                     kind == EB_STMT_BREAK ? "break" : "continue",
                     kind == EB_STMT_BREAK ? "a loop or switch" : "a loop");
-    eb_end_statement(u, "';'");
+    errors = u->ctx->errors; /* without that one */
+    eb_end_statement(u, errors, "';'");
     return s;
 }
 
 static eb_stmt *goto_statement(eb_unit *u) {
+    uint32_t errors = u->ctx->errors;
     eb_stmt *s = new_stmt(u, EB_STMT_GOTO, eb_take(u).loc);
     eb_tok tok = eb_peek(u);
     if (eb_is(u, EB_TOK_STAR)) {
@@ -382,11 +392,12 @@ static eb_stmt *goto_statement(eb_unit *u) {
         eb_expected(u, "a label");
         s->kind = EB_STMT_EMPTY;
     }
-    eb_end_statement(u, "';' behind goto");
+    eb_end_statement(u, errors, "';' behind goto");
     return s;
 }
 
 static eb_stmt *return_statement(eb_unit *u) {
+    uint32_t errors = u->ctx->errors;
     eb_tok tok = eb_take(u);
     eb_stmt *s = new_stmt(u, EB_STMT_RETURN, tok.loc);
     eb_type *result = eb_type_plain(u->function->type)->base;
@@ -400,7 +411,7 @@ static eb_stmt *return_statement(eb_unit *u) {
     } else if (!is_void && !eb_type_is(result, EB_TYPE_ERROR)) {
         eb_warn(u, EB_DIAG_RETURN_NOTHING, tok.loc, eb_tok_end(u, tok), eb_type_string(u, result));
     }
-    eb_end_statement(u, "';' behind return");
+    eb_end_statement(u, errors, "';' behind return");
     return s;
 }
 
@@ -458,10 +469,7 @@ static eb_stmt *expression_statement(eb_unit *u) {
     eb_stmt *s = new_stmt(u, EB_STMT_EXPR, eb_peek(u).loc);
     uint32_t errors = u->ctx->errors;
     s->expr = eb_expression(u);
-    if (u->ctx->errors == errors)
-        eb_end_statement(u, "';' behind an expression");
-    else if (!eb_skip(u, EB_TOK_SEMICOLON))
-        eb_resync(u);
+    eb_end_statement(u, errors, "';' behind an expression");
     /* As a value, but for the last of a statement expression, which decides by itself. */
     bool last = eb_is(u, EB_TOK_RBRACE);
     if (!last)
@@ -634,9 +642,10 @@ void eb_function_body(eb_unit *u, eb_decl *function) {
         eb_check_shadow(u, param);
         eb_bind(u, param->name, param);
     }
+    uint32_t errors = u->ctx->errors;
     function->body = block(u);
     eb_scope_close(u);
-    if (function->attrs.naked)
+    if (function->attrs.naked && u->ctx->errors == errors)
         check_naked(u, function->body);
     for (uint32_t n = 0; n < function->labels.len; n++) {
         const eb_label *label = function->labels.at[n];
