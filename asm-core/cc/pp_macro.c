@@ -326,10 +326,12 @@ static uint32_t va_opt(expansion *x, uint32_t at, uint32_t to, eb_toks *result) 
     argument *rest = &x->args[x->macro->params - 1];
     if (expanded(x, rest).len && behind > at + 2) {
         eb_toks saved = x->out;
+        bool left_empty = x->left_empty;
         x->out = (eb_toks){0};
         substitute(x, at + 2, behind - 1);
         *result = x->out;
         x->out = saved;
+        x->left_empty = left_empty;
     }
     return behind;
 }
