@@ -195,6 +195,36 @@ describe('what is wrong', () => {
     expect(error.text).toContain("'no.h'");
   });
 
+  test('what would mend it is an edit', () => {
+    const { diagnostics } = check('int one = 1;\nint two = oen;\n', {
+      filename: 'x.c',
+    });
+    expect(diagnostics).toHaveLength(1);
+    expect(diagnostics[0]).toMatchObject({
+      message: "'oen' is not declared; did you mean 'one'?",
+      notes: [{ message: "'one' is declared here", line: 1, column: 5 }],
+    });
+    expect(diagnostics[0]?.fixits).toEqual([
+      {
+        ...{ file: 'x.c', line: 2, column: 11, endLine: 2, endColumn: 14 },
+        ...{ offset: 23, text: 'one' },
+      },
+    ]);
+    const missing = check('int one = 1\n').diagnostics[0]?.fixits;
+    expect(missing).toMatchObject([{ line: 1, column: 12, text: ';' }]);
+  });
+
+  test('as many errors are told as are asked for', () => {
+    const source = 'int a = b;\n'.repeat(30);
+    const told = (errorLimit?: number): number =>
+      check(source, { errorLimit }).diagnostics.length;
+    expect([told(), told(2), told(0)]).toEqual([20, 2, 59]);
+    expect(check(source, { errorLimit: 2 }).text).toMatch(
+      /too many errors emitted: \d+ more diagnostics are not shown\n$/,
+    );
+    expect(() => check(source, { errorLimit: -1 })).toThrow(RangeError);
+  });
+
   test('check throws nothing', () => {
     const bad = check('int f(void) { return x; }\n', { filename: 'c.c' });
     expect(bad.ok).toBe(false);
