@@ -466,8 +466,8 @@ bool eb_macro_expand(eb_pp *pp, eb_tok *tok) {
     substitute(&x, 0, macro->count);
     stand_as(&x, *tok);
     if (x.out.len)
-        x.out.at[0].flags = (uint8_t)((x.out.at[0].flags & KEPT) |
-                                      (tok->flags & (EB_TOK_BOL | EB_TOK_SPACE)));
+        x.out.at[0].flags =
+            (uint8_t)((x.out.at[0].flags & KEPT) | (tok->flags & (EB_TOK_BOL | EB_TOK_SPACE)));
     else
         pp->carried |= tok->flags & (EB_TOK_BOL | EB_TOK_SPACE);
     eb_pp_push_tokens(pp, macro, x.out.at, x.out.len);

@@ -38,8 +38,8 @@ typedef struct ebpf_cc_options {
     const char *warnings; /* lines: what stands behind each -W, as clang's: all, no-unused, error,
                              error=GROUP …; "none" is -w */
     size_t warnings_size;
-    uint32_t text;    /* bits of enum ebpf_cc_text; 0 is the text alone, as with -E -P */
-    uint32_t dialect; /* bits of enum ebpf_cc_dialect */
+    uint32_t text;        /* bits of enum ebpf_cc_text; 0 is the text alone, as with -E -P */
+    uint32_t dialect;     /* bits of enum ebpf_cc_dialect */
     uint32_t error_limit; /* how many errors are told; 0 means 20, UINT32_MAX all */
 } ebpf_cc_options;
 

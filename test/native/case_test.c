@@ -71,8 +71,8 @@ typedef struct test_case {
     int dialect, endian;
     char warnings[256]; /* lines */
     uint32_t error_limit;
-    bool changed;       /* a part got another text: BLESS */
-    bool compiles;      /* args: --compile */
+    bool changed;  /* a part got another text: BLESS */
+    bool compiles; /* args: --compile */
 } test_case;
 
 static bool code_seen[EB_DIAG_COUNT];
