@@ -354,7 +354,7 @@ describe('objects', () => {
       const source = `typedef unsigned __int128 u128; u128 a, b, c;
         int f(void) { c = ${expression}; return 0; }`;
       expect(errorOf(() => compile(source)).message).toMatch(
-        /'u128' has no code here/,
+        /'u128' \(aka 'unsigned __int128'\) has no code here/,
       );
     });
   });
