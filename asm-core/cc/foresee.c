@@ -356,14 +356,13 @@ void eb_foresee_stack(eb_unit *u, const eb_ir_unit *ir) {
         const eb_ir_symbol *s = &ir->symbols.at[n];
         if (!s->live || !s->fn)
             continue;
-        uint32_t at = token_of(u, s);
         if (!s->called && s->chain > STACK_MOST)
             note_chain(u, ir,
-                       eb_warn_at(u, at, EB_DIAG_FRAME_CHAIN, s->fn->loc, name_end(s),
+                       eb_warn_at(u, token_of(u, s), EB_DIAG_FRAME_CHAIN, s->fn->loc, name_end(s),
                                   (int)s->name.len, s->name.at, (unsigned long long)s->chain),
                        n);
         if (s->frame > u->pp->options.frame_most)
-            eb_warn_at(u, at, EB_DIAG_FRAME_LARGER, s->fn->loc, name_end(s), (int)s->name.len,
-                       s->name.at, s->frame, (unsigned long long)s->chain);
+            eb_warn_at(u, token_of(u, s), EB_DIAG_FRAME_LARGER, s->fn->loc, name_end(s),
+                       (int)s->name.len, s->name.at, s->frame, (unsigned long long)s->chain);
     }
 }
