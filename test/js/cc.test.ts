@@ -282,6 +282,17 @@ function suite(cc: Cc): void {
     expect(stderr).toMatch(/nothing\.c: No such file[^]*wrong\.c:2:/);
   });
 
+  test('stack that is used is listed when it is asked for', () => {
+    const { status, stderr } = cc([
+      ...['-Wframe-larger-than=0', '-Wshadw', '-o', 'frame.o', 'frame.c'],
+    ]);
+    expect(status).toBe(0);
+    expect(stderr).toMatch(/'-Wshadw'; did you mean '-Wshadow'\?/);
+    expect(stderr).toMatch(
+      /frame\.c:1:5: warning: 'f' takes 40 bytes of stack[^]*\[-Wframe-larger-than\]/,
+    );
+  });
+
   test('warnings do not stop it, errors do; as JSON, too', () => {
     expect(cc(['-fsyntax-only', 'warn.c'])).toMatchObject({
       status: 0,

@@ -433,6 +433,28 @@ describe('objects', () => {
     expect(errorOf(() => compile(unused, strict)).diagnostics).toHaveLength(1);
   });
 
+  test('what the verifier will refuse is foreseen, by check() too', () => {
+    const source = `
+      #include <linux/bpf.h>
+      #include <bpf/bpf_helpers.h>
+      SEC("socket") int f(struct __sk_buff *skb) {
+        skb->mark = 1;
+        for (;;) skb->cb[0] += bpf_redirect_map(0, 0, 0);
+      }`;
+    const options = ['-Wbpf-context', '-Wbpf-helper', '-Wbpf-loop'];
+    const said = (diagnostics: readonly { option?: string }[]) =>
+      diagnostics.map(({ option }) => option).sort();
+    expect(said(compile(source).diagnostics)).toEqual(options);
+    expect(said(check(source).diagnostics)).toEqual(options);
+    const quiet = { warnings: ['no-bpf'] };
+    expect(compile(source, quiet).diagnostics).toEqual([]);
+    const strict = { warnings: ['no-bpf', 'error=bpf-loop'] };
+    const { diagnostics } = errorOf(() => compile(source, strict));
+    expect(diagnostics).toMatchObject([
+      { severity: 'error', option: '-Wbpf-loop' },
+    ]);
+  });
+
   test('vmlinux.h from BTF that is given', () => {
     const other = compile(
       'struct task { long a; int pid; }; int f(struct task *t) { return t->pid; }',
