@@ -46,6 +46,10 @@ beforeAll(() => {
   put('next/two/x.h', 'int two;\n');
   put('next.c', '#include <x.h>\n');
   put('wrong.c', 'int f(void) { return x; }\n#include "nowhere.h"\n');
+  put(
+    'frame.c',
+    'int f(int n) { volatile char a[40]; a[n] = 1; return a[n]; }\n',
+  );
   put('warn.c', '#warning careful\nint x;\n');
   put('good.c', 'int good;\n');
   put('macros.c', 'A B C D __BPF_CPU_VERSION__ __BYTE_ORDER__ __OPTIMIZE__\n');
@@ -284,10 +288,10 @@ function suite(cc: Cc): void {
 
   test('stack that is used is listed when it is asked for', () => {
     const { status, stderr } = cc([
-      ...['-Wframe-larger-than=0', '-Wshadw', '-o', 'frame.o', 'frame.c'],
+      ...['-Wframe-larger-than=0', '-Wunused-lable', '-o', 'frame.o', 'frame.c'],
     ]);
     expect(status).toBe(0);
-    expect(stderr).toMatch(/'-Wshadw'; did you mean '-Wshadow'\?/);
+    expect(stderr).toMatch(/'-Wunused-lable'; did you mean '-Wunused-label'\?/);
     expect(stderr).toMatch(
       /frame\.c:1:5: warning: 'f' takes 40 bytes of stack[^]*\[-Wframe-larger-than\]/,
     );
