@@ -288,7 +288,13 @@ function suite(cc: Cc): void {
 
   test('stack that is used is listed when it is asked for', () => {
     const { status, stderr } = cc([
-      ...['-Wframe-larger-than=0', '-Wunused-lable', '-o', 'frame.o', 'frame.c'],
+      ...[
+        '-Wframe-larger-than=0',
+        '-Wunused-lable',
+        '-o',
+        'frame.o',
+        'frame.c',
+      ],
     ]);
     expect(status).toBe(0);
     expect(stderr).toMatch(/'-Wunused-lable'; did you mean '-Wunused-label'\?/);
