@@ -36,6 +36,8 @@ export interface Diagnostic extends DiagnosticNote {
   severity: 'error' | 'warning' | 'note';
   /** Stable name of the kind of diagnostic, such as 'bad-register'. */
   code: string;
+  /** Of a warning, the option that switches it: '-Wunused-variable'. */
+  option?: string;
   /** What to do about it. */
   help?: string;
   /** The instruction that it speaks of. */
