@@ -364,12 +364,15 @@ const table: [string, Machine, Case[]][] = [
   ],
   [
     'a kernel that is too old',
-    { env: { FAULTS_RELEASE: '5.4.0' }, fault: [LINK_CREATE, EINVAL] },
+    {
+      env: { FAULTS_RELEASE: '5.4.0-1.el8.x86_64' },
+      fault: [LINK_CREATE, EINVAL],
+    },
     [
       {
         try: `object('tcx/ingress').programs.prog.attach({ kind: 'tcx', interface: 'lo' })`,
         says: [
-          'the running kernel, 5.4.0, is too old for it',
+          'the running kernel, 5.4.0-1.el8.x86_64, is too old for it',
           'use Linux 6.6 or later',
         ],
         code: 'EINVAL',
