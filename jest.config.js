@@ -11,5 +11,6 @@ module.exports = {
     '^bpf$': '<rootDir>/dist/bindings/src/index.js',
     '^bpf/core$': '<rootDir>/dist/bindings/src/core.js',
   },
+  globalTeardown: '<rootDir>/scripts/jest-leaks.js',
   testTimeout: 60_000,
 };

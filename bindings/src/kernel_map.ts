@@ -553,6 +553,7 @@ class NativeMapBackend extends Handle implements MapBackend {
   }
 
   lost(): number {
+    this.ensureOpen();
     return this.#stream?.lost ?? 0;
   }
 

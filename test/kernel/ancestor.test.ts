@@ -333,7 +333,7 @@ try { ref.close(); } catch (e) {
     void [typed, known];
   }
 }
-const names: string[] = [version, versions.libbpf, versions.libelf, versions.kernel, MapType[MapType.HASH], ProgramType[ProgramType.XDP], AttachType[AttachType.SK_SKB_VERDICT]];
+const names: string[] = [version, versions.libbpf, versions.libelf, versions.kernel, MapType[MapType.HASH], ProgramType[ProgramType.XDP], AttachType[AttachType.SK_MSG_VERDICT]];
 const sizes: number[] = [versions.btf, OBJ_NAME_LEN, ProgramType.KPROBE, AttachType.CGROUP_INET_INGRESS];
 class Mine implements TypeConversion<bigint> { parse(buf: Buffer): bigint { return buf.readBigUInt64LE(); } format(buf: Buffer, x: bigint): void { buf.writeBigUInt64LE(x); } }
 class Counter extends RawMap { increment(key: Buffer): void { this.set(key, this.get(key) ?? Buffer.alloc(this.ref.valueSize)); } }
