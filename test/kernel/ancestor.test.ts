@@ -340,9 +340,9 @@ class Counter extends RawMap { increment(key: Buffer): void { this.set(key, this
 void [bpf.createMap, numbers, told, out, owner, convRef, element, peeked, names, sizes, new Mine(), new Counter(ref)];
 `;
 
-/** What the compiler says of this text, with 'bpf' from these definitions. */
-function compile(text: string, definitions: string): string[] {
-  const path = join(root, 'test/kernel/consumer.ts');
+/** What the compiler says of these texts, with 'bpf' from these definitions. */
+function compile(texts: string[], definitions: string): string[][] {
+  const paths = texts.map((_, i) => join(root, `test/kernel/consumer${i}.ts`));
   const options: ts.CompilerOptions = {
     strict: true,
     noEmit: true,
@@ -357,18 +357,22 @@ function compile(text: string, definitions: string): string[] {
   };
   const host = ts.createCompilerHost(options);
   const read = host.getSourceFile.bind(host);
-  host.getSourceFile = (name, ...rest) =>
-    name === path
-      ? ts.createSourceFile(name, text, ts.ScriptTarget.ES2022)
-      : read(name, ...rest);
-  const program = ts.createProgram([path], options, host);
-  return ts
-    .getPreEmitDiagnostics(program)
-    .map(({ messageText, file, start }) => {
-      const where =
-        file && start !== undefined ? file.text.slice(start, start + 60) : '';
-      return `${ts.flattenDiagnosticMessageText(messageText, '\n')} [${where}]`;
-    });
+  host.getSourceFile = (name, ...rest) => {
+    const text = texts[paths.indexOf(name)];
+    return text === undefined
+      ? read(name, ...rest)
+      : ts.createSourceFile(name, text, ts.ScriptTarget.ES2022);
+  };
+  const program = ts.createProgram(paths, options, host);
+  const said = ts.getPreEmitDiagnostics(program);
+  return paths.map((path) =>
+    said
+      .filter(({ file }) => (file?.fileName ?? path) === path)
+      .map(({ messageText, file, start }) => {
+        const text = ts.flattenDiagnosticMessageText(messageText, '\n');
+        return `${text} [${file?.text.slice(start, (start ?? 0) + 60) ?? ''}]`;
+      }),
+  );
 }
 
 describe('types', () => {
@@ -393,17 +397,17 @@ describe('types', () => {
     noAncestor,
     "TypeScript for 1.3's definitions compiles with them",
     () => {
-      expect(compile(consumer, definitions.old)).toEqual([]);
+      expect(compile([consumer], definitions.old)).toEqual([[]]);
     },
     120_000,
   );
 
   test('and with ours', () => {
-    expect(compile(consumer, definitions.new)).toEqual([]);
-    // It would be said if it did not.
+    // The second shows that mistakes would be told.
     const wrong = `${consumer}\nconst never: string = createMap(def);`;
-    expect(compile(wrong, definitions.new)).toEqual([
-      expect.stringContaining("'MapRef' is not assignable to type 'string'"),
+    expect(compile([consumer, wrong], definitions.new)).toEqual([
+      [],
+      [expect.stringContaining("'MapRef' is not assignable to type 'string'")],
     ]);
   }, 120_000);
 });
