@@ -165,9 +165,11 @@ static int load_it(struct load *load, struct kb_program **out) {
         if (fd >= 0)
             close(fd);
     }
-    return kb_program_refused(load->err, errnum, load->name, load->def->type, load->log,
-                              "the kernel refuses it without a reason" KB_DO
-                              "check that it knows this type, these flags and all instructions");
+    return kb_program_refused(
+        load->err, errnum, load->name, load->def->type, load->log,
+        errnum != EINVAL ? kb_reason(errnum)
+                         : "the kernel refuses it without a reason" KB_DO
+                           "check that it knows this type, these flags and all instructions");
 }
 
 static int check(const struct load *load) {
