@@ -205,6 +205,15 @@ const more = [
       return jest('test/kernel', '--testNamePattern', 'at full speed')(log);
     },
   },
+  {
+    name: 'faults',
+    what: 'every fault, many threads',
+    run(log) {
+      process.env.FAULTS = 'every';
+      const pattern = '^(faults|nothing stays|threads)';
+      return jest('test/kernel', '--runInBand', '-t', pattern)(log);
+    },
+  },
   { name: 'e2e', what: 'in Chromium', run: jest('test/e2e') },
 ];
 

@@ -8,8 +8,10 @@
  */
 import { spawnSync } from 'node:child_process';
 import { closeSync, ftruncateSync, openSync, rmSync } from 'node:fs';
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { BPFError } from 'bpf';
 import { absent, describeUnless, root, testUnless } from '../support';
 import { buildTarget, temporary } from './hooks';
 import { noKernel } from './support';
@@ -139,6 +141,51 @@ describeUnless(noKernel ?? noCompiler, 'faults', () => {
     const faults = outcomes.reduce((sum, { faults = 0 }) => sum + faults, 0);
     expect(faults).toBeGreaterThan(50);
   }, 600_000);
+
+  test('loading is tried five times while the kernel says EAGAIN', () => {
+    const EAGAIN = 11;
+    const PROG_LOAD = 0x105; // of faults.c
+    const script = `
+      const fs = require('fs');
+      const bpf = require(${JSON.stringify(join(root, 'dist/bindings/src/index.js'))});
+      const control = fs.openSync(process.env.FAULTS, 'r+');
+      const put = (...words) => fs.writeSync(control, Uint32Array.from(words), 0, 4 * words.length, 0);
+      const insns = Uint8Array.of(0xb7, 0, 0, 0, 0, 0, 0, 0, 0x95, 0, 0, 0, 0, 0, 0, 0);
+      const load = (times) => {
+        put(1, 1, times, ${EAGAIN}, ${PROG_LOAD}, 0, 0);
+        try { bpf.KernelProgram.load({ type: 1, instructions: insns, license: 'GPL' }).close(); return 'loaded'; }
+        catch (error) { return error.code + ' ' + error.remedy; }
+        finally { put(0); }
+      };
+      load(0);
+      console.log(JSON.stringify([load(1), load(4), load(5)]));`;
+    const control = join(folder.path, 'control');
+    closeSync(openSync(control, 'w'));
+    const fd = openSync(control, 'r+');
+    ftruncateSync(fd, CONTROL_BYTES);
+    closeSync(fd);
+    const { stdout, stderr } = spawnSync(process.execPath, ['-e', script], {
+      encoding: 'utf8',
+      env: {
+        ...process.env,
+        ...released,
+        FAULTS: control,
+        LD_PRELOAD: library,
+      },
+    });
+    rmSync(control);
+    expect(`${stdout}${stderr}`).toBe(
+      '["loaded","loaded","EAGAIN try again"]\n',
+    );
+  });
+
+  test('every errno of Linux has its name', () => {
+    const { errno } = constants;
+    const aliases = new Set(['EWOULDBLOCK', 'ENOTSUP']);
+    for (const [name, number] of Object.entries(errno)) {
+      if (!aliases.has(name)) expect(BPFError.getCode(number)).toBe(name);
+    }
+  });
 
   const sanitized = join(root, 'build/asan/bpf_kernel.node');
   const libasan =
