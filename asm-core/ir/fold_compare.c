@@ -259,6 +259,15 @@ static bool simplify_equality(eb_folder *f, eb_value v, eb_cond cond, eb_value a
     }
 }
 
+/* Whether any of the upper bits are there: the value itself is compared, and so bounded. */
+static bool simplify_shift(eb_folder *f, eb_value v, eb_cond cond, const eb_ir *x, int64_t c) {
+    int64_t by = eb_ir_is_const(f->fn, x->b) ? at(f->fn, x->b)->imm : 0;
+    if (!is_equality(cond) || c != 0 || by < 1 || by > 30)
+        return false;
+    return cond == EB_COND_EQ ? set_const(f, v, EB_COND_LT, x->a, (int64_t)1 << by)
+                              : set_const(f, v, EB_COND_GT, x->a, ((int64_t)1 << by) - 1);
+}
+
 static bool with_const(eb_folder *f, eb_value v, eb_cond cond, eb_value a, int64_t c) {
     const eb_ir *x = at(f->fn, a);
     unsigned op = x->op;
@@ -271,6 +280,8 @@ static bool with_const(eb_folder *f, eb_value v, eb_cond cond, eb_value a, int64
         return simplify_cmp(f, v, cond, x, c);
     if (op == EB_IR_ZEXT || op == EB_IR_SEXT)
         return simplify_extension(f, v, cond, a, c);
+    if (op == EB_IR_SHR)
+        return simplify_shift(f, v, cond, x, c);
     if (op == EB_IR_AND)
         return simplify_mask(f, v, cond, a, c);
     return simplify_equality(f, v, cond, a, c);

@@ -14,8 +14,18 @@
 
 enum { CHAIN_MOST = 32, CLIMB_MOST = 64 };
 
-/* Where an address points: to the stack, outside of it for sure, or who knows. */
-typedef enum region { STACK, OUTSIDE, ANYWHERE, REGIONS } region;
+/* Where an address points: to the stack, outside of it for sure, who knows, or into the context of
+ * a program: packets, maps and what else pointers lead to are other memory. CONTEXT is an unknown
+ * place in it, the numbers behind are its words of 8 bytes. */
+enum {
+    STACK,
+    OUTSIDE,
+    ANYWHERE,
+    CONTEXT,
+    CONTEXT_WORDS = 32,
+    REGIONS = CONTEXT + 1 + CONTEXT_WORDS
+};
+typedef unsigned region;
 
 typedef struct memory {
     uint32_t clock[REGIONS]; /* what is equal was not written between */
@@ -29,6 +39,7 @@ typedef struct gvn {
     uint32_t clock, *age; /* of a load: its region's clock */
     bool *compared;       /* a branch asks for its order */
     bool leaks;           /* an address of the stack is kept in memory or given to a function */
+    bool gives;           /* the context's is */
     bool changed;
 } gvn;
 
@@ -55,9 +66,10 @@ static region region_of(const gvn *g, eb_value address) {
         return STACK;
     case EB_IR_SYMBOL:
     case EB_IR_HELPER: /* none gives the stack back */
+    case EB_IR_ZEXT:   /* 32 bits are what a context says of packets */
         return OUTSIDE;
     case EB_IR_PARAM:
-        return g->fn->entry ? OUTSIDE : ANYWHERE;
+        return !g->fn->entry ? ANYWHERE : root->imm != 0 || g->gives ? OUTSIDE : CONTEXT;
     case EB_IR_LOAD:
         return g->leaks ? ANYWHERE : OUTSIDE;
     default:
@@ -65,31 +77,50 @@ static region region_of(const gvn *g, eb_value address) {
     }
 }
 
+/* Of a load or store: the word of the context, too. */
+static region region_at(const gvn *g, const eb_ir *ir) {
+    region where = region_of(g, ir->a);
+    bool word = where == CONTEXT && at(g, ir->a)->op == EB_IR_PARAM && ir->imm >= 0 &&
+                ir->imm < 8 * CONTEXT_WORDS && ir->imm % 8 + ir->size <= 8;
+    return word ? CONTEXT + 1 + (region)ir->imm / 8 : where;
+}
+
 static bool never_changes(const gvn *g, eb_value address) {
     const eb_ir *root = root_of(g, address);
     return root->op == EB_IR_SYMBOL && g->fn->unit->symbols.at[root->extra].is_const;
 }
 
+static void leak(gvn *g, eb_value address) {
+    region where = region_of(g, address);
+    g->leaks |= where == STACK;
+    g->gives |= where == CONTEXT;
+}
+
 static void find_leaks(gvn *g) {
-    for (eb_value v = 1; v < g->fn->values.len && !g->leaks; v++) {
+    for (eb_value v = 1; v < g->fn->values.len; v++) {
         const eb_ir *ir = at(g, v);
-        eb_value kept = ir->op == EB_IR_STORE || ir->op == EB_IR_ATOMIC ? ir->b : 0;
-        if (kept && region_of(g, kept) == STACK)
-            g->leaks = true;
+        if (ir->op == EB_IR_STORE || ir->op == EB_IR_ATOMIC)
+            leak(g, ir->b);
         if (ir->op != EB_IR_CALL && ir->op != EB_IR_CALLX && ir->op != EB_IR_ASM)
             continue;
         const eb_list *list = &g->fn->lists.at[ir->list];
         for (uint32_t n = 0; n < list->values.len; n++)
-            g->leaks |= region_of(g, list->values.at[n]) == STACK;
+            leak(g, list->values.at[n]);
     }
 }
 
 static void write_to(gvn *g, region where) {
-    g->now.clock[ANYWHERE] = ++g->clock;
-    if (where != OUTSIDE)
-        g->now.clock[STACK] = g->clock;
-    if (where != STACK)
-        g->now.clock[OUTSIDE] = g->clock;
+    uint32_t *clock = g->now.clock;
+    clock[ANYWHERE] = ++g->clock;
+    if (where == STACK || where == ANYWHERE)
+        clock[STACK] = g->clock;
+    if (where == OUTSIDE || where == ANYWHERE)
+        clock[OUTSIDE] = g->clock;
+    if (where >= CONTEXT)
+        clock[CONTEXT] = clock[where] = g->clock;
+    if (where == ANYWHERE || where == CONTEXT)
+        for (region n = CONTEXT; n < REGIONS; n++)
+            clock[n] = g->clock;
 }
 
 /* ---- what was computed ---- */
@@ -145,7 +176,7 @@ static bool is_usable(const gvn *g, eb_value elder, const eb_ir *ir) {
     if (ir->op == EB_IR_CORE)
         return x->block == ir->block;
     if (ir->op == EB_IR_LOAD)
-        return never_changes(g, ir->a) || g->age[elder] == g->now.clock[region_of(g, ir->a)];
+        return never_changes(g, ir->a) || g->age[elder] == g->now.clock[region_at(g, ir)];
     return !is_bounded(g, ir, x->block, ir->block);
 }
 
@@ -160,14 +191,39 @@ static void number(gvn *g, eb_value v) {
             return;
         }
     if (ir->op == EB_IR_LOAD)
-        g->age[v] = g->now.clock[region_of(g, ir->a)];
+        g->age[v] = g->now.clock[region_at(g, ir)];
     g->chain[v] = g->heads[slot];
     g->heads[slot] = v;
 }
 
-/* Two phis of a block with the same operands. */
+/* What a phi brings but for undefined values, which may be anything: if there is one such value,
+ * and it is known where the phi stands. Else 0. */
+static eb_value only_defined(const gvn *g, eb_value phi) {
+    const eb_list *list = &g->fn->lists.at[at(g, phi)->list];
+    eb_value only = 0;
+    for (uint32_t n = 0; n < list->values.len; n++) {
+        eb_value value = eb_ir_origin(g->fn, list->values.at[n]);
+        if (value == phi || value == only || at(g, value)->op == EB_IR_UNDEF)
+            continue;
+        if (only)
+            return 0;
+        only = value;
+    }
+    if (!only || at(g, only)->type != at(g, phi)->type || at(g, only)->block == at(g, phi)->block ||
+        !eb_dominates(g->fn, at(g, only)->block, at(g, phi)->block))
+        return 0;
+    return only;
+}
+
+/* Two phis of a block with the same operands, or one that needs none. */
 static void number_phi(gvn *g, eb_value v) {
     const eb_list *list = &g->fn->lists.at[at(g, v)->list];
+    eb_value only = only_defined(g, v);
+    if (only) {
+        eb_ir_become(g->fn, v, only);
+        g->changed = true;
+        return;
+    }
     unsigned n = 0;
     for (eb_value p = at(g, v)->prev; p && n < CHAIN_MOST; p = at(g, p)->prev, n++) {
         const eb_list *other = &g->fn->lists.at[at(g, p)->list];
@@ -211,8 +267,9 @@ static void visit(gvn *g, eb_value v) {
         number(g, v);
     } else if (ir->op == EB_IR_LOAD && !(ir->flags & EB_IR_VOLATILE)) {
         number(g, v);
-    } else if (ir->op == EB_IR_STORE || ir->op == EB_IR_COPYMEM || ir->op == EB_IR_MOVEMEM ||
-               ir->op == EB_IR_SETMEM) {
+    } else if (ir->op == EB_IR_STORE) {
+        write_to(g, region_at(g, ir));
+    } else if (ir->op == EB_IR_COPYMEM || ir->op == EB_IR_MOVEMEM || ir->op == EB_IR_SETMEM) {
         write_to(g, region_of(g, ir->a));
     } else if (eb_ir_rows[ir->op].effect == EB_EFFECT_WRITE) {
         write_to(g, ANYWHERE);
