@@ -119,6 +119,8 @@ static eb_decl *new_decl(eb_unit *u, eb_decl_kind kind, const eb_declarator *d,
     decl->is_inline = spec->is_inline;
     decl->is_global = eb_scope_is_global(u) || spec->storage == EB_STORAGE_STATIC ||
                       spec->storage == EB_STORAGE_EXTERN || kind == EB_DECL_FUNCTION;
+    for (uint32_t n = 0; n < u->weak.len && decl->is_global; n++)
+        decl->attrs.weak = decl->attrs.weak || u->weak.at[n] == decl->name;
     return decl;
 }
 

@@ -539,6 +539,9 @@ static void unknown_pragma(eb_unit *u, eb_pp *pp, uint32_t at, const eb_warnings
         "assume_nonnull", "deprecated", "final"};
     eb_str first = text_at(pp, at, 1);
     eb_severity severity;
+    bool named = at + 2 < pp->out.len && pp->out.at[at + 2].kind == EB_TOK_NAME;
+    if (named && eb_str_is(first, "weak"))
+        *EB_PUSH(&u->ctx->arena, &u->weak) = pp->out.at[at + 2].value;
     eb_tok tok = pp->out.at[at + 1 < pp->out.len ? at + 1 : at];
     bool of_compiler = eb_str_is(first, "GCC") || eb_str_is(first, "clang");
     eb_str second = text_at(pp, at, 2);

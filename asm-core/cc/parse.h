@@ -59,6 +59,7 @@ typedef struct eb_unit {
     EB_VEC(uint32_t) scopes;           /* where each begins in `shadowed` */
     EB_VEC(eb_decl *) globals;         /* variables and functions, in order */
     EB_VEC(const eb_stmt *) texts;     /* asm() at file scope */
+    EB_VEC(uint32_t) weak;             /* names in #pragma weak, anywhere */
     eb_decl *function;                 /* being read, or NULL */
     uint32_t loops, switches;          /* around the statement being read */
     eb_stmt *in_switch;

@@ -6,7 +6,8 @@
  * it needs, and goes on when it is called again. Nothing else stops it.
  *
  * Files: pp.c the feeds and the main loop, pp_macro.c macros, pp_directive.c directives,
- * pp_expr.c #if, pp_builtin.c what is defined from the start, pp_print.c the text of -E. */
+ * pp_expr.c #if, pp_embed.c #embed, pp_builtin.c what is defined from the start, pp_print.c the
+ * text of -E. */
 #ifndef EB_PP_H
 #define EB_PP_H
 
@@ -47,7 +48,14 @@ typedef struct eb_pp_file {
     bool system; /* it is of the system, not of the program */
 } eb_pp_file;
 
-enum { EB_PP_QUOTE, EB_PP_ANGLE, EB_PP_QUOTE_NEXT, EB_PP_ANGLE_NEXT };
+enum {
+    EB_PP_QUOTE,
+    EB_PP_ANGLE,
+    EB_PP_QUOTE_NEXT,
+    EB_PP_ANGLE_NEXT,
+    EB_PP_EMBED_QUOTE,
+    EB_PP_EMBED_ANGLE
+};
 
 /* A question to the host, and its answer. */
 typedef struct eb_pp_request {
@@ -212,5 +220,12 @@ bool eb_include_find(eb_pp *pp, eb_str spelling, uint32_t kind, uint32_t *file);
 
 /* The value of the #if whose condition is `toks`, expanded but for `defined`. */
 bool eb_pp_condition(eb_pp *pp, eb_toks toks, eb_loc loc);
+/* The value of such an expression; false after a diagnostic, or when a request is open. */
+bool eb_pp_number(eb_pp *pp, eb_toks toks, eb_loc loc, uint64_t *value);
+
+/* #embed, whose line is told by `lo` to `hi`: false if an open request stops it. */
+bool eb_embed(eb_pp *pp, eb_toks line, eb_loc lo, eb_loc hi);
+/* __has_embed: 0 there is none (as long as the host has not answered, too), 1, or 2 it is empty. */
+unsigned eb_has_embed(eb_pp *pp, eb_toks operand, eb_loc loc);
 
 #endif

@@ -294,6 +294,9 @@ static bool called(eb_pp *pp, const eb_macro *macro, eb_tok tok) {
                         eb_str_starts(name, "\"-W") &&
                         eb_warnings_know((eb_str){name.at + 3, name.len - 4}));
         return true;
+    case EB_PP_HAS_EMBED:
+        push_number(pp, tok, eb_has_embed(pp, toks, tok.loc));
+        return true;
     case EB_PP_IS_IDENTIFIER:
         push_number(pp, tok, is_name && toks.at[0].value >= KEYWORDS);
         return true;

@@ -176,6 +176,11 @@ static bool include_macros(eb_pp *pp, eb_lexer *lexer, eb_tok tok) {
     return true;
 }
 
+static bool embed(eb_pp *pp, eb_lexer *lexer, eb_tok tok) {
+    eb_toks line = rest_of_line(pp, lexer);
+    return eb_embed(pp, line, tok.loc, eb_lexer_loc(lexer));
+}
+
 /* ---- conditions ---- */
 
 /* Each evaluator: false when the host must be asked first. */
@@ -321,17 +326,24 @@ static void set_line(eb_pp *pp, eb_toks toks, eb_tok at) {
     toks = eb_pp_expand(pp, toks.at, toks.len);
     uint64_t line = 0;
     eb_str text = toks.len ? eb_tok_text(&pp->words, toks.at[0]) : (eb_str){0};
-    for (size_t n = 0; n < text.len && line < INT32_MAX; n++)
+    for (size_t n = 0; n < text.len && line <= INT32_MAX; n++)
         line = text.at[n] >= '0' && text.at[n] <= '9' ? line * 10 + (uint64_t)(text.at[n] - '0')
-                                                      : INT32_MAX;
-    if (!toks.len || toks.at[0].kind != EB_TOK_NUMBER || line >= INT32_MAX) {
+                                                      : UINT32_MAX;
+    if (!toks.len || toks.at[0].kind != EB_TOK_NUMBER || line > INT32_MAX) {
         eb_diag_add(pp->ctx, EB_DIAG_EXPECTED, at.loc, at.loc + 1, "a line number");
         return;
     }
     eb_str name = eb_place_of(pp->ctx, at.loc).name;
     bool system = false;
-    if (toks.len > 1 && toks.at[1].kind == EB_TOK_STRING)
-        name = unquoted(pp, eb_tok_text(&pp->words, toks.at[1]));
+    if (toks.len > 1) {
+        eb_str file = eb_tok_text(&pp->words, toks.at[1]);
+        if (toks.at[1].kind != EB_TOK_STRING || file.at[0] != '"') {
+            eb_diag_add(pp->ctx, EB_DIAG_EXPECTED, toks.at[1].loc, toks.at[1].loc + 1,
+                        "a file's name in quotes");
+            return;
+        }
+        name = unquoted(pp, file);
+    }
     for (uint32_t n = 2; n < toks.len; n++)
         system = system || eb_str_is(eb_tok_text(&pp->words, toks.at[n]), "3");
     eb_source_mark(pp->ctx, at.loc, (uint32_t)line, name, system);
@@ -521,8 +533,7 @@ static bool obey(eb_pp *pp, eb_feed *feed, eb_lexer *lexer, directive kind, eb_t
         ident(pp, lexer);
         return true;
     case DIRECTIVE_EMBED:
-        eb_diag_add(pp->ctx, EB_DIAG_EMBED, tok.loc, eb_lexer_loc(lexer));
-        return true;
+        return embed(pp, lexer, tok);
     case NONE:
         break;
     }

@@ -222,11 +222,14 @@ static eb_toks without_defined(eb_pp *pp, eb_toks toks, bool *failed) {
     return out;
 }
 
-bool eb_pp_condition(eb_pp *pp, eb_toks toks, eb_loc loc) {
-    bool failed = false;
+bool eb_pp_number(eb_pp *pp, eb_toks toks, eb_loc loc, uint64_t *out) {
+    bool failed = false, evaluating = pp->evaluating, after_defined = pp->after_defined;
+    *out = 0;
     pp->evaluating = true;
+    pp->after_defined = false;
     toks = eb_pp_expand(pp, toks.at, toks.len);
-    pp->evaluating = pp->after_defined = false;
+    pp->evaluating = evaluating;
+    pp->after_defined = after_defined;
     toks = without_defined(pp, toks, &failed);
     if (failed || pp->wanted)
         return false;
@@ -234,8 +237,13 @@ bool eb_pp_condition(eb_pp *pp, eb_toks toks, eb_loc loc) {
         loc = toks.at[toks.len - 1].loc;
     reader r = {
         .pp = pp, .at = toks.at, .end = toks.len ? toks.at + toks.len : toks.at, .loc = loc};
-    value v = ternary(&r, true);
+    *out = ternary(&r, true).bits;
     if (!r.failed && r.at < r.end)
         fail(&r, r.at->loc, "an operator or the end of the line");
-    return !r.failed && v.bits != 0;
+    return !r.failed;
+}
+
+bool eb_pp_condition(eb_pp *pp, eb_toks toks, eb_loc loc) {
+    uint64_t bits;
+    return eb_pp_number(pp, toks, loc, &bits) && bits != 0;
 }

@@ -17,8 +17,9 @@ typedef struct text {
 /* What is made of each file. */
 enum cc_mode { CC_OBJECT, CC_ASSEMBLY, CC_TEXT, CC_CHECK, CC_DEPENDENCIES, CC_IR };
 
-/* Folders, in the order in which they are searched; the standard ones stand before CC_AFTER. */
-enum cc_dirs { CC_QUOTE, CC_ANGLE, CC_SYSTEM, CC_AFTER, CC_DIRS };
+/* Folders, in the order in which they are searched; the standard ones stand before CC_AFTER;
+ * those of #embed are others. */
+enum cc_dirs { CC_QUOTE, CC_ANGLE, CC_SYSTEM, CC_AFTER, CC_EMBED, CC_DIRS };
 
 /* Standard folders that are not searched. */
 enum cc_left_out { CC_PACKED = 1, CC_OF_SYSTEM = 2 };
@@ -63,6 +64,7 @@ bool add_text(text *to, const char *format, ...) __attribute__((format(printf, 2
 
 typedef struct cc_search {
     words dirs;      /* all of them, those for "name" only first */
+    words embed;     /* those of #embed; not ours */
     words made;      /* those among them that are from malloc */
     size_t angle;    /* the first for <name> */
     size_t system;   /* the first of those whose headers are not the user's own */

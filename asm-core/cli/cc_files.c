@@ -62,7 +62,7 @@ static bool add_standard(cc_search *s, const cc_options *o) {
 }
 
 bool cc_open_search(cc_search *s, const cc_options *o) {
-    *s = (cc_search){.generated = o->generated};
+    *s = (cc_search){.generated = o->generated, .embed = o->dirs[CC_EMBED]};
     if (!add_dirs(s, o, CC_QUOTE))
         return false;
     s->angle = s->dirs.count;
@@ -209,20 +209,24 @@ int cc_answer(ebpf_cc *unit, cc_search *s, kernel_btf *btf) {
     int status = ebpf_cc_request(unit, &wanted);
     size_t from = 0, slash = wanted.from_size;
     bool own = is_own(s, wanted.from, wanted.from_size); /* what the system includes is its own */
-    if (wanted.kind == EBPF_INCLUDE_QUOTE) {
+    bool embeds = wanted.kind >= EBPF_EMBED_QUOTE;
+    const words *dirs = embeds ? &s->embed : &s->dirs;
+    if (wanted.kind == EBPF_INCLUDE_QUOTE || wanted.kind == EBPF_EMBED_QUOTE) {
         while (slash && wanted.from[slash - 1] != '/')
             slash--;
         if (try_dir(unit, s, &wanted, wanted.from, slash, own, &status))
             return status;
     } else if (wanted.kind == EBPF_INCLUDE_ANGLE) {
         from = s->angle;
-    } else {
+    } else if (!embeds) {
         from = next_dir(s, &wanted);
     }
-    for (size_t n = from; n < s->dirs.count; n++)
-        if (try_dir(unit, s, &wanted, s->dirs.at[n], strlen(s->dirs.at[n]), own && n < s->system,
-                    &status))
+    for (size_t n = from; n < dirs->count; n++)
+        if (try_dir(unit, s, &wanted, dirs->at[n], strlen(dirs->at[n]),
+                    own && (embeds || n < s->system), &status))
             return status;
+    if (embeds)
+        return ebpf_cc_absent(unit);
     if (is_vmlinux(&wanted) && has_btf(btf))
         return answer_vmlinux(unit, btf);
     return s->generated ? answer_generated(unit, s, &wanted) : ebpf_cc_absent(unit);

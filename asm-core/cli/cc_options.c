@@ -100,6 +100,7 @@ static const struct option {
     {"--sysroot=", "DIR", GLUED, ROOT, 0, "the system's headers are in DIR"},
     {"--sysroot", "DIR", APART, ROOT, 0, "the system's headers are in DIR"},
     {"-isysroot", "DIR", EITHER, ROOT, 1, "the system's headers are in DIR"},
+    {"--embed-dir=", "DIR", GLUED, DIR, CC_EMBED, "look there for what #embed names"},
     {"-nostdinc", NULL, WORD, LEAVE_OUT, CC_PACKED | CC_OF_SYSTEM,
      "neither the headers that come with the compiler nor the system's"},
     {"-nostdlibinc", NULL, WORD, LEAVE_OUT, CC_OF_SYSTEM, "not the system's headers"},

@@ -63,7 +63,10 @@ enum ebpf_cc_include {
     EBPF_INCLUDE_ANGLE = 1, /* <name> */
     /* the same by #include_next: behind the folder that the including file was found in */
     EBPF_INCLUDE_QUOTE_NEXT = 2,
-    EBPF_INCLUDE_ANGLE_NEXT = 3
+    EBPF_INCLUDE_ANGLE_NEXT = 3,
+    /* the bytes of a file by #embed: "name" beside the including file, too */
+    EBPF_EMBED_QUOTE = 4,
+    EBPF_EMBED_ANGLE = 5
 };
 
 typedef struct ebpf_cc_file {

@@ -26,6 +26,8 @@ export interface IncludeOptions {
   systemIncludePaths?: readonly string[];
   /** Behind all others, as -idirafter. */
   afterIncludePaths?: readonly string[];
+  /** Of what #embed names, as --embed-dir. */
+  embedPaths?: readonly string[];
   /**
    * False: neither the headers that come with the package (<bpf/...>, <linux/...>, <stddef.h> and
    * its like) nor the system's, as -nostdinc. 'package' and 'system' are the one without the other.
@@ -66,7 +68,7 @@ export function setHeaderSet(bytes: Uint8Array): void {
 export const PACKED = '<headers>';
 
 /** enum ebpf_cc_include */
-const Kind = { quote: 0, angle: 1 } as const;
+const Kind = { quote: 0, angle: 1, embedQuote: 4 } as const;
 
 /** What a unit asks for (ebpf_cc_file). */
 interface Wanted {
@@ -88,6 +90,7 @@ export class Search {
   /** Where the folders for <name> begin, and those of what is not the program's own. */
   readonly #angle: number;
   readonly #system: number;
+  readonly #embed: readonly string[];
   readonly #headers: Headers;
   /** Paths that were read, in their order, and whether they are the program's own. */
   readonly #found = new Map<string, boolean>();
@@ -120,6 +123,7 @@ export class Search {
     const packed = standardHeaders === true || standardHeaders === 'package';
     const standard = standardHeaders === true || standardHeaders === 'system';
     this.#headers = headers;
+    this.#embed = options.embedPaths ?? [];
     this.#angle = quoteIncludePaths.length;
     this.#system = this.#angle + includePaths.length;
     this.#dirs = [
@@ -156,7 +160,8 @@ export class Search {
     for (const { path, own } of this.#places(wanted)) {
       if (this.#give(context, unit, path, own)) return;
     }
-    if (/(^|\/)vmlinux\.h$/.test(wanted.spelling)) {
+    const embeds = wanted.kind >= Kind.embedQuote;
+    if (!embeds && /(^|\/)vmlinux\.h$/.test(wanted.spelling)) {
       const targets = (this.#targets ??= this.#btf(context));
       if (targets) {
         const { at, count } = targets;
@@ -169,7 +174,7 @@ export class Search {
         return;
       }
     }
-    if (this.#generated) {
+    if (this.#generated && !embeds) {
       this.#answer(context, unit, wanted.spelling, '', true);
     } else {
       checkOk(context.engine.call('ebpf_cc_absent', unit));
@@ -185,20 +190,22 @@ export class Search {
     let first = 0;
     // What the system includes is its own.
     const own = this.#found.get(from) ?? !from.startsWith(`${PACKED}/`);
-    if (kind === Kind.quote) {
+    const embeds = kind >= Kind.embedQuote;
+    if (kind === Kind.quote || kind === Kind.embedQuote) {
       const dir = from.slice(0, from.lastIndexOf('/') + 1);
       yield { path: join(dir, spelling), own };
     } else if (kind === Kind.angle) {
       first = this.#angle;
-    } else {
+    } else if (!embeds) {
       first = this.#behind(from);
     }
-    if (kind <= Kind.angle && this.#given(spelling) !== undefined) {
+    if ((kind <= Kind.angle || embeds) && this.#given(spelling) !== undefined) {
       yield { path: spelling, own };
     }
-    for (let n = first; n < this.#dirs.length; n++) {
-      const path = join(this.#dirs[n] ?? '', spelling);
-      yield { path, own: own && n < this.#system };
+    const dirs = embeds ? this.#embed : this.#dirs;
+    for (let n = first; n < dirs.length; n++) {
+      const path = join(dirs[n] ?? '', spelling);
+      yield { path, own: own && (embeds || n < this.#system) };
     }
   }
 

@@ -57,6 +57,9 @@ beforeAll(() => {
   put('out/keep', '');
   put('std.c', '#include <stddef.h>\nsize_t s;\n');
   put('libc.c', '#include <sys/types.h>\n');
+  put('src/embed.c', '#embed "a.bin"\n#embed <b.bin>\n');
+  put('src/a.bin', 'A\n');
+  put('sys/b.bin', 'B');
   put('undef.c', '#include "own.h"\n#undef OWN\nint x;\n');
   put('wrong-here.c', '#include "own.h"\nint f(void) { return x; }\n');
   put('mixed.h', '#define D 5\nint mixed;\n');
@@ -197,6 +200,14 @@ function suite(cc: Cc): void {
     expect(asked.status).toBe(0);
     expect(asked.stderr).toMatch(/"cc" "-###" "-DA=\\"x\\"" "nothing\.c"\n$/);
     expect(out('-E', '-mcpu=probe', 'macros.c')).toMatch(/^A B C D [1-4] /);
+  });
+
+  test('#embed: beside the file, and in --embed-dir', () => {
+    expect(out('-E', '--embed-dir=sys', 'src/embed.c')).toBe('65, 10  66');
+    expect(cc(['-M', '--embed-dir=sys', 'src/embed.c']).stdout).toBe(
+      'embed.o: src/embed.c src/a.bin sys/b.bin\n',
+    );
+    expect(cc(['-E', 'src/embed.c']).status).toBe(1);
   });
 
   test('-H lists headers, -MG takes those that will be made', () => {

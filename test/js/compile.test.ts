@@ -40,6 +40,16 @@ function errorOf(work: () => unknown): CompileError {
 }
 
 describe('options', () => {
+  test('#embed takes bytes from what is given', () => {
+    const { code, files } = preprocess('#embed "data.bin" limit(3)\n', {
+      headers: { 'data.bin': Uint8Array.of(0, 255, 10, 7) },
+    });
+    expect({ code, files }).toEqual({
+      code: ' 0, 255, 10\n',
+      files: ['data.bin'],
+    });
+  });
+
   test('defines, and files that are read first', () => {
     const defines = {
       ON: true,

@@ -61,6 +61,7 @@ function searchOptions(options: CcOptions): IncludeOptions {
     includePaths: options.angle,
     systemIncludePaths: options.system,
     afterIncludePaths: options.after,
+    embedPaths: options.embed,
     standardHeaders: options.standard,
     ...(options.sysroot !== undefined && { sysroot: options.sysroot }),
   };

@@ -32,6 +32,7 @@ export interface CcOptions {
   angle: string[];
   system: string[];
   after: string[];
+  embed: string[];
   standard: NonNullable<IncludeOptions['standardHeaders']>;
   prefix: string;
   sysroot?: string;
@@ -361,6 +362,13 @@ const table: readonly Row[] = [
     form: 'either',
     help: systemRoot,
     store: (to, word) => set(to, { isysroot: word }),
+  },
+  {
+    name: '--embed-dir=',
+    argument: 'DIR',
+    form: 'glued',
+    help: 'look there for what #embed names',
+    store: (to, word) => push(to.embed, word),
   },
   {
     name: '-nostdinc',
@@ -815,6 +823,7 @@ export function parseCc(
     angle: [],
     system: [],
     after: [],
+    embed: [],
     standard: true,
     prefix: '',
     btf: [],
