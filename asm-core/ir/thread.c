@@ -176,17 +176,25 @@ static bool settle_branches(eb_fn *fn) {
     return changed;
 }
 
-/* What stands for a signed operation of something that is not negative, with a constant that is
- * not: of divisions, which BPF has for signed numbers from v4 on only, of extensions, and of
- * orders. */
-static bool unsigned_like(const eb_fn *fn, eb_ir *ir) {
+/* Whether a value has no sign where `block` is: by what it is made of, or by a branch above. */
+static bool not_negative(const eb_fn *fn, uint32_t block, eb_value v, const eb_value *zeros) {
+    unsigned type = eb_ir_at(fn, v)->type;
+    uint64_t bits = eb_bits_of(type), sign = bits & ~(bits >> 1);
+    return (eb_bits_zero(fn, v) & sign) ||
+           decided_above(fn, block, EB_COND_SGE, v, zeros[type]) == 1;
+}
+
+/* What stands for a signed operation of something that is not negative, with something that is
+ * not: of divisions, which BPF has for signed numbers from v4 on only, of extensions, and, with
+ * constants, of orders. */
+static bool unsigned_like(const eb_fn *fn, eb_ir *ir, const eb_value *zeros) {
     bool by_const = ir->b && eb_ir_is_const(fn, ir->b);
     int64_t c = by_const ? eb_ir_at(fn, ir->b)->imm : -1;
     switch (ir->op) {
     case EB_IR_SDIV:
     case EB_IR_SMOD:
         ir->op = ir->op == EB_IR_SDIV ? EB_IR_DIV : EB_IR_MOD;
-        return c > 0;
+        return by_const ? c > 0 : not_negative(fn, ir->block, ir->b, zeros);
     case EB_IR_SEXT:
         ir->op = EB_IR_ZEXT;
         return ir->size == 4 && ir->type == EB_IR_I64;
@@ -208,8 +216,7 @@ static bool settle_signs(eb_fn *fn) {
         zeros[types[n]] = eb_ir_const(fn, types[n], 0, 0);
     for (eb_value v = 1; v < fn->values.len; v++) {
         eb_ir ir = *eb_ir_at(fn, v);
-        if (!ir.block || !unsigned_like(fn, &ir) ||
-            decided_above(fn, ir.block, EB_COND_SGE, ir.a, zeros[eb_ir_at(fn, ir.a)->type]) != 1)
+        if (!ir.block || !unsigned_like(fn, &ir, zeros) || !not_negative(fn, ir.block, ir.a, zeros))
             continue;
         ir.size = ir.op == EB_IR_ZEXT ? 0 : ir.size;
         *eb_ir_at(fn, v) = ir;
