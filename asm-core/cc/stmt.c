@@ -133,9 +133,11 @@ static void operands(eb_unit *u, void *to, bool output) {
 static void asm_labels(eb_unit *u, eb_asm *a) {
     while (eb_is_name(u)) {
         eb_tok tok = eb_take(u);
-        eb_label *label = label_of(u, tok.value);
-        label->used = tok.loc;
-        label->used_at = u->at;
+        eb_label *label = u->function ? label_of(u, tok.value) : NULL; /* refused by the caller */
+        if (label) {
+            label->used = tok.loc;
+            label->used_at = u->at;
+        }
         *EB_PUSH(&u->ctx->arena, &a->labels) = label;
         if (!eb_skip(u, EB_TOK_COMMA))
             break;
