@@ -187,6 +187,12 @@ interface CMade {
   elf?: Uint8Array;
 }
 
+/**
+ * Without empty lines: what is read again under another path, as <x.h> is with -I., leaves one though
+ * nothing comes out of it.
+ */
+const squeezed = (text: string): string => text.replace(/\n+/g, '\n');
+
 /** The preprocessor's text, what is said about the C, and the object. */
 function cInWasm({ text, headers }: CCase): CMade {
   const options = { filename: 'input.c', headers, standardHeaders: false };
@@ -201,7 +207,7 @@ function cInWasm({ text, headers }: CCase): CMade {
   };
   return {
     ...made,
-    ...attempt(() => ({ code: preprocess(text, options).code })),
+    ...attempt(() => ({ code: squeezed(preprocess(text, options).code) })),
     ...attempt(() => ({ elf: compile(text, options).toElf() })),
   };
 }
@@ -213,13 +219,17 @@ function cInNative({ name, text, headers }: CCase): CMade {
     writeFileSync(join(cwd, path), bytes);
   }
   const bpfc = (...mode: string[]): Outcome =>
-    run(nativeCli, ['cc', ...mode, '-nostdinc', '-I.', 'input.c'], { cwd });
+    run(
+      nativeCli,
+      ['cc', ...mode, '-nostdinc', '-I.', '--embed-dir=.', 'input.c'],
+      { cwd },
+    );
   const code = bpfc('-E', '-P');
   const { status } = bpfc('-c');
   const object = join(cwd, 'input.o');
   return {
     said: bpfc('-fsyntax-only').stderr,
-    ...(code.status === 0 && { code: code.stdout }),
+    ...(code.status === 0 && { code: squeezed(code.stdout) }),
     ...(status === 0 && { elf: new Uint8Array(readFileSync(object)) }),
   };
 }
