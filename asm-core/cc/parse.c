@@ -713,10 +713,8 @@ static bool is_stray(eb_unit *u) {
     eb_tok tok = eb_peek(u);
     if (begins_statement(tok) || (tok.kind == EB_TOK_NAME && tok.value == EB_KW_ELSE))
         return true;
-    if (eb_starts_declaration(u)) {
+    if (u->lost && eb_starts_declaration(u))
         u->lost = false;
-        return false;
-    }
     return u->lost && !eb_is_word(u, EB_KW_ASM) && !eb_is(u, EB_TOK_SEMICOLON);
 }
 

@@ -170,13 +170,11 @@ bool eb_starts_cast(eb_unit *u) {
 
 bool eb_starts_declaration(eb_unit *u) {
     eb_tok tok = eb_peek(u);
-    if (is_unknown_type(u, 0))
-        return true;
     if (eb_starts_type(u, tok)) {
         /* A typedef's name with ':' behind it is a label. */
         return tok.value < EB_KW_COUNT || eb_ahead(u, 1).kind != EB_TOK_COLON;
     }
-    if (eb_is_attribute(u))
+    if (eb_is_attribute(u) || is_unknown_type(u, 0))
         return true;
     if (tok.kind != EB_TOK_NAME)
         return false;
