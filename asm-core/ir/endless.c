@@ -38,7 +38,8 @@ static bool is_known(eb_fn *fn, eb_value address, unsigned depth) {
     }
     if (ir->op == EB_IR_SLOT || !depth)
         return ir->op == EB_IR_SLOT;
-    if (ir->op == EB_IR_ADD || ir->op == EB_IR_PHI || ir->op == EB_IR_COPY)
+    /* LOAD: a pointer that is kept on the stack may lead there. */
+    if (ir->op == EB_IR_ADD || ir->op == EB_IR_PHI || ir->op == EB_IR_COPY || ir->op == EB_IR_LOAD)
         for (eb_uses u = eb_uses_of(fn, address); eb_uses_next(&u);)
             if (is_known(fn, *u.at, depth - 1))
                 return true;
