@@ -261,7 +261,7 @@ static int find_functions(const struct request *req, const char *path, const cha
     char near[512];
     int rc = kb_symbol_offsets(path, names, count, req->opts.pattern, symbols, &missing);
 
-    if (rc == -ENOENT)
+    if (rc == -ENOENT && missing)
         return kb_attach_fail(req, ENOENT,
                               "'%s' has no function '%s' in its symbol tables" KB_DO "%s", path,
                               missing, kb_near_symbol(path, missing, near, sizeof(near)));
