@@ -27,8 +27,12 @@ enum {
 };
 typedef unsigned region;
 
+enum { STORES = 8 };
+
 typedef struct memory {
     uint32_t clock[REGIONS]; /* what is equal was not written between */
+    eb_value stores[STORES]; /* the last ones that still stand there, or 0 */
+    uint32_t next;           /* which of them goes first */
 } memory;
 
 typedef struct gvn {
@@ -121,6 +125,50 @@ static void write_to(gvn *g, region where) {
     if (where == ANYWHERE || where == CONTEXT)
         for (region n = CONTEXT; n < REGIONS; n++)
             clock[n] = g->clock;
+}
+
+/* ---- what was stored ---- */
+
+/* Whether the store `y` may change what the store `x` left; of `y` maybe only the region counts. */
+static bool may_touch(const gvn *g, const eb_ir *x, const eb_ir *y, bool whole) {
+    if (!whole && x->a == y->a)
+        return x->imm < y->imm + y->size && y->imm < x->imm + x->size;
+    region a = region_at(g, x), b = whole ? region_of(g, y->a) : region_at(g, y);
+    if (a >= CONTEXT && b >= CONTEXT)
+        return a == b || a == CONTEXT || b == CONTEXT;
+    return a == b || a == ANYWHERE || b == ANYWHERE;
+}
+
+static void forget_stores(gvn *g, const eb_ir *write, bool whole) {
+    for (unsigned n = 0; n < STORES; n++)
+        if (g->now.stores[n] && (!write || may_touch(g, at(g, g->now.stores[n]), write, whole)))
+            g->now.stores[n] = 0;
+}
+
+static void note_store(gvn *g, eb_value v) {
+    if (at(g, v)->flags & EB_IR_VOLATILE || at(g, v)->extra)
+        return;
+    g->now.stores[g->now.next] = v;
+    g->now.next = (g->now.next + 1) % STORES;
+}
+
+/* A load of what was stored before, whole and of its type, is that. Parts are left alone. */
+static bool forward(gvn *g, eb_value load) {
+    const eb_ir *ir = at(g, load);
+    for (unsigned n = 0; n < STORES && !ir->extra; n++) {
+        const eb_ir *store = at(g, g->now.stores[n]);
+        if (!g->now.stores[n] || store->a != ir->a || store->imm != ir->imm ||
+            store->size != ir->size)
+            continue;
+        eb_value value = eb_ir_origin(g->fn, store->b);
+        unsigned type = at(g, value)->type;
+        if (type != ir->type || ir->size != (type == EB_IR_I32 ? 4 : 8))
+            continue;
+        eb_ir_become(g->fn, load, value);
+        g->changed = true;
+        return true;
+    }
+    return false;
 }
 
 /* ---- what was computed ---- */
@@ -266,22 +314,29 @@ static void visit(gvn *g, eb_value v) {
             to_entry(g, v);
         number(g, v);
     } else if (ir->op == EB_IR_LOAD && !(ir->flags & EB_IR_VOLATILE)) {
-        number(g, v);
+        if (!forward(g, v))
+            number(g, v);
     } else if (ir->op == EB_IR_STORE) {
+        forget_stores(g, ir, false);
+        note_store(g, v);
         write_to(g, region_at(g, ir));
     } else if (ir->op == EB_IR_COPYMEM || ir->op == EB_IR_MOVEMEM || ir->op == EB_IR_SETMEM) {
+        forget_stores(g, ir, true);
         write_to(g, region_of(g, ir->a));
-    } else if (eb_ir_rows[ir->op].effect == EB_EFFECT_WRITE) {
+    } else if (eb_ir_rows[ir->op].effect == EB_EFFECT_WRITE || ir->op == EB_IR_GOTO) {
+        forget_stores(g, NULL, true);
         write_to(g, ANYWHERE);
     }
 }
 
 static void visit_block(gvn *g, uint32_t block) {
     const eb_block *b = &g->fn->blocks.at[block];
-    if (b->preds.len == 1 && block != 1)
+    if (b->preds.len == 1 && block != 1) {
         g->now = g->ends[b->preds.at[0]];
-    else
+    } else {
+        forget_stores(g, NULL, true);
         write_to(g, ANYWHERE);
+    }
     for (eb_value v = b->first, next; v; v = next) {
         next = at(g, v)->next;
         visit(g, v);
