@@ -225,10 +225,10 @@ function cInNative({ name, text, headers }: CCase): CMade {
       { cwd },
     );
   const code = bpfc('-E', '-P');
-  const { status } = bpfc('-c');
+  const { status, stderr } = bpfc('-c');
   const object = join(cwd, 'input.o');
   return {
-    said: bpfc('-fsyntax-only').stderr,
+    said: stderr,
     ...(code.status === 0 && { code: squeezed(code.stdout) }),
     ...(status === 0 && { elf: new Uint8Array(readFileSync(object)) }),
   };
