@@ -15,7 +15,7 @@ static const kind_name prog_names[] = {
 };
 
 static const kind_name attach_names[] = {
-#define ATTACH(id, number, name) {number, name},
+#define ATTACH(id, number, name, kernel) {number, name},
 #include "attach.def"
 };
 

@@ -16,7 +16,7 @@ typedef enum eb_prog_type {
 enum { EB_ATTACH_NONE = 0 };
 
 typedef enum eb_attach_type {
-#define ATTACH(id, number, name) EB_ATTACH_##id = number,
+#define ATTACH(id, number, name, kernel) EB_ATTACH_##id = number,
 #include "attach.def"
 } eb_attach_type;
 

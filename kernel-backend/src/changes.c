@@ -36,7 +36,7 @@ static const struct section *find_section(const char *name, const char **target)
 }
 
 /* Gives a program the type that its section means. 0 or -errno of libbpf. */
-static int know_section(struct bpf_program *program) {
+static int know_section(struct kb_object *object, struct bpf_program *program) {
     const char *name = bpf_program__section_name(program), *target;
     const struct section *section = find_section(name + (name[0] == '?'), &target);
 
@@ -52,8 +52,10 @@ static int know_section(struct bpf_program *program) {
             : bpf_program__set_expected_attach_type(program,
                                                     (enum bpf_attach_type)section->attach_type);
     rc = rc ? rc : bpf_program__set_flags(program, flags);
-    if (!rc && (section->flags & TARGET) && target)
+    if (!rc && (section->flags & TARGET) && target) {
+        object->named_targets = true;
         rc = bpf_program__set_attach_target(program, 0, target);
+    }
     return rc;
 }
 
@@ -62,7 +64,7 @@ int kb_know_sections(struct kb_object *object) {
 
     for (size_t i = 0; i < object->program_count && !rc; i++)
         if (bpf_program__type(object->programs[i]) == BPF_PROG_TYPE_UNSPEC)
-            rc = know_section(object->programs[i]);
+            rc = know_section(object, object->programs[i]);
     return rc;
 }
 
@@ -118,6 +120,7 @@ int kb_object_change_program(struct kb_object *object, size_t index,
     if (object->loaded)
         return kb_fail(err, EBUSY, operation, bpf_program__name(program),
                        "the object is loaded" KB_DO "open it again to change it");
+    object->named_targets |= changes->target_name && changes->target_fd <= 0;
     kb_capture_begin(&capture);
     int rc = change_program(program, changes);
     return done(&capture, rc, operation, bpf_program__name(program), changes->target_name, err);

@@ -26,7 +26,7 @@ static const struct row program_types[] = {
 #include "prog.def"
     {NULL, 0, NULL}};
 static const struct row attach_types[] = {
-#define ATTACH(id, number, name) {name, number, NULL},
+#define ATTACH(id, number, name, kernel) {name, number, kernel},
 #include "attach.def"
     {NULL, 0, NULL}};
 static const struct row helpers[] = {
@@ -103,6 +103,30 @@ static const struct row *find(const struct row *table, const char *name) {
         if (name && strcmp(table->name, name) == 0)
             return table;
     return NULL;
+}
+
+static const struct row *numbered(const struct row *table, uint32_t number) {
+    while (table->name && table->number != number)
+        table++;
+    return table->name ? table : NULL;
+}
+
+bool kb_is_too_old(uint32_t type, uint32_t attach, char *why, size_t size) {
+    const struct row *program = numbered(program_types, type);
+    const struct row *hook = numbered(attach_types, attach);
+
+    if (program && kb_kernel_older(program->since))
+        snprintf(why, size,
+                 "this kernel is too old for programs of type %s" KB_DO "use Linux %s or later",
+                 program->name, program->since);
+    else if (hook && kb_kernel_older(hook->since))
+        snprintf(why, size,
+                 "this kernel is too old for programs of attach type %s" KB_DO
+                 "use Linux %s or later",
+                 hook->name, hook->since);
+    else
+        return false;
+    return true;
 }
 
 const char *kb_feature_name(enum kb_feature_kind kind, size_t index) {

@@ -117,6 +117,7 @@ struct kb_object {
     size_t program_count;
     size_t map_count;
     bool loaded;
+    bool named_targets; /* in the kernel's BTF, before it is loaded */
     struct kb_log *logs;
 };
 
@@ -197,6 +198,10 @@ int kb_sys_minimal_program(uint32_t program_type);
 int kb_sys_minimal_map(void);
 /* machine.c: whether this kernel is older than "5.16"; false if its version is unreadable. */
 bool kb_kernel_older(const char *version);
+/* Whether a program's type or attach type came after the running kernel; `why` says so. */
+bool kb_is_too_old(uint32_t type, uint32_t attach, char *why, size_t size);
+/* Why a map could not be made that was to be as `def` says. */
+void kb_explain_map(char *why, size_t size, const struct kb_map_def *def, int errnum);
 
 /* tracefs.c */
 bool kb_tracefs_mounted(void);

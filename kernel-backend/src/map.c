@@ -55,6 +55,9 @@ static const char *reason(const char *operation, int errnum) {
         return "the map is in use" KB_DO "try again; to freeze it, unmap its writable memory first";
     case EOPNOTSUPP:
     case KB_ENOTSUPP:
+        if (strstr(operation, "and delete") && kb_kernel_older("5.14"))
+            return "maps of this type do not have this operation" KB_DO
+                   "look up, then delete; hash maps have it from Linux 5.14 on";
         return "maps of this type do not have this operation" KB_DO
                "use another operation, or another type of map";
     case ENOSPC:

@@ -186,8 +186,7 @@ static const char *rule_of(uint32_t type) {
     }
 }
 
-static int fail_create(const struct kb_map_def *def, int errnum, struct kb_error *err) {
-    char why[512];
+void kb_explain_map(char *why, size_t size, const struct kb_map_def *def, int errnum) {
     const char *type = NULL, *since = "";
 
     for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
@@ -196,29 +195,35 @@ static int fail_create(const struct kb_map_def *def, int errnum, struct kb_error
             since = types[i].since;
         }
     if (errnum == EPERM)
-        kb_explain_eperm(why, sizeof(why), KB_CAP_BIT(KB_CAP_BPF));
+        kb_explain_eperm(why, size, KB_CAP_BIT(KB_CAP_BPF));
     else if (errnum == E2BIG)
-        snprintf(why, sizeof(why),
+        snprintf(why, size,
                  "the map is larger than its type may be, or this kernel does not "
                  "know one of the options" KB_DO "make it smaller, or leave the option out");
     else if (errnum == ENOMEM)
-        snprintf(why, sizeof(why),
+        snprintf(why, size,
                  "no memory for it (the limit of the cgroup, or of the machine)" KB_DO
                  "make it smaller, or raise the limit");
     else if (!type)
-        snprintf(why, sizeof(why),
-                 "%u is no map type that is known here" KB_DO "MapType lists them", def->type);
+        snprintf(why, size, "%u is no map type that is known here" KB_DO "MapType lists them",
+                 def->type);
     else if (kb_kernel_older(since))
-        snprintf(why, sizeof(why),
+        snprintf(why, size,
                  "this kernel is too old for maps of type %s" KB_DO "use Linux %s or later", type,
                  since);
     else if (errnum == EINVAL || errnum == KB_ENOTSUPP)
         snprintf(
-            why, sizeof(why),
+            why, size,
             "the kernel refuses type %s, key %u, value %u, max_entries %u, flags 0x%x" KB_DO "%s",
             type, def->key_size, def->value_size, def->max_entries, def->flags, rule_of(def->type));
     else
-        snprintf(why, sizeof(why), "%s", kb_reason(errnum));
+        snprintf(why, size, "%s", kb_reason(errnum));
+}
+
+static int fail_create(const struct kb_map_def *def, int errnum, struct kb_error *err) {
+    char why[512];
+
+    kb_explain_map(why, sizeof(why), def, errnum);
     return kb_fail(err, errnum, create_operation, def->name, "%s", why);
 }
 

@@ -17,11 +17,24 @@ struct kb_object *kb_object_ref(struct kb_object *object) {
     return object;
 }
 
+/* Looking for a target, libbpf opens the BTF of every module, and closes it at the end of a load
+ * only. An object that was never loaded is loaded with nothing in it. */
+static void close_module_btf(struct kb_object *object) {
+    if (object->loaded || !object->named_targets)
+        return;
+    for (size_t i = 0; i < object->program_count; i++)
+        bpf_program__set_autoload(object->programs[i], false);
+    for (size_t i = 0; i < object->map_count; i++)
+        bpf_map__set_autocreate(object->maps[i], false);
+    bpf_object__load(object->bpf);
+}
+
 void kb_object_unref(struct kb_object *object) {
     if (!object || atomic_fetch_sub(&object->refs, 1) != 1)
         return;
     struct kb_capture capture;
     kb_capture_begin(&capture);
+    close_module_btf(object);
     bpf_object__close(object->bpf);
     kb_capture_end(&capture);
     kb_capture_free(&capture);
@@ -228,16 +241,18 @@ int kb_program_refused(struct kb_error *err, int errnum, const char *name, uint3
 static int program_refused(struct kb_object *object, struct kb_capture *capture, int errnum,
                            const char *name, struct kb_error *err) {
     const struct bpf_program *program = bpf_object__find_program_by_name(object->bpf, name);
-
+    uint32_t type = program ? (uint32_t)bpf_program__type(program) : 0;
+    uint32_t attach = program ? (uint32_t)bpf_program__expected_attach_type(program) : 0;
     char words[512];
 
-    words_before(capture, "BPF program load failed", kb_reason(errnum), words, sizeof(words));
-    return kb_program_refused(err, errnum, name, program ? (uint32_t)bpf_program__type(program) : 0,
-                              kb_log_find(capture->logs, name), words);
+    if (!kb_is_too_old(type, attach, words, sizeof(words)))
+        words_before(capture, "BPF program load failed", kb_reason(errnum), words, sizeof(words));
+    return kb_program_refused(err, errnum, name, type, kb_log_find(capture->logs, name), words);
 }
 
 static int map_refused(const struct kb_object *object, struct kb_capture *capture, int errnum,
                        const char *name, struct kb_error *err) {
+    const struct bpf_map *map = bpf_object__find_map_by_name(object->bpf, name);
     char why[512];
 
     /* It was created, and then something with it failed. */
@@ -245,15 +260,15 @@ static int map_refused(const struct kb_object *object, struct kb_capture *captur
         return kb_fail(err, errnum, "create map", name, "%s", why);
     if (errnum == EPERM)
         kb_explain_eperm(why, sizeof(why), all_caps(object));
-    else if (errnum == EINVAL)
-        snprintf(why, sizeof(why),
-                 "the kernel does not know this combination of type, sizes, max_entries and "
-                 "flags" KB_DO "`bpf features map_type` tells what it has");
-    else if (errnum == E2BIG || errnum == ENOMEM)
-        snprintf(why, sizeof(why),
-                 "the kernel has no memory for it" KB_DO
-                 "make max_entries smaller, or raise the limit of this process's cgroup");
-    else
+    else if (map) {
+        struct kb_map_def def = {.name = name,
+                                 .type = (uint32_t)bpf_map__type(map),
+                                 .key_size = bpf_map__key_size(map),
+                                 .value_size = bpf_map__value_size(map),
+                                 .max_entries = bpf_map__max_entries(map),
+                                 .flags = bpf_map__map_flags(map)};
+        kb_explain_map(why, sizeof(why), &def, errnum);
+    } else
         snprintf(why, sizeof(why), "%s", kb_reason(errnum));
     return kb_fail(err, errnum, "create map", name, "%s", why);
 }

@@ -27,7 +27,7 @@ static const struct {
     uint32_t type;
     const char *name;
 } types[] = {
-#define ATTACH(id, number, name) {number, name},
+#define ATTACH(id, number, name, kernel) {number, name},
 #include "attach.def"
 };
 

@@ -34,7 +34,7 @@ enum kb_command {
 
 /* enum bpf_attach_type, as def/attach.def has it. */
 enum {
-#define ATTACH(id, number, name) KB_ATTACH_##id = number,
+#define ATTACH(id, number, name, kernel) KB_ATTACH_##id = number,
 #include "attach.def"
 };
 

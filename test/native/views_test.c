@@ -531,7 +531,7 @@ static void numbers_of_this_kernel(void **state) {
     } rows[] = {
 #define PROG(id, number, name, kernel) {"BPF_PROG_TYPE_" #id, number},
 #include "prog.def"
-#define ATTACH(id, number, name) {"BPF_" #id, number},
+#define ATTACH(id, number, name, kernel) {"BPF_" #id, number},
 #include "attach.def"
 #define MAP(id, number, name, kernel) {"BPF_MAP_TYPE_" #id, number},
 #include "map.def"
