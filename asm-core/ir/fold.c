@@ -441,7 +441,12 @@ static bool fold_sext(eb_folder *f, eb_value v, eb_value a) {
     bool same = x->type == ir->type;
     if (x->op == EB_IR_SEXT && x->size <= ir->size && (same || ir->size == 4))
         return turn_unary(f, v, EB_IR_SEXT, x->size, x->a);
-    if (same && x->op == EB_IR_LOAD && (x->flags & EB_IR_SIGNED) && x->size <= ir->size)
+    bool loads = x->op == EB_IR_LOAD && (x->flags & EB_IR_SIGNED) && x->size <= ir->size;
+    if (loads && !same && x->size < 4 && eb_fold_is_single(f, a)) {
+        eb_ir_at(f->fn, a)->type = ir->type; /* once, to the whole width */
+        same = true;
+    }
+    if (loads && same)
         return become(f, v, a);
     uint64_t zero = eb_bits_zero(f->fn, a);
     if (!(~zero >> (bits - 1)) && (same || x->type == EB_IR_I32))
