@@ -71,7 +71,7 @@ describeUnless(noKernel, 'features', () => {
     ]) {
       expect([name, features.programType(name).answer]).toEqual([name, 'yes']);
     }
-    for (const name of ['cgroup_inet4_connect', 'sk_lookup', 'perf_event']) {
+    for (const name of ['cgroup_inet4_connect', 'sk_lookup']) {
       expect([name, features.attachType(name).answer]).toEqual([name, 'yes']);
     }
     expect(features.mapFlag('mmapable').answer).toBe('yes');

@@ -7,7 +7,6 @@
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import {
-  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -16,20 +15,22 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { release, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { gunzipSync } from 'node:zlib';
 import { afterEach, beforeEach, expect } from '@jest/globals';
 import {
   BpfObject,
   compile,
+  features,
   KernelError,
+  KernelMap,
   load,
   mountBpffs,
   mountTracefs,
   u32,
   u64,
   type AttachTarget,
+  type Feature,
   type KernelObject,
   type KernelProgram,
   type Link,
@@ -92,7 +93,7 @@ const opened: KernelObject[] = [];
 /** What bpf_tracing.h wants to know. */
 const arch = process.arch === 'x64' ? 'x86' : process.arch;
 
-const compileC = (text: string): BpfObject =>
+export const compileC = (text: string): BpfObject =>
   compile(text, {
     warnings: ['none'],
     defines: { [`__TARGET_ARCH_${arch}`]: true },
@@ -149,22 +150,85 @@ export async function runs(
   return count;
 }
 
-let config: string | undefined;
-
-/** CONFIG_NAME of the running kernel; undefined when it cannot be told. */
-export function kernelConfig(name: string): string | undefined {
-  if (config === undefined) {
-    config = existsSync('/proc/config.gz')
-      ? gunzipSync(readFileSync('/proc/config.gz')).toString()
-      : '';
-  }
-  if (config === '') return undefined;
-  return new RegExp(`^CONFIG_${name}=(.*)$`, 'm').exec(config)?.[1] ?? 'n';
+/** Whether the running kernel is older than this release of Linux, such as '6.6'. */
+export function olderThan(version: string): boolean {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  const [hereMajor = 0, hereMinor = 0] = release()
+    .split('.')
+    .map(Number.parseFloat);
+  return hereMajor < major || (hereMajor === major && hereMinor < minor);
 }
+
+/**
+ * Why a test cannot pass that takes what came with a release of Linux: this kernel is older, and
+ * trying it fails. On a kernel that ought to have it the test runs, and fails if it is missing.
+ */
+export function before(
+  version: string,
+  what: string,
+  attempt: () => { close(): void },
+): string | undefined {
+  if (noKernel !== undefined || !olderThan(version)) return undefined;
+  try {
+    attempt().close();
+    return undefined;
+  } catch {
+    return `${what} came with Linux ${version}`;
+  }
+}
+
+/** The same of a program in this section, by loading it. */
+export const sectionBefore = (
+  version: string,
+  section: string,
+  parts: Parts = {},
+  what = `SEC("${section}")`,
+): string | undefined =>
+  before(version, what, () => load(compileC(counting(section, parts))));
+
+/** The same by a probe of the package's, which knows the release. */
+export function lacks(feature: Feature): string | undefined {
+  const { answer, since, reason } = feature;
+  const expected = since === undefined || !olderThan(since);
+  return answer === 'yes' || expected ? undefined : reason;
+}
+
+/** Why programs cannot do atomic operations that give what was there before. */
+export const noFetch = sectionBefore(
+  '5.12',
+  'raw_tp',
+  {
+    body: 'u32 at = 1; u64 *place = bpf_map_lookup_elem(&slots, &at); if (place) put(2, __sync_fetch_and_add(place, 1));',
+  },
+  'atomic operations that give the value before',
+);
+
+/** Why hash maps have no lookup-and-delete here. */
+export const noTake = before('5.14', 'lookup and delete of hash maps', () => {
+  const map = KernelMap.create({
+    type: 1,
+    keySize: 4,
+    valueSize: 4,
+    maxEntries: 1,
+  });
+  try {
+    map.take(new Uint8Array(4));
+    return map;
+  } catch (error) {
+    map.close();
+    throw error;
+  }
+});
+
+/** Why there are no cookies here for what perf events trigger. */
+export const noCookies =
+  noKernel === undefined
+    ? lacks(features.helper('kprobe', 'get_attach_cookie'))
+    : undefined;
 
 /** Why a hook that this option makes is not there. */
 export function unbuilt(option: string): string | undefined {
-  return kernelConfig(option) === 'n'
+  return features.config(option).answer === 'no'
     ? `this kernel is built without CONFIG_${option}`
     : undefined;
 }
@@ -186,11 +250,17 @@ export function refused(
 }
 
 /** A program with functions and a static probe to attach to; undefined without a C compiler. */
-export function buildTarget(folder: string): string | undefined {
-  const path = join(folder, 'target');
+export function buildTarget(
+  folder: string,
+  ...options: string[]
+): string | undefined {
+  const path = join(folder, `target${options.join('')}`);
   const source = join(folder, 'target.c');
   writeFileSync(source, targetSource);
-  const { status } = spawnSync('gcc', ['-O1', '-g', '-o', path, source]);
+  const { status } = spawnSync('gcc', [
+    ...options,
+    ...['-O1', '-g', '-o', path, source],
+  ]);
   return status === 0 ? path : undefined;
 }
 
@@ -303,25 +373,16 @@ export function noWire(): string | undefined {
 
 let wires = 0;
 
-export function makeWire(): Wire {
+/** Makes a pair of interfaces of a kind, with the names near and far; far may be anywhere. */
+function makePair(make: (near: string, far: string) => void): Wire {
   const id = `${process.pid % 10_000}x${wires++}`;
   const [near, far, namespace] = [`bn${id}`, `bf${id}`, `bpf-${id}`];
   const net = `10.${200 + (process.pid % 50)}.${wires % 250}`;
   const nearAddress = `${net}.1`;
   const farAddress = `${net}.2`;
   ip('netns', 'add', namespace);
-  ip(
-    'link',
-    'add',
-    near,
-    'type',
-    'veth',
-    'peer',
-    'name',
-    far,
-    'netns',
-    namespace,
-  );
+  make(near, far);
+  ip('link', 'set', far, 'netns', namespace);
   ip('addr', 'add', `${nearAddress}/24`, 'dev', near);
   ip('link', 'set', near, 'up');
   ip('-n', namespace, 'addr', 'add', `${farAddress}/24`, 'dev', far);
@@ -350,6 +411,24 @@ export function makeWire(): Wire {
     },
   };
 }
+
+export const makeWire = (): Wire =>
+  makePair((near, far) =>
+    ip('link', 'add', near, 'type', 'veth', 'peer', 'name', far),
+  );
+
+/** iproute2 that knows nothing of netkit can ask rtnetlink for the kind, and find the peer after. */
+export const makeNetkit = (): Wire =>
+  makePair((near, far) => {
+    ip('link', 'add', near, 'type', 'netkit');
+    const index = readFileSync(`/sys/class/net/${near}/iflink`, 'utf8').trim();
+    const peer = readdirSync('/sys/class/net').find(
+      (name) =>
+        readFileSync(`/sys/class/net/${name}/ifindex`, 'utf8').trim() === index,
+    );
+    if (peer === undefined) throw new Error(`${near} has no peer`);
+    ip('link', 'set', peer, 'name', far);
+  });
 
 /** Our open descriptors, of any kind but those of the event loop's own making. */
 export const openFiles = (): number => readdirSync('/proc/self/fd').length;

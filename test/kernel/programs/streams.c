@@ -1,6 +1,8 @@
 /* Produces records of every kind, for test/kernel/stream.test.ts. Each getuid(2) of the process
  * `control.pid` writes `control.burst` records to what `control.mode` names, numbered in order, and
- * counts in `done` what was written and what found no room. */
+ * counts in `done` what was written and what found no room. Older kernels have no bpf_loop()
+ * (WITHOUT_LOOP; a burst has BURST_MOST records then) and no user ring buffers (WITHOUT_SAMPLES).
+ */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
@@ -53,10 +55,20 @@ struct {
     __uint(value_size, 4);
 } perf SEC(".maps");
 
+#ifndef WITHOUT_SAMPLES
 struct {
     __uint(type, BPF_MAP_TYPE_USER_RINGBUF);
     __uint(max_entries, 1 << 16);
 } samples SEC(".maps");
+#endif
+
+#ifdef WITHOUT_LOOP
+#define REPEAT(times, what, with)                                                                  \
+    for (__u32 i = 0; i < BURST_MOST && i < (times); i++)                                          \
+    what(i, with)
+#else
+#define REPEAT(times, what, with) bpf_loop(times, what, with, 0)
+#endif
 
 struct state {
     void *ctx;
@@ -105,6 +117,7 @@ static long to_perf(__u64 i, struct state *s) {
     return 0;
 }
 
+#ifndef WITHOUT_SAMPLES
 static long take_sample(struct bpf_dynptr *sample, struct state *s) {
     struct done *d = s->done;
     __u64 value;
@@ -114,6 +127,7 @@ static long take_sample(struct bpf_dynptr *sample, struct state *s) {
     d->samples++;
     return 0;
 }
+#endif
 
 SEC("raw_tp/sys_enter")
 int produce(struct bpf_raw_tracepoint_args *ctx) {
@@ -125,13 +139,15 @@ int produce(struct bpf_raw_tracepoint_args *ctx) {
         return 0;
     struct state s = {.ctx = ctx, .control = c, .done = d};
     if (c->mode == RING)
-        bpf_loop(c->burst, to_ring, &s, 0);
+        REPEAT(c->burst, to_ring, &s);
     else if (c->mode == PERF)
-        bpf_loop(c->burst, to_perf, &s, 0);
+        REPEAT(c->burst, to_perf, &s);
     else if (c->mode == PRINTK)
         bpf_printk("number %llu of stream.test", d->next++);
+#ifndef WITHOUT_SAMPLES
     else if (c->mode == DRAIN_USER)
         bpf_user_ringbuf_drain(&samples, take_sample, &s, 0);
+#endif
     return 0;
 }
 
