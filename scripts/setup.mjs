@@ -4,6 +4,7 @@
 //   demo   what the demo needs: compilers, Emscripten, libbpf, npm packages, then build
 //   test   demo, and what the quick test tier needs
 //   peers  test, and what check:peers and check:corpus need (fuzzers, sources of BPF programs)
+//   kernels  test, and what test:kernels needs (QEMU, native tests of the kernel backend)
 //   full   peers, and what the other tiers need (Chromium)
 // On Debian and Ubuntu missing packages are installed with apt-get (through sudo when not root);
 // elsewhere the missing tools are named. BPF_SYSTEM_LIBBPF=1 links the system's shared libbpf.
@@ -16,12 +17,14 @@ import { fetchCorpora } from './corpus/sources.mjs';
 import { fetchLinux } from './lib/corpus.mjs';
 import { buildLibbpf, buildLibelf, fetchSources } from './lib/libbpf.mjs';
 import { packHeaders } from './pack-headers.mjs';
+import nativeTests from './guest/native.js';
 
 const profile = process.argv[2];
 const retries = {
   demo: 'npm run demo',
   test: 'npm test',
   peers: 'npm run check:peers',
+  kernels: 'npm run test:kernels',
   full: 'npm run test:full',
 };
 const onLinux = process.platform === 'linux';
@@ -237,6 +240,27 @@ const dist = {
   },
 };
 
+const kernelTests = {
+  name: 'kernel-tests',
+  what: 'native tests of the kernel backend',
+  inputs: () =>
+    hashInputs(
+      [
+        ...cmakeFiles,
+        'asm-core',
+        'kernel-backend',
+        ...nativeTests.map((name) => `test/native/${name}.c`),
+      ],
+      [inRoot()],
+    ),
+  outputs: nativeTests.map((name) => `build/release/${name}`),
+  async run(log) {
+    const build = ['--build', '--preset', 'release', '--target'];
+    await log.run('cmake', ['--preset', 'release', '-DBPF_TESTS=ON']);
+    await log.run('cmake', [...build, ...nativeTests]);
+  },
+};
+
 function modified(name) {
   return fs.statSync(inRoot(name), { throwIfNoEntry: false })?.mtimeMs;
 }
@@ -251,7 +275,9 @@ function authorise() {
 async function main() {
   const started = performance.now();
   if (!['build', ...Object.keys(retries)].includes(profile)) {
-    console.error('usage: node scripts/setup.mjs build|demo|test|peers|full');
+    console.error(
+      'usage: node scripts/setup.mjs build|demo|test|peers|kernels|full',
+    );
     return 2;
   }
   if (Number(process.versions.node.split('.')[0]) < 20) {
@@ -275,6 +301,7 @@ async function main() {
     wasm,
     typescript,
     dist,
+    ...(profile === 'kernels' ? [kernelTests] : []),
     ...(withPeers ? [fetchLinux] : []),
     ...(withPeers && profile !== 'test' ? [fetchCorpora] : []),
   ];

@@ -113,23 +113,28 @@ export function countTap(text) {
   return sum;
 }
 
-/** The reason in a skipped test's name, "name (skipped: reason) rest", or all of it. */
-function reasonOf(text) {
-  const start = text.indexOf('(skipped: ');
-  if (start < 0) return text;
-  let depth = 0;
-  for (let at = start; at < text.length; at++) {
+/** A skipped test's name "name (skipped: reason) rest" apart: { name: "name rest", reason }. */
+export function splitSkip(text) {
+  const start = text.indexOf(' (skipped: ');
+  if (start < 0) return { name: text, reason: undefined };
+  const inside = start + ' (skipped: '.length;
+  let depth = 1;
+  for (let at = inside; at < text.length; at++) {
     if (text[at] === '(') depth += 1;
     if (text[at] === ')') depth -= 1;
-    if (depth === 0) return text.slice(start + '(skipped: '.length, at);
+    if (depth === 0)
+      return {
+        name: text.slice(0, start) + text.slice(at + 1),
+        reason: text.slice(inside, at),
+      };
   }
-  return text;
+  return { name: text, reason: undefined };
 }
 
 /** Each reason once, with the number of tests that it stopped. */
 export function groupSkips(skips) {
   const groups = new Map();
-  for (const reason of skips.map(reasonOf))
+  for (const reason of skips.map((text) => splitSkip(text).reason ?? text))
     groups.set(reason, (groups.get(reason) ?? 0) + 1);
   return [...groups].map(([reason, number]) => `${number} skipped: ${reason}`);
 }

@@ -78,14 +78,33 @@ const fuzzerRuntime = () =>
 const peers = [
   linux('fuzzer runtime of clang 14', 'libclang-rt-14-dev', fuzzerRuntime),
 ];
+/** Older QEMU has virtiofsd, newer Debian a package of its own. */
+const virtiofsd = () =>
+  command('virtiofsd')() || any(['/usr/lib/qemu', '/usr/libexec'], 'virtiofsd');
+const kernels = [
+  linux('QEMU', 'qemu-system-x86', command('qemu-system-x86_64')),
+  linux(
+    'virtiofsd',
+    (osRelease().VERSION_ID ?? '99') < 13 ? 'qemu-system-common' : 'virtiofsd',
+    virtiofsd,
+  ),
+  linux('static busybox', 'busybox-static', command('busybox')),
+  linux('cpio', 'cpio', command('cpio')),
+  linux('xz', 'xz-utils', command('xz')),
+  linux('depmod and modprobe', 'kmod', command('depmod')),
+  linux('ip and tc', 'iproute2', command('ip'), command('tc')),
+  linux('python3', 'python3', command('python3')),
+];
 const full = [linux('Chromium', 'chromium', command('chromium'))];
 
 /** The needs of a profile; each profile has those of the smaller ones too. */
 function needsOf(profile, useSystemLibbpf) {
   const needs = [...demo];
   if (useSystemLibbpf) needs.push(...systemLibbpf);
-  if (['test', 'peers', 'full'].includes(profile)) needs.push(...test);
+  if (['test', 'peers', 'kernels', 'full'].includes(profile))
+    needs.push(...test);
   if (['peers', 'full'].includes(profile)) needs.push(...peers);
+  if (profile === 'kernels') needs.push(...kernels);
   if (profile === 'full') needs.push(...full);
   return needs.filter(
     (need) => process.platform === 'linux' || !need.linuxOnly,

@@ -17,7 +17,7 @@ test('an unknown profile is refused', () => {
   assert.equal(status, 2);
   assert.match(
     stderr,
-    /usage: node scripts\/setup\.mjs build\|demo\|test\|peers\|full/,
+    /usage: node scripts\/setup\.mjs build\|demo\|test\|peers\|kernels\|full/,
   );
 });
 
