@@ -418,7 +418,7 @@ static int run(ebpf_ctx *ctx, void *args) {
     }
     eb_pp *pp = eb_pp_new(ctx, EB_STR("main.c"), EB_STR("#include \"unit.i\"\n"), &options);
     while (!eb_pp_run(pp))
-        eb_pp_found(pp, pp->wanted - 1, EB_STR("unit.i"), f->unit);
+        eb_pp_found(pp, pp->wanted - 1, EB_STR("unit.i"), f->unit, false);
     c.u = eb_parse(pp);
     if (ctx->errors)
         return EBPF_E_INPUT;
