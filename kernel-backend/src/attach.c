@@ -89,12 +89,32 @@ static const char *common_reason(int errnum) {
     }
 }
 
+/* Debian's kernels keep perf events from all but CAP_SYS_ADMIN at levels above 2. Whether that is
+ * why. */
+static bool is_paranoid(char *why, size_t size) {
+    static const char path[] = "/proc/sys/kernel/perf_event_paranoid";
+    char status[4096], level[16];
+    const char *caps;
+
+    if (!kb_read_file(path, level, sizeof(level)) || strtol(level, NULL, 10) <= 2 ||
+        !kb_read_file("/proc/self/status", status, sizeof(status)) ||
+        !(caps = strstr(status, "CapEff:")) ||
+        (strtoull(caps + 7, NULL, 16) & KB_CAP_BIT(KB_CAP_SYS_ADMIN)))
+        return false;
+    snprintf(why, size,
+             "kernel.perf_event_paranoid is %ld, which leaves perf events to CAP_SYS_ADMIN" KB_DO
+             "run it as root, or set it to 2 (sysctl kernel.perf_event_paranoid=2)",
+             strtol(level, NULL, 10));
+    return true;
+}
+
 int kb_attach_refused(const struct request *req, int errnum, const char *where) {
     char why[512];
     struct utsname name;
 
     if (errnum == EPERM || errnum == EACCES) {
-        kb_explain_eperm(why, sizeof(why), kb_program_caps(req->type));
+        if (errnum != EACCES || !is_paranoid(why, sizeof(why)))
+            kb_explain_eperm(why, sizeof(why), kb_program_caps(req->type));
         return kb_attach_fail(req, errnum, "%s: %s", where, why);
     }
     if (kb_kernel_older(req->target->since) && uname(&name) == 0)

@@ -11,6 +11,7 @@ import { findVirtiofsd, imageOf } from './packages.mjs';
 
 const MEMORY = '2G';
 const CPUS = 2;
+const BOOTS = 3;
 /** A guest that says nothing for so long hangs. */
 const SILENCE = 900_000;
 
@@ -104,9 +105,22 @@ async function serveFiles(socket, log) {
 
 /**
  * Boots a kernel, with the options of suite.js, and gives each object that it tells to `hear`.
- * Resolves to why it did not come to its end, or undefined. Files in build/logs/guest-NAME.*.
+ * Resolves to why it did not come to its end, or undefined. Files in build/logs/guest-NAME.*. Emulated
+ * kernels die at their very start now and then: one that has told nothing is booted again.
  */
 export async function runGuest(name, kernel, qemu, options, hear) {
+  for (let boots = 1; ; boots++) {
+    let heard = false;
+    const reason = await bootOnce(name, kernel, qemu, options, (told) => {
+      heard = true;
+      hear(told);
+    });
+    if (reason === undefined || heard || boots === BOOTS) return reason;
+    hear({ note: `it did not start, again (${reason.split('\n')[0]})` });
+  }
+}
+
+async function bootOnce(name, kernel, qemu, options, hear) {
   const folder = fs.mkdtempSync('/dev/shm/bpf-guest-');
   const consoleLog = inRoot('build/logs', `guest-${name}.console`);
   fs.mkdirSync(path.dirname(consoleLog), { recursive: true });

@@ -779,8 +779,10 @@ __noinline int replaceable(int x) { asm volatile("" : "+r"(x)); return x + 1; }
           counting('iter/cgroup', {
             ctx: 'struct bpf_iter__cgroup *ctx',
             body: `struct cgroup *group = ctx->cgroup;
-    if (group)
-        bpf_seq_write(ctx->meta->seq, &group->level, 4);`,
+    if (!group)
+        return 0;
+    int level = group->level;
+    bpf_seq_write(ctx->meta->seq, &level, sizeof(level));`,
           }),
         );
         const link = programOf(object).attach({
