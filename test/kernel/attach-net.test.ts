@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import {
   features,
-  KernelError,
+  type KernelError,
   load,
   unpin,
   type AttachTarget,
@@ -40,7 +40,7 @@ import {
   unbuilt,
   type Wire,
 } from './hooks';
-import { noKernel } from './support';
+import { errorOf, noKernel } from './support';
 
 const PORT = 45_117;
 const XDP_PASS = '2';
@@ -51,16 +51,6 @@ function send(address: string): void {
   const script = `const s = require('dgram').createSocket('udp4');
     s.send('x', ${PORT}, '${address}', () => s.close());`;
   execFileSync(process.execPath, ['-e', script]);
-}
-
-function errorOf(run: () => unknown): KernelError {
-  try {
-    run();
-  } catch (error) {
-    expect(error).toBeInstanceOf(KernelError);
-    return error as KernelError;
-  }
-  throw new Error('it did not fail');
 }
 
 leaveNothing();

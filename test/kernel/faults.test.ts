@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { BPFError } from 'bpf';
 import { absent, describeUnless, root, testUnless } from '../support';
-import { buildTarget, temporary } from './hooks';
+import { buildFaults, buildTarget, temporary } from './hooks';
 import { noKernel } from './support';
 
 interface Outcome {
@@ -38,23 +38,7 @@ describeUnless(noKernel ?? noCompiler, 'faults', () => {
   let library: string;
   beforeAll(() => {
     folder = temporary();
-    library = join(folder.path, 'faults.so');
-    const source = join(__dirname, 'faults/faults.c');
-    const flags = [
-      '-O1',
-      '-g',
-      '-Wall',
-      '-Wextra',
-      '-Werror',
-      '-shared',
-      '-fPIC',
-    ];
-    const { status, stderr } = spawnSync(
-      'gcc',
-      [...flags, '-o', library, source, '-ldl'],
-      { encoding: 'utf8' },
-    );
-    expect(`${status} ${stderr}`).toBe('0 ');
+    library = buildFaults(folder.path);
   });
   afterAll(() => folder.remove());
 

@@ -36,7 +36,7 @@ import {
   type Link,
   type LoadOptions,
 } from 'bpf';
-import { bpfDescriptors, noKernel } from './support';
+import { bpfDescriptors, errorOf, noKernel } from './support';
 
 if (noKernel === undefined) {
   mountTracefs();
@@ -52,10 +52,8 @@ export interface Parts {
   ctx?: string;
 }
 
-/** C of a program `prog` in this section that counts its runs in slot 0. */
-export const counting = (section: string, parts: Parts = {}): string => {
-  const { head = '', body = '', result = '0', ctx = 'void *ctx' } = parts;
-  return `
+/** C of the numbers that programs leave, and how: slot() reads them. */
+export const slots = `
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
@@ -73,7 +71,12 @@ static __always_inline void count(u32 slot) {
 static __always_inline void put(u32 slot, u64 number) {
     bpf_map_update_elem(&slots, &slot, &number, 0);
 }
-${head}
+`;
+
+/** C of a program `prog` in this section that counts its runs in slot 0. */
+export const counting = (section: string, parts: Parts = {}): string => {
+  const { head = '', body = '', result = '0', ctx = 'void *ctx' } = parts;
+  return `${slots}${head}
 SEC("${section}")
 int prog(${ctx}) {
     count(0);
@@ -87,6 +90,28 @@ char LICENSE[] SEC("license") = "GPL";
 export const COOKIE = 0x1234_5678_9abc_def0n;
 /** Puts the cookie into slot 1. */
 export const cookie: Parts = { body: 'put(1, bpf_get_attach_cookie(ctx));' };
+
+export const LIBC = 'libc.so.6';
+/** Ten system calls. */
+export const getuid = (): void => {
+  for (let i = 0; i < 10; i++) process.getuid?.();
+};
+
+export const openFile = (): unknown => readFileSync('/proc/self/comm');
+
+/** What a link of a perf event says of itself: links are from 5.15, what they are of from 6.6 on. */
+export function seePerfLink(link: Link, expected: object): void {
+  if (link.fd < 0)
+    expect([olderThan('5.15'), errorOf(() => link.info()).code]).toEqual([
+      true,
+      'EOPNOTSUPP',
+    ]);
+  else
+    expect(link.info()).toMatchObject({
+      typeName: 'perf_event',
+      ...(!olderThan('6.6') && expected),
+    });
+}
 
 const opened: KernelObject[] = [];
 
@@ -300,6 +325,28 @@ int main(void) {
     return sum == 0;
 }
 `;
+
+/** The library that makes system calls fail (faults/faults.c), in this folder. */
+export function buildFaults(folder: string): string {
+  const library = join(folder, 'faults.so');
+  const flags = [
+    '-O1',
+    '-g',
+    '-Wall',
+    '-Wextra',
+    '-Werror',
+    '-shared',
+    '-fPIC',
+  ];
+  const source = join(__dirname, 'faults/faults.c');
+  const { status, stderr } = spawnSync(
+    'gcc',
+    [...flags, '-o', library, source, '-ldl'],
+    { encoding: 'utf8' },
+  );
+  expect(`${status} ${stderr}`).toBe('0 ');
+  return library;
+}
 
 /** A folder that goes away with what is in it. */
 export function temporary(): { path: string; remove(): void } {

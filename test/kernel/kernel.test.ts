@@ -26,8 +26,9 @@ import { addon } from '../../dist/bindings/src/addon';
 import { describeUnless, root, run } from '../support';
 import {
   bpfDescriptors,
-  callSystem,
   CALLS,
+  callSystem,
+  errorOf,
   idsOf,
   kernelIds,
   noKernel,
@@ -65,16 +66,6 @@ refused:
         r0 = *(u64 *)(r10 + ${offset})
         exit
 ${license}`;
-
-function errorOf(run: () => unknown): KernelError {
-  try {
-    run();
-  } catch (error) {
-    expect(error).toBeInstanceOf(KernelError);
-    return error as KernelError;
-  }
-  throw new Error('it did not fail');
-}
 
 describeUnless(noKernel, 'kernel', () => {
   const open: KernelObject[] = [];

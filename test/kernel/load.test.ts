@@ -178,13 +178,16 @@ SEC("xdp") int prog(void *ctx) {
 char LICENSE[] SEC("license") = "GPL";
 `;
 
-  test('of maps of an object: bytes, and maps inside of maps', () => {
-    using inner = KernelMap.create({
+  const makeInner = (): KernelMap =>
+    KernelMap.create({
       type: MapType.ARRAY,
       keySize: 4,
       valueSize: 8,
       maxEntries: 3,
     });
+
+  test('of maps of an object: bytes, and maps inside of maps', () => {
+    using inner = makeInner();
     const object = loadC(text, {
       maps: {
         outer: { inner, contents: [[number(1), inner]] },
@@ -195,12 +198,7 @@ char LICENSE[] SEC("license") = "GPL";
   });
 
   test('what does not fit unloads it', () => {
-    using inner = KernelMap.create({
-      type: MapType.ARRAY,
-      keySize: 4,
-      valueSize: 8,
-      maxEntries: 3,
-    });
+    using inner = makeInner();
     expect(() =>
       loadC(text, {
         maps: { outer: { inner, contents: [[number(9), inner]] } },

@@ -21,7 +21,7 @@ import {
 } from 'bpf';
 import { describeUnless, root, testUnless } from '../support';
 import { lacks, noTake } from './hooks';
-import { kernelIds, noKernel, remaining } from './support';
+import { errorOf, kernelIds, noKernel, remaining } from './support';
 
 /** enum bpf_map_type */
 const Type = {
@@ -65,16 +65,6 @@ const word = (value: number): Uint8Array => {
 };
 const words = (...values: number[]): Uint8Array =>
   Uint8Array.from(values.flatMap((value) => [...word(value)]));
-
-function errorOf(use: () => unknown): KernelError {
-  try {
-    use();
-  } catch (error) {
-    expect(error).toBeInstanceOf(KernelError);
-    return error as KernelError;
-  }
-  throw new Error('it did not fail');
-}
 
 /** By name: the addon's are of another realm than jest's. */
 function nameOf(use: () => unknown): string | undefined {

@@ -18,7 +18,7 @@ import {
   compile,
   enableStats,
   features,
-  KernelError,
+  type KernelError,
   KernelMap,
   KernelProgram,
   Link,
@@ -46,20 +46,10 @@ import {
   slot,
   temporary,
 } from './hooks';
-import { bpfDescriptors, noKernel, remaining } from './support';
+import { bpfDescriptors, errorOf, noKernel, remaining } from './support';
 
 const PIN = `/sys/fs/bpf/test_${process.pid}`;
 const PASS = '2';
-
-function errorOf(run: () => unknown): KernelError {
-  try {
-    run();
-  } catch (error) {
-    expect(error).toBeInstanceOf(KernelError);
-    return error as KernelError;
-  }
-  throw new Error('it did not fail');
-}
 
 const number = (value: number): Uint8Array =>
   new Uint8Array(Uint32Array.of(value).buffer);

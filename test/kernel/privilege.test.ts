@@ -16,7 +16,7 @@ import {
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { describeUnless, root, testUnless } from '../support';
-import { temporary, unbuilt } from './hooks';
+import { buildFaults, temporary, unbuilt } from './hooks';
 import { noKernel } from './support';
 
 /** What is tried: bodies of functions, with bpf, object(section) and map() at hand. */
@@ -528,14 +528,7 @@ describeUnless(
     let library: string;
     beforeAll(() => {
       folder = temporary();
-      library = join(folder.path, 'faults.so');
-      const source = join(__dirname, 'faults/faults.c');
-      const { status, stderr } = spawnSync(
-        'gcc',
-        ['-shared', '-fPIC', '-o', library, source, '-ldl'],
-        { encoding: 'utf8' },
-      );
-      expect(`${status} ${stderr}`).toBe('0 ');
+      library = buildFaults(folder.path);
     });
     afterAll(() => folder.remove());
 

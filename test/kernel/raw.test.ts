@@ -10,7 +10,6 @@ import {
   AttachType,
   compile,
   features,
-  KernelError,
   KernelMap,
   KernelProgram,
   Link,
@@ -34,7 +33,7 @@ import {
   programOf,
   type Wire,
 } from './hooks';
-import { noKernel } from './support';
+import { errorOf, noKernel } from './support';
 
 /** BPF_PSEUDO_MAP_IDX: the map's place in fds */
 const MAP_BY_PLACE = 5;
@@ -71,16 +70,6 @@ function counting(): Uint8Array {
   return bytes;
 }
 
-function errorOf(run: () => unknown): KernelError {
-  try {
-    run();
-  } catch (error) {
-    expect(error).toBeInstanceOf(KernelError);
-    return error as KernelError;
-  }
-  throw new Error('it did not fail');
-}
-
 leaveNothing();
 
 describeUnless(noKernel, 'KernelProgram.load', () => {
@@ -109,14 +98,18 @@ describeUnless(noKernel, 'KernelProgram.load', () => {
     expect(program.details().gplCompatible).toBe(true);
   });
 
-  // In an array of descriptors, which the kernel does not know before.
-  const noPlaces = before('5.14', 'maps by their place', () => {
-    const map = KernelMap.create({
+  /** A map of one number. */
+  const makeNumber = (): KernelMap =>
+    KernelMap.create({
       type: MapType.ARRAY,
       keySize: 4,
       valueSize: 8,
       maxEntries: 1,
     });
+
+  // In an array of descriptors, which the kernel does not know before.
+  const noPlaces = before('5.14', 'maps by their place', () => {
+    const map = makeNumber();
     try {
       return KernelProgram.load(
         simple({ instructions: counting(), fds: [map] }),
@@ -126,12 +119,7 @@ describeUnless(noKernel, 'KernelProgram.load', () => {
     }
   });
   testUnless(noPlaces, 'maps by place', () => {
-    using map = KernelMap.create({
-      type: MapType.ARRAY,
-      keySize: 4,
-      valueSize: 8,
-      maxEntries: 1,
-    });
+    using map = makeNumber();
     using program = KernelProgram.load(
       simple({ instructions: counting(), fds: [map] }),
     );
@@ -483,13 +471,15 @@ describeUnless(noKernel, 'query, other places', () => {
     },
   );
 
-  const noQuery = before('5.18', 'a query of what a sock map has', () => {
-    const map = KernelMap.create({
+  const makeSockets = (): KernelMap =>
+    KernelMap.create({
       type: MapType.SOCKMAP,
       keySize: 4,
       valueSize: 4,
       maxEntries: 1,
     });
+  const noQuery = before('5.18', 'a query of what a sock map has', () => {
+    const map = makeSockets();
     try {
       query({ kind: 'sockmap', map });
     } finally {
@@ -498,12 +488,7 @@ describeUnless(noKernel, 'query, other places', () => {
     return map;
   });
   testUnless(noQuery, 'a sock map', () => {
-    using map = KernelMap.create({
-      type: MapType.SOCKMAP,
-      keySize: 4,
-      valueSize: 4,
-      maxEntries: 1,
-    });
+    using map = makeSockets();
     using program = KernelProgram.load({
       type: ProgramType.SK_MSG,
       attachType: AttachType.SK_MSG_VERDICT,

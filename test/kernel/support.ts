@@ -11,13 +11,25 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { kernelAvailable, type KernelObject } from 'bpf';
+import { expect } from '@jest/globals';
+import { kernelAvailable, KernelError, type KernelObject } from 'bpf';
 import { addon } from '../../dist/bindings/src/addon';
 
 const { available, reason } = kernelAvailable();
 
 /** Why kernel tests cannot run here. */
 export const noKernel = available ? undefined : (reason ?? 'bpf() is refused');
+
+/** What the kernel's refusal says. */
+export function errorOf(run: () => unknown): KernelError {
+  try {
+    run();
+  } catch (error) {
+    expect(error).toBeInstanceOf(KernelError);
+    return error as KernelError;
+  }
+  throw new Error('it did not fail');
+}
 
 /** Calls that callSystem() makes at least: a read and a write for each of dd's blocks. */
 export const CALLS = 20_000;
