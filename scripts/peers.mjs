@@ -71,15 +71,19 @@ const line = (module, row) =>
 
 async function main() {
   const args = process.argv.slice(2);
-  const wanted = args.filter((arg) => !arg.startsWith('--'));
+  const options = ['--sample', '--json'];
+  const wanted = args.filter((arg) => !options.includes(arg));
   const sample = args.includes('--sample');
+  const json = args.includes('--json');
   const all = await modules();
   const unknown = wanted.filter(
     (name) => !all.some((module) => module.name === name),
   );
   if (unknown.length > 0) {
     const names = all.map((module) => module.name).join(', ');
-    console.error(`no module ${unknown.join(', ')}; there are ${names}`);
+    console.error(
+      `no module or option ${unknown.join(', ')}; there are ${names}, ${options.join(', ')}`,
+    );
     return 2;
   }
   const results = [];
@@ -93,7 +97,7 @@ async function main() {
       `  ${((performance.now() - start) / 1000).toFixed(1)} s\n`,
     );
   }
-  if (args.includes('--json'))
+  if (json)
     console.log(
       JSON.stringify(
         results.map(({ name, title, reason, rows: own }) => ({

@@ -258,14 +258,14 @@ async function runStep(step) {
 }
 
 async function main() {
-  const names = process.argv.slice(2).filter((name) => !name.startsWith('--'));
+  const names = process.argv.slice(2).filter((name) => name !== '--fix');
   const steps = (names.length > 0 ? names : ['quick']).flatMap(
     (name) => tiers[name] ?? byName[name] ?? [name],
   );
   const unknown = steps.filter((step) => typeof step === 'string');
   if (unknown.length > 0) {
     console.error(
-      `no tier or step ${unknown.join(', ')}; there are quick, full, ${Object.keys(byName).join(', ')}`,
+      `no tier, step or option ${unknown.join(', ')}; there are quick, full, ${Object.keys(byName).join(', ')}; --fix`,
     );
     return 2;
   }
