@@ -152,7 +152,7 @@ static void find_constants(eb_ir_unit *unit) {
     }
     for (uint32_t n = 1; n < unit->symbols.len; n++) {
         const eb_ir_symbol *symbol = &unit->symbols.at[n];
-        for (uint32_t w = 0; w < symbol->words.len; w++)
+        for (uint32_t w = 0; symbol->live && w < symbol->words.len; w++)
             expose(&unit->symbols.at[symbol->words.at[w].symbol]);
         if (symbol->fn)
             note_writes(symbol->fn);
@@ -207,26 +207,34 @@ static bool is_root(const eb_ir_symbol *symbol) {
     return symbol->is_defined && (symbol->bind != EB_STB_LOCAL || symbol->retained || named);
 }
 
-bool eb_pass_symbols(eb_ir_unit *unit) {
-    marks m = {.unit = unit};
-    if (unit->optimize)
-        find_constants(unit);
+/* Marks what is reached as live. */
+static void reach(marks *m) {
+    eb_ir_unit *unit = m->unit;
     for (uint32_t n = 1; n < unit->symbols.len; n++)
         unit->symbols.at[n].live = false;
     for (uint32_t n = 1; n < unit->symbols.len; n++)
         if (is_root(&unit->symbols.at[n]))
-            mark(&m, n);
-    while (m.todo.len) {
-        const eb_ir_symbol *symbol = &unit->symbols.at[m.todo.at[--m.todo.len]];
+            mark(m, n);
+    while (m->todo.len) {
+        const eb_ir_symbol *symbol = &unit->symbols.at[m->todo.at[--m->todo.len]];
         for (uint32_t n = 0; n < symbol->words.len; n++)
-            mark(&m, symbol->words.at[n].symbol);
+            mark(m, symbol->words.at[n].symbol);
         if (symbol->fn)
-            mark_function(&m, symbol->fn);
+            mark_function(m, symbol->fn);
     }
     for (uint32_t n = 1; n < unit->symbols.len; n++)
         if (unit->symbols.at[n].fn && !unit->symbols.at[n].live) {
             unit->symbols.at[n].fn = NULL;
-            m.changed = true;
+            m->changed = true;
         }
+}
+
+bool eb_pass_symbols(eb_ir_unit *unit) {
+    marks m = {.unit = unit};
+    reach(&m);
+    if (!unit->optimize)
+        return m.changed;
+    find_constants(unit);
+    reach(&m); /* what was only called through a variable that is constant is called by its name */
     return m.changed;
 }
