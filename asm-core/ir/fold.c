@@ -10,6 +10,8 @@
  *   - volatile loads are never looked into. */
 #include "fold.h"
 
+#include "contents.h"
+
 #include "cfg.h"
 #include "pass.h"
 
@@ -607,18 +609,15 @@ bool eb_initial_number(const eb_ir_unit *unit, uint32_t symbol, int64_t offset, 
     return true;
 }
 
-static bool is_fixed(const eb_ir_unit *unit, uint32_t symbol, const eb_ir *load) {
-    return unit->symbols.at[symbol].is_const && !(load->flags & EB_IR_VOLATILE);
-}
-
 const eb_ir_word *eb_fold_word(const eb_ir_unit *unit, uint32_t symbol, int64_t at,
                                const eb_ir *load) {
-    return is_fixed(unit, symbol, load) ? eb_initial_word(unit, symbol, at, load) : NULL;
+    return eb_is_initial(unit, symbol, at, load) ? eb_initial_word(unit, symbol, at, load) : NULL;
 }
 
 bool eb_fold_data(const eb_ir_unit *unit, uint32_t symbol, int64_t at, const eb_ir *load,
                   int64_t *result) {
-    return is_fixed(unit, symbol, load) && eb_initial_number(unit, symbol, at, load, result);
+    return eb_is_initial(unit, symbol, at, load) &&
+           eb_initial_number(unit, symbol, at, load, result);
 }
 
 static bool fold_load(eb_folder *f, eb_value v) {

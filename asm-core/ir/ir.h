@@ -150,7 +150,8 @@ typedef struct eb_ir_symbol {
     bool hidden, is_defined, is_const, retained; /* retained: __attribute__((used)) */
     bool is_string;                              /* a literal: equal ones are one */
     bool written;    /* its contents may change, or its address is taken */
-    bool is_private; /* symbol.c: static, and only named loads and stores of this unit reach it */
+    bool is_private; /* contents.c: static, and only named loads and stores of this unit reach it */
+    uint8_t *bytes;  /* contents.c: what is done to each of a private one, or NULL */
     uint64_t size;
     uint32_t align;
     eb_str refusal; /* a function that must not be called: why */

@@ -18,13 +18,15 @@ typedef struct row {
     bool (*fn)(eb_fn *fn);
     bool (*unit)(eb_ir_unit *unit);
     int level;
+    unsigned turns;
 } row;
 
 static const row rows[] = {
-#define PASS(id, name, level)      {name, eb_pass_##id, NULL, level},
-#define UNIT_PASS(id, name, level) {name, NULL, eb_pass_##id, level},
+#define PASS(id, name, level)      {name, eb_pass_##id, NULL, level, 0},
+#define UNIT_PASS(id, name, level) {name, NULL, eb_pass_##id, level, 0},
+#define REPEAT(turns)              {"", NULL, NULL, 1, turns},
 #include "pass.def"
-    {NULL, NULL, NULL, 0},
+    {NULL, NULL, NULL, 0, 0},
 };
 
 /* The first wrong function stops the pipeline: nothing broken is handed on. */
@@ -35,10 +37,12 @@ static void check(eb_ir_unit *unit, const eb_fn *fn, const char *pass) {
                                   pass, (int)problem.len, problem.at);
 }
 
-static void run(eb_ir_unit *unit, const row *r) {
+/* What a pass over the unit has to say. */
+static bool run(eb_ir_unit *unit, const row *r) {
+    bool news = false;
     eb_arena *scratch = &unit->ctx->scratch;
     if (r->unit) {
-        (void)r->unit(unit);
+        news = r->unit(unit);
         eb_arena_reset(scratch);
     }
     for (uint32_t n = 1; n < unit->symbols.len; n++) {
@@ -53,19 +57,34 @@ static void run(eb_ir_unit *unit, const row *r) {
     }
     if (eb_str_is(unit->dump_after, r->name))
         eb_ir_print(unit, &unit->dump);
+    return news;
 }
 
 bool eb_ir_run(eb_ir_unit *unit, eb_str name) {
     for (const row *r = rows; r->name; r++)
         if (eb_str_is(name, r->name)) {
-            run(unit, r);
+            (void)run(unit, r);
             return true;
         }
     return false;
 }
 
 void eb_ir_optimize(eb_ir_unit *unit) {
-    for (const row *r = rows; r->name && !unit->broken.len; r++)
-        if (r->level == 0 || unit->optimize)
-            run(unit, r);
+    const row *start = rows; /* of what is repeated */
+    bool news = false;
+    unsigned turn = 0;
+    for (const row *r = rows; r->name && !unit->broken.len; r++) {
+        if (r->level > 0 && !unit->optimize)
+            continue;
+        if (r->turns) {
+            if (news && ++turn < r->turns)
+                r = start - 1;
+            continue;
+        }
+        bool said = run(unit, r);
+        if (r->unit) {
+            start = r;
+            news = said;
+        }
+    }
 }
