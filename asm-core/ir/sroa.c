@@ -4,7 +4,8 @@
  *
  * For each byte of such a slot is known whether a load or store touches it and whether one touches
  * it together with the byte before it: then they stay in one piece. Accesses that overlap (unions)
- * so keep a piece whole. Copies and memset do not join bytes, they are split along the pieces; what
+ * so keep a piece whole. A store of a constant is split as others need it (arrays are filled by
+ * words). Copies and memset do not join bytes, they are split along the pieces; what
  * is known of one side of a copy between two such slots is true of the other, until nothing new is
  * learnt. Bytes that only copies and memset touch (padding) are pieces, too: they stay in memory,
  * and are carried on to where they may be seen.
@@ -17,10 +18,13 @@
 
 enum { SLOT_MOST = 4096, ROUNDS_MOST = 16, NO_SLOT = UINT32_MAX };
 
-enum { USED = 1, JOINED = 2, CUT = 4 }; /* of a byte; JOINED: to the one before it */
+/* Of a byte: joined to the one before it, or only set together with it, to a constant that can be
+ * cut where a value begins or ends. */
+enum { USED = 1, JOINED = 2, CUT = 4, SET = 8, EDGE = 16 };
 
 typedef struct piece {
     uint32_t lo, hi, slot;
+    uint32_t start; /* of byte lo in the new slot */
     bool used;
 } piece;
 
@@ -64,11 +68,20 @@ static bool is_in(const splitter *s, uint32_t slot, int64_t at, int64_t size) {
     return size >= 0 && at >= 0 && at <= room && size <= room - at;
 }
 
+static bool sets_constant(const eb_fn *fn, const eb_ir *ir) {
+    return ir->op == EB_IR_STORE && eb_ir_is_const(fn, ir->b);
+}
+
 /* A load or store of the slot: bytes that belong together. */
-static void note_scalar(splitter *s, uint32_t slot, int64_t at, unsigned size) {
+static void note_scalar(splitter *s, const eb_ir *ir, uint32_t slot, int64_t at) {
     uint8_t *bytes = s->slots[slot].bytes;
-    for (unsigned n = 0; n < size; n++)
-        bytes[at + n] |= n ? USED | JOINED : USED;
+    bool splits = sets_constant(s->fn, ir);
+    for (unsigned n = 0; n < ir->size; n++)
+        bytes[at + n] |= n ? USED | (splits ? SET : JOINED) : USED;
+    if (splits)
+        return;
+    bytes[at] |= EDGE;
+    bytes[at + ir->size] |= EDGE;
 }
 
 static void note_bulk(splitter *s, uint32_t slot, int64_t at, int64_t size) {
@@ -96,7 +109,7 @@ static bool note_use(splitter *s, eb_value value, const eb_value *operand, bool 
             !is_in(s, slot, at, ir->size))
             return false;
         if (!scan)
-            note_scalar(s, slot, at, ir->size);
+            note_scalar(s, ir, slot, at);
         break;
     case EB_IR_COPYMEM:
     case EB_IR_SETMEM:
@@ -162,7 +175,7 @@ static bool exchange(splitter *s, eb_value value) {
     bool changed = false;
     for (uint32_t n = 0; a.slot && b.slot && n < (uint64_t)ir->imm; n++) {
         uint8_t *x = &a.slot->bytes[a.at + n], *y = &b.slot->bytes[b.at + n];
-        uint8_t keep = n ? 0 : JOINED; /* the first is joined to what is not copied, or not */
+        uint8_t keep = n ? 0 : JOINED | SET; /* the first is joined to what is not copied, or not */
         uint8_t both = (uint8_t)((*x | *y) & ~keep);
         changed |= (*x | both) != *x || (*y | both) != *y;
         *x |= both;
@@ -174,13 +187,28 @@ static bool exchange(splitter *s, eb_value value) {
 static bool starts_piece(const uint8_t *bytes, uint32_t at) {
     if (!at)
         return true;
-    if (bytes[at] & JOINED)
-        return false;
+    if (bytes[at] & (JOINED | SET))
+        return !(bytes[at] & JOINED) && (bytes[at] & EDGE);
     return ((bytes[at] | bytes[at - 1]) & USED) || (bytes[at] & CUT);
 }
 
 static uint32_t align_of(uint32_t size) {
     return size >= 8 ? 8 : size >= 4 ? 4 : size >= 2 ? 2 : 1;
+}
+
+static bool is_scalar(uint32_t size) {
+    return size <= 8 && !(size & (size - 1));
+}
+
+static uint32_t place_in(const piece *p, uint32_t at) {
+    return at - p->lo + p->start;
+}
+
+/* What is not one value is as aligned in its slot as it was before. */
+static void make_slot(splitter *s, piece *p, const eb_slot *whole) {
+    uint32_t size = p->hi - p->lo, align = align_of(size);
+    p->start = is_scalar(size) ? 0 : p->lo % align;
+    p->slot = eb_slot_new(s->fn, p->start + size, align, whole->name, whole->loc);
 }
 
 static void make_pieces(splitter *s, uint32_t number) {
@@ -200,9 +228,10 @@ static void make_pieces(splitter *s, uint32_t number) {
     for (uint32_t n = 0; n < slot->pieces.len; n++) {
         piece *p = &slot->pieces.at[n];
         eb_slot whole = s->fn->slots.at[number];
-        p->slot = slot->pieces.len == 1 ? number
-                                        : eb_slot_new(s->fn, p->hi - p->lo, align_of(p->hi - p->lo),
-                                                      whole.name, whole.loc);
+        if (slot->pieces.len == 1)
+            p->slot = number;
+        else
+            make_slot(s, p, &whole);
     }
 }
 
@@ -222,6 +251,38 @@ static eb_value put_slot(splitter *s, eb_value place, uint32_t slot, uint32_t at
     return v;
 }
 
+static eb_value put_const(splitter *s, eb_value place, unsigned size, uint64_t bits) {
+    eb_ir_type type = size == 8 ? EB_IR_I64 : EB_IR_I32;
+    eb_value v = put(s, place, EB_IR_CONST, type, 0, 0);
+    if (size < 4)
+        bits &= (1u << 8 * size) - 1;
+    eb_ir_at(s->fn, v)->imm = eb_ir_wrap(type, (int64_t)bits);
+    return v;
+}
+
+static void put_access(splitter *s, eb_value v, unsigned size, int64_t imm) {
+    eb_ir_at(s->fn, v)->size = (uint8_t)size;
+    eb_ir_at(s->fn, v)->imm = imm;
+}
+
+/* The store of a constant over several pieces. */
+static void split_store(splitter *s, eb_value value, const slot_info *info, uint32_t at) {
+    eb_ir ir = *eb_ir_at(s->fn, value);
+    uint64_t bits = (uint64_t)eb_ir_at(s->fn, ir.b)->imm;
+    for (uint32_t n = 0, size; n < ir.size; n += size) {
+        const piece *p = &info->pieces.at[info->piece_of[at + n]];
+        uint32_t to = place_in(p, at + n), left = p->hi - (at + n);
+        left = left < ir.size - n ? left : ir.size - n;
+        for (size = align_of(left); to % size; size /= 2)
+            continue;
+        unsigned above = 8 * (s->fn->unit->big ? ir.size - n - size : n);
+        eb_value part = put_const(s, value, size, bits >> above);
+        eb_value address = put_slot(s, value, p->slot, 0);
+        put_access(s, put(s, value, EB_IR_STORE, EB_IR_VOID, address, part), size, to);
+    }
+    eb_ir_remove(s->fn, value);
+}
+
 static void rewrite_access(splitter *s, eb_value value) {
     int64_t at;
     uint32_t slot = slot_at(s->fn, eb_ir_at(s->fn, value)->a, &at);
@@ -230,10 +291,14 @@ static void rewrite_access(splitter *s, eb_value value) {
     at += eb_ir_at(s->fn, value)->imm;
     const slot_info *info = &s->slots[slot];
     const piece *p = &info->pieces.at[info->piece_of[at]];
+    if (p->hi < at + eb_ir_at(s->fn, value)->size) {
+        split_store(s, value, info, (uint32_t)at);
+        return;
+    }
     eb_value address = put_slot(s, value, p->slot, 0);
     eb_ir *ir = eb_ir_at(s->fn, value);
     ir->a = address;
-    ir->imm = at - p->lo;
+    ir->imm = place_in(p, (uint32_t)at);
 }
 
 /* The piece that byte `n` of the copy falls into, or NULL. */
@@ -251,7 +316,7 @@ static uint32_t segment_end(side x, uint32_t n, uint32_t end) {
 static bool is_value(side x, uint32_t n, uint32_t end, unsigned align) {
     const piece *p = piece_at(x, n);
     uint32_t size = end - n;
-    if (size & (size - 1) || size > 8)
+    if (!is_scalar(size))
         return false;
     return p ? p->used && p->hi - p->lo == size : n % size == 0 && align >= size;
 }
@@ -260,7 +325,7 @@ static bool is_value(side x, uint32_t n, uint32_t end, unsigned align) {
 static eb_value address_at(splitter *s, eb_value place, side x, uint32_t n, int64_t *imm) {
     const piece *p = piece_at(x, n);
     *imm = p ? 0 : n;
-    return p ? put_slot(s, place, p->slot, x.at + n - p->lo) : x.address;
+    return p ? put_slot(s, place, p->slot, place_in(p, x.at + n)) : x.address;
 }
 
 static eb_value whole_address(splitter *s, eb_value place, side x, uint32_t n) {
@@ -275,23 +340,8 @@ static eb_value whole_address(splitter *s, eb_value place, side x, uint32_t n) {
 
 static unsigned align_at(side x, uint32_t n, unsigned align) {
     const piece *p = piece_at(x, n);
-    uint32_t at = p ? (x.at + n - p->lo) | align_of(p->hi - p->lo) : n | align;
+    uint32_t at = p ? place_in(p, x.at + n) | align_of(p->hi - p->lo) : n | align;
     return at & (0 - at);
-}
-
-static eb_value set_value(splitter *s, eb_value place, unsigned size, int64_t byte) {
-    eb_ir_type type = size == 8 ? EB_IR_I64 : EB_IR_I32;
-    uint64_t all = 0x0101010101010101u * (uint8_t)byte;
-    eb_value v = put(s, place, EB_IR_CONST, type, 0, 0);
-    if (size < 4)
-        all &= (1u << 8 * size) - 1;
-    eb_ir_at(s->fn, v)->imm = eb_ir_wrap(type, (int64_t)all);
-    return v;
-}
-
-static void put_access(splitter *s, eb_value v, unsigned size, int64_t imm) {
-    eb_ir_at(s->fn, v)->size = (uint8_t)size;
-    eb_ir_at(s->fn, v)->imm = imm;
 }
 
 static void copy_value(splitter *s, eb_value place, const eb_ir *ir, side to, side from, uint32_t n,
@@ -299,7 +349,8 @@ static void copy_value(splitter *s, eb_value place, const eb_ir *ir, side to, si
     int64_t imm;
     eb_value value, address;
     if (ir->op == EB_IR_SETMEM) {
-        value = set_value(s, place, size, eb_ir_at(s->fn, ir->b)->imm);
+        value =
+            put_const(s, place, size, 0x0101010101010101u * (uint8_t)eb_ir_at(s->fn, ir->b)->imm);
     } else {
         address = address_at(s, place, from, n, &imm);
         value = put(s, place, EB_IR_LOAD, size == 8 ? EB_IR_I64 : EB_IR_I32, address, 0);
