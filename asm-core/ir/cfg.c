@@ -43,7 +43,7 @@ static void order_blocks(eb_fn *fn) {
 
 /* ---- dominators ---- */
 
-static uint32_t meet(const eb_fn *fn, uint32_t a, uint32_t b) {
+uint32_t eb_block_meet(const eb_fn *fn, uint32_t a, uint32_t b) {
     while (a != b)
         if (fn->blocks.at[a].order > fn->blocks.at[b].order)
             a = fn->blocks.at[a].idom;
@@ -59,7 +59,7 @@ static uint32_t meet_preds(const eb_fn *fn, uint32_t b) {
         uint32_t pred = block->preds.at[p];
         if (!fn->blocks.at[pred].order || (pred != 1 && !fn->blocks.at[pred].idom))
             continue; /* not reached, or not yet */
-        idom = idom ? meet(fn, idom, pred) : pred;
+        idom = idom ? eb_block_meet(fn, idom, pred) : pred;
     }
     return idom;
 }

@@ -25,6 +25,9 @@ static inline bool eb_dominates(const eb_fn *fn, uint32_t a, uint32_t b) {
     return x->enter <= y->enter && y->leave <= x->leave;
 }
 
+/* The nearest block that dominates both. */
+uint32_t eb_block_meet(const eb_fn *fn, uint32_t a, uint32_t b);
+
 /* A new block on edge number `nth` of `from`'s successors: nothing but a jump. */
 uint32_t eb_edge_split(eb_fn *fn, uint32_t from, uint32_t nth);
 

@@ -106,6 +106,13 @@ void eb_ir_before(eb_fn *fn, eb_value place, eb_value value) {
     next->prev = value;
 }
 
+eb_value eb_ir_put(eb_fn *fn, eb_value place, eb_ir_op op, eb_ir_type type, eb_value a,
+                   eb_value b) {
+    eb_value v = eb_ir_new(fn, op, type, a, b, eb_ir_at(fn, place)->loc);
+    eb_ir_before(fn, place, v);
+    return v;
+}
+
 void eb_ir_behind(eb_fn *fn, eb_value place, eb_value value) {
     eb_value next = eb_ir_at(fn, place)->next;
     if (next)

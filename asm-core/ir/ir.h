@@ -246,6 +246,8 @@ eb_value eb_ir_new(eb_fn *fn, eb_ir_op op, eb_ir_type type, eb_value a, eb_value
 /* Put one that is in no block at the end of a block, before or behind another. */
 void eb_ir_append(eb_fn *fn, uint32_t block, eb_value value);
 void eb_ir_before(eb_fn *fn, eb_value place, eb_value value);
+/* A new one before `place`, with its location. */
+eb_value eb_ir_put(eb_fn *fn, eb_value place, eb_ir_op op, eb_ir_type type, eb_value a, eb_value b);
 void eb_ir_behind(eb_fn *fn, eb_value place, eb_value value);
 /* Out of its block (it may be put into another), or out for good. */
 void eb_ir_unlink(eb_fn *fn, eb_value value);

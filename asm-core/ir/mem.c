@@ -225,32 +225,25 @@ bool eb_mem_touches(const eb_fn *fn, const uint8_t *escapes, const eb_mem *p, co
 
 /* ---- values ---- */
 
-static eb_value put(eb_fn *fn, eb_value before, eb_ir_op op, eb_ir_type type, eb_value a,
-                    eb_value b) {
-    eb_value v = eb_ir_new(fn, op, type, a, b, eb_ir_at(fn, before)->loc);
-    eb_ir_before(fn, before, v);
-    return v;
-}
-
 void eb_load_become(eb_fn *fn, eb_value load, eb_value value) {
     eb_ir ir = *eb_ir_at(fn, load);
     eb_ir_type has = (eb_ir_type)eb_ir_at(fn, value)->type;
     eb_ir_type wants = (eb_ir_type)ir.type;
     if (ir.size < 8 && has != EB_IR_I32)
-        value = put(fn, load, EB_IR_TRUNC, EB_IR_I32, value, 0);
+        value = eb_ir_put(fn, load, EB_IR_TRUNC, EB_IR_I32, value, 0);
     if (ir.size < 8 && (ir.flags & EB_IR_SIGNED) && (ir.size < 4 || wants != EB_IR_I32)) {
-        value = put(fn, load, EB_IR_SEXT, wants, value, 0);
+        value = eb_ir_put(fn, load, EB_IR_SEXT, wants, value, 0);
         eb_ir_at(fn, value)->size = ir.size;
     } else if (ir.size < 8) {
         if (ir.size < 4) {
-            eb_value mask = put(fn, load, EB_IR_CONST, EB_IR_I32, 0, 0);
+            eb_value mask = eb_ir_put(fn, load, EB_IR_CONST, EB_IR_I32, 0, 0);
             eb_ir_at(fn, mask)->imm = ir.size == 1 ? 0xff : 0xffff;
-            value = put(fn, load, EB_IR_AND, EB_IR_I32, value, mask);
+            value = eb_ir_put(fn, load, EB_IR_AND, EB_IR_I32, value, mask);
         }
         if (wants != EB_IR_I32)
-            value = put(fn, load, EB_IR_ZEXT, EB_IR_I64, value, 0);
+            value = eb_ir_put(fn, load, EB_IR_ZEXT, EB_IR_I64, value, 0);
     } else if (has != wants) {
-        value = put(fn, load, EB_IR_COPY, wants, value, 0);
+        value = eb_ir_put(fn, load, EB_IR_COPY, wants, value, 0);
     }
     eb_ir_become(fn, load, value);
 }

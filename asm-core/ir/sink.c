@@ -49,16 +49,6 @@ static void find_uses(sink *s) {
     each_use(s, true);
 }
 
-/* The nearest block that dominates both. */
-static uint32_t meet(const eb_fn *fn, uint32_t a, uint32_t b) {
-    while (a != b)
-        if (fn->blocks.at[a].level > fn->blocks.at[b].level)
-            a = fn->blocks.at[a].idom;
-        else
-            b = fn->blocks.at[b].idom;
-    return a;
-}
-
 /* The block behind its own, entered from there alone, that all uses are in or below; or 0. */
 static uint32_t place_of(const sink *s, eb_value v, uint32_t block) {
     const eb_fn *fn = s->fn;
@@ -68,7 +58,7 @@ static uint32_t place_of(const sink *s, eb_value v, uint32_t block) {
         uint32_t at = u->edge ? u->edge : eb_ir_at(fn, u->user)->block;
         if (!fn->blocks.at[at].order)
             return 0;
-        to = to ? meet(fn, to, at) : at;
+        to = to ? eb_block_meet(fn, to, at) : at;
     }
     if (!to || to == block || !eb_dominates(fn, block, to))
         return 0;

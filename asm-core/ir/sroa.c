@@ -237,15 +237,8 @@ static void make_pieces(splitter *s, uint32_t number) {
 
 /* ---- rewriting ---- */
 
-static eb_value put(splitter *s, eb_value place, eb_ir_op op, eb_ir_type type, eb_value a,
-                    eb_value b) {
-    eb_value v = eb_ir_new(s->fn, op, type, a, b, eb_ir_at(s->fn, place)->loc);
-    eb_ir_before(s->fn, place, v);
-    return v;
-}
-
 static eb_value put_slot(splitter *s, eb_value place, uint32_t slot, uint32_t at) {
-    eb_value v = put(s, place, EB_IR_SLOT, EB_IR_PTR, 0, 0);
+    eb_value v = eb_ir_put(s->fn, place, EB_IR_SLOT, EB_IR_PTR, 0, 0);
     eb_ir_at(s->fn, v)->extra = slot;
     eb_ir_at(s->fn, v)->imm = at;
     return v;
@@ -253,7 +246,7 @@ static eb_value put_slot(splitter *s, eb_value place, uint32_t slot, uint32_t at
 
 static eb_value put_const(splitter *s, eb_value place, unsigned size, uint64_t bits) {
     eb_ir_type type = size == 8 ? EB_IR_I64 : EB_IR_I32;
-    eb_value v = put(s, place, EB_IR_CONST, type, 0, 0);
+    eb_value v = eb_ir_put(s->fn, place, EB_IR_CONST, type, 0, 0);
     if (size < 4)
         bits &= (1u << 8 * size) - 1;
     eb_ir_at(s->fn, v)->imm = eb_ir_wrap(type, (int64_t)bits);
@@ -333,9 +326,9 @@ static eb_value whole_address(splitter *s, eb_value place, side x, uint32_t n) {
     eb_value address = address_at(s, place, x, n, &imm);
     if (!imm)
         return address;
-    eb_value by = put(s, place, EB_IR_CONST, EB_IR_I64, 0, 0);
+    eb_value by = eb_ir_put(s->fn, place, EB_IR_CONST, EB_IR_I64, 0, 0);
     eb_ir_at(s->fn, by)->imm = imm;
-    return put(s, place, EB_IR_ADD, EB_IR_PTR, address, by);
+    return eb_ir_put(s->fn, place, EB_IR_ADD, EB_IR_PTR, address, by);
 }
 
 static unsigned align_at(side x, uint32_t n, unsigned align) {
@@ -353,11 +346,11 @@ static void copy_value(splitter *s, eb_value place, const eb_ir *ir, side to, si
             put_const(s, place, size, 0x0101010101010101u * (uint8_t)eb_ir_at(s->fn, ir->b)->imm);
     } else {
         address = address_at(s, place, from, n, &imm);
-        value = put(s, place, EB_IR_LOAD, size == 8 ? EB_IR_I64 : EB_IR_I32, address, 0);
+        value = eb_ir_put(s->fn, place, EB_IR_LOAD, size == 8 ? EB_IR_I64 : EB_IR_I32, address, 0);
         put_access(s, value, size, imm);
     }
     address = address_at(s, place, to, n, &imm);
-    put_access(s, put(s, place, EB_IR_STORE, EB_IR_VOID, address, value), size, imm);
+    put_access(s, eb_ir_put(s->fn, place, EB_IR_STORE, EB_IR_VOID, address, value), size, imm);
 }
 
 static void copy_rest(splitter *s, eb_value place, const eb_ir *ir, side to, side from, uint32_t n,
@@ -368,8 +361,8 @@ static void copy_rest(splitter *s, eb_value place, const eb_ir *ir, side to, sid
         align = align_at(from, n, ir->size) < align ? align_at(from, n, ir->size) : align;
         b = whole_address(s, place, from, n);
     }
-    put_access(s, put(s, place, (eb_ir_op)ir->op, EB_IR_VOID, a, b), align > 8 ? 8 : align,
-               end - n);
+    put_access(s, eb_ir_put(s->fn, place, (eb_ir_op)ir->op, EB_IR_VOID, a, b),
+               align > 8 ? 8 : align, end - n);
 }
 
 static void rewrite_bulk(splitter *s, eb_value value) {

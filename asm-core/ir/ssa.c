@@ -333,29 +333,23 @@ static bool note_accesses(ssa *s) {
     return any;
 }
 
-static eb_value make(ssa *s, eb_value place, eb_ir_op op, eb_value a, eb_value b) {
-    eb_value v = eb_ir_new(s->fn, op, EB_IR_I32, a, b, eb_ir_at(s->fn, place)->loc);
-    eb_ir_before(s->fn, place, v);
-    return v;
-}
-
 /* What a store leaves in the variable. */
 static eb_value stored(ssa *s, const variable *var, eb_value store) {
     eb_value value = eb_ir_at(s->fn, store)->b;
     if (var->size == 8)
         return value;
     if (eb_ir_at(s->fn, value)->type != EB_IR_I32)
-        value = make(s, store, EB_IR_TRUNC, value, 0);
+        value = eb_ir_put(s->fn, store, EB_IR_TRUNC, EB_IR_I32, value, 0);
     if (var->size == 4)
         return value;
     if (var->is_signed) {
-        value = make(s, store, EB_IR_SEXT, value, 0);
+        value = eb_ir_put(s->fn, store, EB_IR_SEXT, EB_IR_I32, value, 0);
         eb_ir_at(s->fn, value)->size = var->size;
         return value;
     }
-    eb_value mask = make(s, store, EB_IR_CONST, 0, 0);
+    eb_value mask = eb_ir_put(s->fn, store, EB_IR_CONST, EB_IR_I32, 0, 0);
     eb_ir_at(s->fn, mask)->imm = var->size == 1 ? 0xff : 0xffff;
-    return make(s, store, EB_IR_AND, value, mask);
+    return eb_ir_put(s->fn, store, EB_IR_AND, EB_IR_I32, value, mask);
 }
 
 /* The load becomes the value, extended to its type. */

@@ -244,3 +244,25 @@ export function corporaOf(names) {
 
 /** The fixed sample of `npm test`. */
 export const sampleCorpus = () => selftestCorpusOf(true);
+
+/**
+ * What check:peers compares on: the sample, or all corpora and the folders in BPF_BTF_CORPUS, with ':'
+ * between.
+ */
+export function peerCorpora(sample) {
+  if (sample) return [sampleCorpus()];
+  const folders = process.env.BPF_BTF_CORPUS?.split(':') ?? [];
+  return [
+    ...corporaOf(corpusNames),
+    ...folders.map((folder) => folderCorpus(folder, [])),
+  ];
+}
+
+/** The row of a comparison for a corpus whose sources are not here. */
+export const absentRow = ({ title, reason }) => ({
+  what: title,
+  required: 'all',
+  measured: 'none',
+  ok: false,
+  notes: [reason],
+});

@@ -9,12 +9,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { compileByClang, compileByUs } from '../corpus/compile.mjs';
-import {
-  corporaOf,
-  corpusNames,
-  folderCorpus,
-  sampleCorpus,
-} from '../corpus/sources.mjs';
+import { absentRow, peerCorpora } from '../corpus/sources.mjs';
 import { parallel } from '../corpus/work.mjs';
 import { noCorpus } from '../lib/corpus.mjs';
 import { hasCommand } from '../lib/needs.mjs';
@@ -162,23 +157,9 @@ export default {
   async run({ sample, log }) {
     const harness = buildHarness();
     const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'bpf-btf-'));
-    const folders = process.env.BPF_BTF_CORPUS?.split(':') ?? [];
-    const corpora = sample
-      ? [sampleCorpus()]
-      : [
-          ...corporaOf(corpusNames),
-          ...folders.map((folder) => folderCorpus(folder, [])),
-        ];
     const rows = [];
-    for (const corpus of corpora) {
-      const missing = {
-        what: corpus.title,
-        required: 'all',
-        measured: 'none',
-        ok: false,
-        notes: [corpus.reason],
-      };
-      if (corpus.reason) rows.push(missing);
+    for (const corpus of peerCorpora(sample)) {
+      if (corpus.reason) rows.push(absentRow(corpus));
       else rows.push(...(await rowsOf(corpus, harness, dir, log)));
       log(corpus.name);
     }

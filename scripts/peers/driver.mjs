@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { corporaOf, corpusNames, sampleCorpus } from '../corpus/sources.mjs';
+import { peerCorpora } from '../corpus/sources.mjs';
 import { parallel } from '../corpus/work.mjs';
 import { noCorpus } from '../lib/corpus.mjs';
 import { hasCommand } from '../lib/needs.mjs';
@@ -160,7 +160,7 @@ export default {
   },
 
   async run({ sample, log }) {
-    const corpora = sample ? [sampleCorpus()] : corporaOf(corpusNames);
+    const corpora = peerCorpora(sample);
     let files = corpora.flatMap((corpus) => corpus.files ?? []);
     if (sample) files = files.filter((_, n) => n % SAMPLE_STEP === 0);
     const rows = [await flagRow(log)];

@@ -8,12 +8,7 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { compileByClang, ours } from '../corpus/compile.mjs';
 import { judge, noLoader, refusals } from '../corpus/load.mjs';
-import {
-  corporaOf,
-  corpusNames,
-  folderCorpus,
-  sampleCorpus,
-} from '../corpus/sources.mjs';
+import { absentRow, peerCorpora } from '../corpus/sources.mjs';
 import { parallel } from '../corpus/work.mjs';
 import { noCorpus } from '../lib/corpus.mjs';
 import { inRoot } from '../lib/steps.mjs';
@@ -119,16 +114,10 @@ export default {
   title: 'warnings of what the verifier will refuse, against the verifier',
   needs: () => noLoader() ?? noCorpus(),
   async run({ sample, log }) {
-    const folders = process.env.BPF_BTF_CORPUS?.split(':') ?? [];
-    const corpora = sample
-      ? [sampleCorpus()]
-      : [
-          ...corporaOf(corpusNames),
-          ...folders.map((folder) => folderCorpus(folder, [])),
-        ];
+    const corpora = peerCorpora(sample);
     const told = [];
     const refused = [];
-    for (const corpus of corpora) {
+    for (const corpus of corpora.filter(({ reason }) => !reason)) {
       await compileByClang(corpus, log);
       const files = corpus.files.filter((file) => file.clang.object);
       const dir = inRoot('build/peers/foresee', corpus.name);
@@ -141,8 +130,10 @@ export default {
         if (done % 100 === 0) log(`${corpus.name}: ${done} files`);
       });
     }
-    return Object.entries(REASONS).flatMap(([group, { least }]) =>
+    const rows = Object.entries(REASONS).flatMap(([group, { least }]) =>
       rowsOf(group, sample ? 0 : least, told, refused),
     );
+    const absent = corpora.filter(({ reason }) => reason).map(absentRow);
+    return [...rows, ...absent];
   },
 };

@@ -189,278 +189,176 @@ function leaveOut(to: CcOptions, rest: 'package' | 'system'): boolean {
   return true;
 }
 
-const dialect = (name: string, values: Dialect, help: string): Row => ({
+type Store = Row['store'];
+
+// A row by its form: what it is called, what it does, how it is kept.
+const bare = (name: string, help: string, store: Store): Row => ({
   name,
   form: 'word',
   help,
-  store: (to) => set(to, { dialect: { ...to.dialect, ...values } }),
+  store,
 });
+const withArgument =
+  (form: Form) =>
+  (name: string, argument: string, help: string, store: Store): Row => ({
+    name,
+    argument,
+    form,
+    help,
+    store,
+  });
+const glued = withArgument('glued');
+const apart = withArgument('apart');
+const either = withArgument('either');
 
-const ignore = (
-  name: string,
-  argument: string,
-  form: Form,
-  help: string,
-): Row => ({ name, argument, form, help, store: done });
+const dialect = (name: string, values: Dialect, help: string): Row =>
+  bare(name, help, (to) => set(to, { dialect: { ...to.dialect, ...values } }));
+
+const nothing = 'accepted, and nothing changes';
+const unlinked = 'accepted: nothing is linked';
+const refuse = (): boolean => false;
 
 const table: readonly Row[] = [
-  {
-    name: '-o',
-    argument: 'OUT',
-    form: 'either',
-    help: 'write to OUT (- is standard output)',
-    store: (to, word) => {
-      to.out = word;
-      return true;
-    },
-  },
-  {
-    name: '-c',
-    form: 'word',
-    help: 'make an object, FILE.o: so it is without -c, too',
-    store: done,
-  },
-  {
-    name: '-S',
-    form: 'word',
-    help: 'make assembly, FILE.s, which `as` takes',
-    store: (to) => setMode(to, 'assembly'),
-  },
-  {
-    name: '-E',
-    form: 'word',
-    help: 'preprocess only, to standard output',
-    store: (to) => setMode(to, 'text'),
-  },
-  {
-    name: '-P',
-    form: 'word',
-    help: 'with -E: without line markers',
-    store: (to) => set(to, { lineMarkers: false }),
-  },
-  {
-    name: '-dM',
-    form: 'word',
-    help: 'with -E: the macros, and nothing else',
-    store: (to) => set(to, { macros: true }),
-  },
-  {
-    name: '-dD',
-    form: 'word',
-    help: 'with -E: definitions of macros, too',
-    store: (to) => set(to, { definitions: true }),
-  },
-  {
-    name: '-fsyntax-only',
-    form: 'word',
-    help: 'check only',
-    store: (to) => setMode(to, 'check'),
-  },
-  {
-    name: '-D',
-    argument: 'NAME[=VALUE]',
-    form: 'either',
-    help: 'define a macro, as 1 when there is no value',
-    store: define,
-  },
-  {
-    name: '-U',
-    argument: 'NAME',
-    form: 'either',
-    help: "take a macro's definition back",
-    store: (to, word) => {
-      to.defines += `#undef ${line(word)}\n`;
-      return true;
-    },
-  },
-  {
-    name: '-include',
-    argument: 'FILE',
-    form: 'either',
-    help: 'read FILE first',
-    store: (to, word) => {
-      to.includes += `#include "${word}"\n`;
-      return true;
-    },
-  },
-  {
-    name: '-imacros',
-    argument: 'FILE',
-    form: 'either',
-    help: 'read FILE first, and keep its macros only',
-    store: (to, word) => {
+  either('-o', 'OUT', 'write to OUT (- is standard output)', (to, word) =>
+    set(to, { out: word }),
+  ),
+  bare('-c', 'make an object, FILE.o: so it is without -c, too', done),
+  bare('-S', 'make assembly, FILE.s, which `as` takes', (to) =>
+    setMode(to, 'assembly'),
+  ),
+  bare('-E', 'preprocess only, to standard output', (to) =>
+    setMode(to, 'text'),
+  ),
+  bare('-P', 'with -E: without line markers', (to) =>
+    set(to, { lineMarkers: false }),
+  ),
+  bare('-dM', 'with -E: the macros, and nothing else', (to) =>
+    set(to, { macros: true }),
+  ),
+  bare('-dD', 'with -E: definitions of macros, too', (to) =>
+    set(to, { definitions: true }),
+  ),
+  bare('-fsyntax-only', 'check only', (to) => setMode(to, 'check')),
+  either(
+    '-D',
+    'NAME[=VALUE]',
+    'define a macro, as 1 when there is no value',
+    define,
+  ),
+  either('-U', 'NAME', "take a macro's definition back", (to, word) => {
+    to.defines += `#undef ${line(word)}\n`;
+    return true;
+  }),
+  either('-include', 'FILE', 'read FILE first', (to, word) => {
+    to.includes += `#include "${word}"\n`;
+    return true;
+  }),
+  either(
+    '-imacros',
+    'FILE',
+    'read FILE first, and keep its macros only',
+    (to, word) => {
       to.macroIncludes += `#__include_macros "${word}"\n`;
       return true;
     },
-  },
-  {
-    name: '-iquote',
-    argument: 'DIR',
-    form: 'either',
-    help: 'look there for #include "..."',
-    store: (to, word) => push(to.quote, word),
-  },
-  {
-    name: '-I',
-    argument: 'DIR',
-    form: 'either',
-    help: 'look there for headers; =DIR is behind --sysroot',
-    store: (to, word) => push(to.angle, word),
-  },
-  {
-    name: '-isystem',
-    argument: 'DIR',
-    form: 'either',
-    help: "look there, too; not the program's own headers",
-    store: (to, word) => push(to.system, word),
-  },
-  {
-    name: '-idirafter',
-    argument: 'DIR',
-    form: 'either',
-    help: 'look there last',
-    store: (to, word) => push(to.after, word),
-  },
-  {
-    name: '-iprefix',
-    argument: 'PATH',
-    form: 'either',
-    help: 'what the next two put before their DIR',
-    store: (to, word) => set(to, { prefix: word }),
-  },
-  {
-    name: '-iwithprefix',
-    argument: 'DIR',
-    form: 'either',
-    help: 'as -idirafter',
-    store: (to, word) => push(to.after, to.prefix + word),
-  },
-  {
-    name: '-iwithprefixbefore',
-    argument: 'DIR',
-    form: 'either',
-    help: 'as -I',
-    store: (to, word) => push(to.angle, to.prefix + word),
-  },
-  {
-    name: '--sysroot=',
-    argument: 'DIR',
-    form: 'glued',
-    help: systemRoot,
-    store: (to, word) => set(to, { sysroot: word }),
-  },
-  {
-    name: '--sysroot',
-    argument: 'DIR',
-    form: 'apart',
-    help: systemRoot,
-    store: (to, word) => set(to, { sysroot: word }),
-  },
-  {
-    name: '-isysroot',
-    argument: 'DIR',
-    form: 'either',
-    help: systemRoot,
-    store: (to, word) => set(to, { isysroot: word }),
-  },
-  {
-    name: '--embed-dir=',
-    argument: 'DIR',
-    form: 'glued',
-    help: 'look there for what #embed names',
-    store: (to, word) => push(to.embed, word),
-  },
-  {
-    name: '-nostdinc',
-    form: 'word',
-    help: "neither the headers that come with the compiler nor the system's",
-    store: (to) => set(to, { standard: false }),
-  },
-  {
-    name: '-nostdlibinc',
-    form: 'word',
-    help: "not the system's headers",
-    store: (to) => leaveOut(to, 'package'),
-  },
-  {
-    name: '-nobuiltininc',
-    form: 'word',
-    help: 'not the headers that come with the compiler',
-    store: (to) => leaveOut(to, 'system'),
-  },
-  {
-    name: '--btf',
-    argument: 'FILE',
-    form: 'apart',
-    help: 'types for #include "vmlinux.h", the running kernel\'s when not given; again: its modules',
-    store: (to, word) => to.btf.push(word) <= BTFS_MOST,
-  },
-  {
-    name: '-mcpu=',
-    argument: 'CPU',
-    form: 'glued',
-    help: 'instruction set v1, v2, v3, v4 or probe, what this kernel has; v3 when not given',
-    store: setCpu,
-  },
-  {
-    name: '-O',
-    argument: 'LEVEL',
-    form: 'glued',
-    help: '0, 1, 2, 3, s, z, g or fast; 2 when not given',
-    store: setLevel,
-  },
-  {
-    name: '-g',
-    argument: 'LEVEL',
-    form: 'glued',
-    help: '0: no BTF and no line information; else, as without -g, both',
-    store: (to, word) => {
-      to.debug = word !== '0';
-      return true;
-    },
-  },
-  {
-    name: '-target',
-    argument: 'T',
-    form: 'apart',
-    help: 'bpf, bpfel or bpfeb',
-    store: setTarget,
-  },
-  {
-    name: '--target=',
-    argument: 'T',
-    form: 'glued',
-    help: 'bpf, bpfel or bpfeb',
-    store: setTarget,
-  },
-  {
-    name: '-mlittle-endian',
-    form: 'word',
-    help: 'for little-endian machines, when nothing is said',
-    store: (to) => setTarget(to, 'bpfel'),
-  },
-  {
-    name: '-mbig-endian',
-    form: 'word',
-    help: 'for big-endian machines',
-    store: (to) => setTarget(to, 'bpfeb'),
-  },
-  {
-    name: '-std=',
-    argument: 'STD',
-    form: 'glued',
-    help: 'c89 to c23, gnu89 to gnu23; gnu17 when not given',
-    store: (to, word) => {
+  ),
+  either('-iquote', 'DIR', 'look there for #include "..."', (to, word) =>
+    push(to.quote, word),
+  ),
+  either(
+    '-I',
+    'DIR',
+    'look there for headers; =DIR is behind --sysroot',
+    (to, word) => push(to.angle, word),
+  ),
+  either(
+    '-isystem',
+    'DIR',
+    "look there, too; not the program's own headers",
+    (to, word) => push(to.system, word),
+  ),
+  either('-idirafter', 'DIR', 'look there last', (to, word) =>
+    push(to.after, word),
+  ),
+  either(
+    '-iprefix',
+    'PATH',
+    'what the next two put before their DIR',
+    (to, word) => set(to, { prefix: word }),
+  ),
+  either('-iwithprefix', 'DIR', 'as -idirafter', (to, word) =>
+    push(to.after, to.prefix + word),
+  ),
+  either('-iwithprefixbefore', 'DIR', 'as -I', (to, word) =>
+    push(to.angle, to.prefix + word),
+  ),
+  glued('--sysroot=', 'DIR', systemRoot, (to, word) =>
+    set(to, { sysroot: word }),
+  ),
+  apart('--sysroot', 'DIR', systemRoot, (to, word) =>
+    set(to, { sysroot: word }),
+  ),
+  either('-isysroot', 'DIR', systemRoot, (to, word) =>
+    set(to, { isysroot: word }),
+  ),
+  glued('--embed-dir=', 'DIR', 'look there for what #embed names', (to, word) =>
+    push(to.embed, word),
+  ),
+  bare(
+    '-nostdinc',
+    "neither the headers that come with the compiler nor the system's",
+    (to) => set(to, { standard: false }),
+  ),
+  bare('-nostdlibinc', "not the system's headers", (to) =>
+    leaveOut(to, 'package'),
+  ),
+  bare('-nobuiltininc', 'not the headers that come with the compiler', (to) =>
+    leaveOut(to, 'system'),
+  ),
+  apart(
+    '--btf',
+    'FILE',
+    'types for #include "vmlinux.h", the running kernel\'s when not given; again: its modules',
+    (to, word) => to.btf.push(word) <= BTFS_MOST,
+  ),
+  glued(
+    '-mcpu=',
+    'CPU',
+    'instruction set v1, v2, v3, v4 or probe, what this kernel has; v3 when not given',
+    setCpu,
+  ),
+  glued(
+    '-O',
+    'LEVEL',
+    '0, 1, 2, 3, s, z, g or fast; 2 when not given',
+    setLevel,
+  ),
+  glued(
+    '-g',
+    'LEVEL',
+    '0: no BTF and no line information; else, as without -g, both',
+    (to, word) => set(to, { debug: word !== '0' }),
+  ),
+  apart('-target', 'T', 'bpf, bpfel or bpfeb', setTarget),
+  glued('--target=', 'T', 'bpf, bpfel or bpfeb', setTarget),
+  bare(
+    '-mlittle-endian',
+    'for little-endian machines, when nothing is said',
+    (to) => setTarget(to, 'bpfel'),
+  ),
+  bare('-mbig-endian', 'for big-endian machines', (to) =>
+    setTarget(to, 'bpfeb'),
+  ),
+  glued(
+    '-std=',
+    'STD',
+    'c89 to c23, gnu89 to gnu23; gnu17 when not given',
+    (to, word) => {
       to.std = word;
       return standardOf(word) !== undefined;
     },
-  },
-  {
-    name: '-ansi',
-    form: 'word',
-    help: 'as -std=c89',
-    store: (to) => set(to, { std: 'c89' }),
-  },
+  ),
+  bare('-ansi', 'as -std=c89', (to) => set(to, { std: 'c89' })),
   dialect('-funsigned-char', { unsignedChar: true }, 'char is unsigned'),
   dialect('-fno-signed-char', { unsignedChar: true }, 'char is unsigned'),
   dialect('-fsigned-char', { unsignedChar: false }, 'char is signed, as it is'),
@@ -491,206 +389,117 @@ const table: readonly Row[] = [
   ),
   dialect('-ffreestanding', { freestanding: true }, '__STDC_HOSTED__ is 0'),
   dialect('-fhosted', { freestanding: false }, 'it is 1, as it is'),
-  {
-    name: '-W',
-    argument: 'WARNING',
-    form: 'glued',
-    help: 'switch warnings on, off (no-NAME), into errors (error)',
-    store: (to, word) => push(to.warnings, word),
-  },
-  {
-    name: '-w',
-    form: 'word',
-    help: 'no warnings',
-    store: (to) => push(to.warnings, 'none'),
-  },
-  {
-    name: '-x',
-    argument: 'LANGUAGE',
-    form: 'either',
-    help: 'c or cpp-output: all FILEs are C',
-    store: (_, word) => ['c', 'cpp-output', 'none'].includes(word),
-  },
-  {
-    name: '-M',
-    form: 'word',
-    help: 'print what the object depends on, for make, and stop',
-    store: (to) => setDependencies(to, false, false),
-  },
-  {
-    name: '-MM',
-    form: 'word',
-    help: "the same without the system's headers",
-    store: (to) => setDependencies(to, true, false),
-  },
-  {
-    name: '-MD',
-    form: 'word',
-    help: 'compile, and write dependencies to OUT.d',
-    store: (to) => setDependencies(to, false, true),
-  },
-  {
-    name: '-MMD',
-    form: 'word',
-    help: "the same without the system's headers",
-    store: (to) => setDependencies(to, true, true),
-  },
-  {
-    name: '-MF',
-    argument: 'FILE',
-    form: 'either',
-    help: 'write dependencies to FILE',
-    store: (to, word) => {
-      to.dependencyFile = word;
-      return true;
-    },
-  },
-  {
-    name: '-MT',
-    argument: 'TARGET',
-    form: 'either',
-    help: 'what they call the object',
-    store: addTarget,
-  },
-  {
-    name: '-MQ',
-    argument: 'TARGET',
-    form: 'either',
-    help: 'the same, quoted for make',
-    store: (to, word) => addTarget(to, quoted(word)),
-  },
-  {
-    name: '-MP',
-    form: 'word',
-    help: 'a target for each header, too',
-    store: (to) => {
-      to.phony = true;
-      return true;
-    },
-  },
-  {
-    name: '-MG',
-    form: 'word',
-    help: 'with -M, -MM: a header that is missing will be made',
-    store: (to) => set(to, { generated: true }),
-  },
-  {
-    name: '-Wp,',
-    argument: 'OPTION',
-    form: 'glued',
-    help: '-MD,FILE, -MMD,FILE or another option',
-    store: preprocessor,
-  },
-  {
-    name: '-H',
-    form: 'word',
-    help: 'print the headers that are read',
-    store: (to) => set(to, { showHeaders: true }),
-  },
-  {
-    name: '-v',
-    form: 'word',
-    help: 'list the folders that are searched',
-    store: (to) => {
-      to.verbose = true;
-      return true;
-    },
-  },
-  {
-    name: '-###',
-    form: 'word',
-    help: 'print what would be done, and stop',
-    store: (to) => set(to, { commands: true }),
-  },
-  {
-    name: '-ferror-limit=',
-    argument: 'N',
-    form: 'glued',
-    help: 'tell of N errors at most, of all with 0; 20 when not given',
-    store: (to, text) => {
+  glued(
+    '-W',
+    'WARNING',
+    'switch warnings on, off (no-NAME), into errors (error)',
+    (to, word) => push(to.warnings, word),
+  ),
+  bare('-w', 'no warnings', (to) => push(to.warnings, 'none')),
+  either('-x', 'LANGUAGE', 'c or cpp-output: all FILEs are C', (_, word) =>
+    ['c', 'cpp-output', 'none'].includes(word),
+  ),
+  bare('-M', 'print what the object depends on, for make, and stop', (to) =>
+    setDependencies(to, false, false),
+  ),
+  bare('-MM', "the same without the system's headers", (to) =>
+    setDependencies(to, true, false),
+  ),
+  bare('-MD', 'compile, and write dependencies to OUT.d', (to) =>
+    setDependencies(to, false, true),
+  ),
+  bare('-MMD', "the same without the system's headers", (to) =>
+    setDependencies(to, true, true),
+  ),
+  either('-MF', 'FILE', 'write dependencies to FILE', (to, word) =>
+    set(to, { dependencyFile: word }),
+  ),
+  either('-MT', 'TARGET', 'what they call the object', addTarget),
+  either('-MQ', 'TARGET', 'the same, quoted for make', (to, word) =>
+    addTarget(to, quoted(word)),
+  ),
+  bare('-MP', 'a target for each header, too', (to) =>
+    set(to, { phony: true }),
+  ),
+  bare('-MG', 'with -M, -MM: a header that is missing will be made', (to) =>
+    set(to, { generated: true }),
+  ),
+  glued(
+    '-Wp,',
+    'OPTION',
+    '-MD,FILE, -MMD,FILE or another option',
+    preprocessor,
+  ),
+  bare('-H', 'print the headers that are read', (to) =>
+    set(to, { showHeaders: true }),
+  ),
+  bare('-v', 'list the folders that are searched', (to) =>
+    set(to, { verbose: true }),
+  ),
+  bare('-###', 'print what would be done, and stop', (to) =>
+    set(to, { commands: true }),
+  ),
+  glued(
+    '-ferror-limit=',
+    'N',
+    'tell of N errors at most, of all with 0; 20 when not given',
+    (to, text) => {
       to.errorLimit = Number(text);
       return /^\d+$/.test(text);
     },
-  },
-  {
-    name: '--json',
-    form: 'word',
-    help: 'diagnostics as JSON on standard output',
-    store: (to) => {
-      to.json = true;
-      return true;
-    },
-  },
-  {
-    name: '-fdump-ir',
-    argument: '[=PASS]',
-    form: 'glued',
-    help: 'print the intermediate representation behind a pass',
-    store: (to, word) => {
+  ),
+  bare('--json', 'diagnostics as JSON on standard output', (to) =>
+    set(to, { json: true }),
+  ),
+  glued(
+    '-fdump-ir',
+    '[=PASS]',
+    'print the intermediate representation behind a pass',
+    (to, word) => {
       to.ir = word.replace(/^=/, '');
       return setMode(to, 'ir');
     },
-  },
-  {
-    name: '-dumpversion',
-    form: 'word',
-    help: 'print 19.1.7, the clang that it stands for',
-    store: (to) => reply(to, '19.1.7\n'),
-  },
-  {
-    name: '-dumpmachine',
-    form: 'word',
-    help: 'print bpf',
-    store: (to) => reply(to, 'bpf\n'),
-  },
-  {
-    name: '-print-file-name=',
-    argument: 'NAME',
-    form: 'glued',
-    help: 'print NAME: there are no libraries',
-    store: (to, word) => reply(to, `${word}\n`),
-  },
-  {
-    name: '-print-search-dirs',
-    form: 'word',
-    help: 'print that there are no such folders',
-    store: (to) => reply(to, 'programs: =\nlibraries: =\n'),
-  },
-  {
-    name: '--print-supported-cpus',
-    form: 'word',
-    help: 'list what -mcpu= takes, as -mcpu=help',
-    store: listCpus,
-  },
-  ignore('-f', 'OPTION', 'glued', 'accepted, and nothing changes'),
-  ignore('-mllvm', 'OPTION', 'apart', 'accepted, and nothing changes'),
-  ignore('-Xclang', 'OPTION', 'apart', 'accepted, and nothing changes'),
-  ignore('-Xlinker', 'OPTION', 'apart', 'accepted: nothing is linked'),
-  ignore('-l', 'LIBRARY', 'either', 'accepted: nothing is linked'),
-  ignore('-L', 'DIR', 'either', 'accepted: nothing is linked'),
-  ignore('-Wl,', 'OPTION', 'glued', 'accepted: nothing is linked'),
-  ignore('-Wa,', 'OPTION', 'glued', 'accepted: no assembler is run'),
-  {
-    name: '-emit-llvm',
-    form: 'word',
-    help: 'refused: there is no LLVM in here; leave it and llc out, for -c makes what llc makes of it',
-    store: () => false,
-  },
-  {
-    name: '-march=',
-    argument: 'CPU',
-    form: 'glued',
-    help: 'refused: --target=bpf says it, -mcpu= the instruction set',
-    store: () => false,
-  },
-  {
-    name: '-save-temps',
-    form: 'glued',
-    help: 'refused: -E makes the .i, -S the .s',
-    store: () => false,
-  },
-  { name: '--version', form: 'word', help: 'print the version', store: done },
-  { name: '--help', form: 'word', help: 'print this', store: done },
+  ),
+  bare('-dumpversion', 'print 19.1.7, the clang that it stands for', (to) =>
+    reply(to, '19.1.7\n'),
+  ),
+  bare('-dumpmachine', 'print bpf', (to) => reply(to, 'bpf\n')),
+  glued(
+    '-print-file-name=',
+    'NAME',
+    'print NAME: there are no libraries',
+    (to, word) => reply(to, `${word}\n`),
+  ),
+  bare('-print-search-dirs', 'print that there are no such folders', (to) =>
+    reply(to, 'programs: =\nlibraries: =\n'),
+  ),
+  bare(
+    '--print-supported-cpus',
+    'list what -mcpu= takes, as -mcpu=help',
+    listCpus,
+  ),
+  glued('-f', 'OPTION', nothing, done),
+  apart('-mllvm', 'OPTION', nothing, done),
+  apart('-Xclang', 'OPTION', nothing, done),
+  apart('-Xlinker', 'OPTION', unlinked, done),
+  either('-l', 'LIBRARY', unlinked, done),
+  either('-L', 'DIR', unlinked, done),
+  glued('-Wl,', 'OPTION', unlinked, done),
+  glued('-Wa,', 'OPTION', 'accepted: no assembler is run', done),
+  bare(
+    '-emit-llvm',
+    'refused: there is no LLVM in here; leave it and llc out, for -c makes what llc makes of it',
+    refuse,
+  ),
+  glued(
+    '-march=',
+    'CPU',
+    'refused: --target=bpf says it, -mcpu= the instruction set',
+    refuse,
+  ),
+  glued('-save-temps', '', 'refused: -E makes the .i, -S the .s', refuse),
+  bare('--version', 'print the version', done),
+  bare('--help', 'print this', done),
 ];
 
 /** Whole words that change nothing. */

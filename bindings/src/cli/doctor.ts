@@ -4,7 +4,7 @@
  */
 import { doctor, type CheckState } from '../doctor';
 import { features, type Feature } from '../features';
-import { EXIT_INPUT, EXIT_USAGE, Failure, writeAll } from './files';
+import { EXIT_INPUT, EXIT_USAGE, Failure, takeJson, writeAll } from './files';
 
 /** What bpf has beyond bpfc, for its help. */
 export const machineHelp: Record<string, string> = {
@@ -19,19 +19,9 @@ const marks: Record<CheckState, string> = {
   unknown: 'unknown',
 };
 
-/** Takes --json out of the words; no other option is known. */
-function withJson(words: readonly string[]): { json: boolean; rest: string[] } {
-  const rest = words.filter((word) => word !== '--json');
-  const wrong = rest.find((word) => word.startsWith('-'));
-  if (wrong !== undefined) {
-    throw new Failure(`there is no option ${wrong}, only --json`, EXIT_USAGE);
-  }
-  return { json: rest.length < words.length, rest };
-}
-
 /** Status 1 when BPF cannot be used at all. */
 export function runDoctor(words: readonly string[]): number {
-  const { json, rest } = withJson(words);
+  const { asJson: json, rest } = takeJson(words);
   if (rest.length > 0) throw new Failure('doctor takes no file', EXIT_USAGE);
   const health = doctor();
   if (json) {
@@ -83,7 +73,7 @@ function namesOf(kind: string): string[] {
 
 /** All features, those of a kind, or single ones. */
 export function runFeatures(words: readonly string[]): number {
-  const { json, rest } = withJson(words);
+  const { asJson: json, rest } = takeJson(words);
   const [kind, ...names] = rest;
   const wanted: readonly string[] = kind === undefined ? kinds : [kind];
   const all: Record<string, Record<string, Feature>> = {};

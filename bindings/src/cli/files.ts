@@ -16,6 +16,19 @@ export class Failure extends Error {
 export const EXIT_INPUT = 1;
 export const EXIT_USAGE = 2;
 
+/** Takes --json out of a verb's words, where that is its only option. */
+export function takeJson(words: readonly string[]): {
+  asJson: boolean;
+  rest: string[];
+} {
+  const rest = words.filter((word) => word !== '--json');
+  const wrong = rest.find((word) => word.startsWith('-'));
+  if (wrong !== undefined) {
+    throw new Failure(`there is no option ${wrong}, only --json`, EXIT_USAGE);
+  }
+  return { asJson: rest.length < words.length, rest };
+}
+
 /** The bytes of a file, or of standard input for '-'. */
 export function readFile(path: string): Uint8Array {
   try {

@@ -13,7 +13,14 @@ import { Link, linkIds } from '../kernel_link';
 import { KernelMap, mapIds } from '../kernel_map';
 import { KernelProgram, programIds } from '../kernel_program';
 import { BpfObject } from '../object';
-import { EXIT_INPUT, EXIT_USAGE, Failure, readFile, writeAll } from './files';
+import {
+  EXIT_INPUT,
+  EXIT_USAGE,
+  Failure,
+  readFile,
+  takeJson,
+  writeAll,
+} from './files';
 
 /** What bpf has beyond bpfc, for its help. */
 export const thingsHelp: Record<string, string> = {
@@ -141,23 +148,13 @@ function open<T extends { close(): void }>(kind: Kind<T>, word?: string): T {
   throw new Failure(`'${word}' is neither an id nor a path`, EXIT_USAGE);
 }
 
-/** Takes --json out of the words; no other option is known. */
-function read(words: readonly string[]): { asJson: boolean; rest: string[] } {
-  const rest = words.filter((word) => word !== '--json');
-  const wrong = rest.find((word) => word.startsWith('-'));
-  if (wrong !== undefined) {
-    throw new Failure(`there is no option ${wrong}, only --json`, EXIT_USAGE);
-  }
-  return { asJson: rest.length < words.length, rest };
-}
-
 /** list and show; anything else is `other`. */
 function run<T extends { close(): void }>(
   kind: Kind<T>,
   words: readonly string[],
   other: (one: T, action: string, rest: string[], asJson: boolean) => void,
 ): number {
-  const { asJson, rest } = read(words);
+  const { asJson, rest } = takeJson(words);
   const [action = 'list', word, ...more] = rest;
   if (action === 'list') {
     print(rowsOf(kind), asJson);
@@ -247,7 +244,7 @@ function verdict(object: BpfObject, name: string): KernelError | undefined {
 
 /** Status 1 when a program is refused. */
 function runCheck(words: readonly string[]): number {
-  const { asJson, rest } = read(words);
+  const { asJson, rest } = takeJson(words);
   const [file, ...more] = rest;
   if (file === undefined || more.length > 0) {
     throw new Failure('which object? Name one file', EXIT_USAGE);
