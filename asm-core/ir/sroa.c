@@ -271,7 +271,7 @@ static void split_store(splitter *s, eb_value value, const slot_info *info, uint
         unsigned above = 8 * (s->fn->unit->big ? ir.size - n - size : n);
         eb_value part = put_const(s, value, size, bits >> above);
         eb_value address = put_slot(s, value, p->slot, 0);
-        put_access(s, put(s, value, EB_IR_STORE, EB_IR_VOID, address, part), size, to);
+        put_access(s, eb_ir_put(s->fn, value, EB_IR_STORE, EB_IR_VOID, address, part), size, to);
     }
     eb_ir_remove(s->fn, value);
 }
