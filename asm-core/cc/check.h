@@ -1,5 +1,6 @@
 /* check.h - what the files of checks share: check.c expressions one by one and declarations,
- * check_logic.c what conditions and comparisons come to, check_convert.c conversions. */
+ * check_logic.c what conditions and comparisons come to, check_convert.c conversions,
+ * check_format.c formats. */
 #ifndef EB_CHECK_H
 #define EB_CHECK_H
 
@@ -15,6 +16,8 @@ const char *eb_number_text(eb_unit *u, uint64_t value, eb_type *type);
 bool eb_same_place(const eb_expr *a, const eb_expr *b);
 /* What is 0 or 1 by its operator or type. */
 bool eb_is_truth(const eb_expr *e);
+/* What a call names, NULL when it is by a value. */
+const eb_decl *eb_called(const eb_expr *call);
 bool eb_in_macro(const eb_unit *u, eb_loc loc);
 
 /* The values that an integer expression can have: bits, the sign's among them. */
@@ -42,5 +45,8 @@ void eb_check_for(eb_unit *u, const eb_stmt *loop);
  * a cast that is. */
 void eb_check_conversion(eb_unit *u, uint32_t at, const eb_expr *e);
 void eb_check_cast(eb_unit *u, uint32_t at, const eb_expr *e);
+
+/* check_format.c: a call whose arguments a format tells of. */
+void eb_check_call(eb_unit *u, uint32_t at, const eb_expr *e);
 
 #endif

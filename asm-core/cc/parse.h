@@ -1,10 +1,10 @@
 /* parse.h - tokens to the typed tree, in one pass by recursive descent.
  *
  * Files: parse.c tokens, scopes and the top level, kernel.h what BTF adds to them, spec.c
- * declaration specifiers and tags, declarator.c declarators and attributes, decl.c declarations,
- * init.c initialisers, expr.c expressions, convert.c conversions and checks, const.c constant
- * expressions, builtin.c builtin functions, stmt.c statements, suggest.c what
- * may have been meant. */
+ * declaration specifiers and enums, record.c structs and unions, declarator.c declarators and
+ * attributes, decl.c declarations, init.c initialisers, expr.c expressions, convert.c conversions
+ * and checks, const.c constant expressions, builtin.c builtin functions, stmt.c statements,
+ * suggest.c what may have been meant. */
 #ifndef EB_PARSE_H
 #define EB_PARSE_H
 
@@ -182,6 +182,10 @@ bool eb_starts_declaration(eb_unit *u);      /* the same, with storage classes a
 /* '(' and a type's name, or one that nobody knows but that cannot be a value. */
 bool eb_starts_cast(eb_unit *u);
 eb_spec eb_specifiers(eb_unit *u); /* spec.c */
+/* Behind the keyword (record.c). */
+eb_type *eb_record_specifier(eb_unit *u, bool is_union);
+/* A tag of another kind, or one that has its body. */
+void eb_tag_redefined(eb_unit *u, eb_tok tok, const eb_type *type);
 /* Arrays and functions as parameters are pointers (C11 6.7.6.3). */
 eb_type *eb_adjusted(eb_unit *u, eb_type *type);
 eb_declarator eb_declarator_of(eb_unit *u, eb_type *base);
