@@ -127,9 +127,16 @@ static void start(eb_ir_unit *unit, eb_ir_symbol *symbol) {
         memset(symbol->bytes, 0, symbol->size);
 }
 
-static void note_all(eb_ir_unit *unit) {
-    for (uint32_t n = 1; n < unit->symbols.len; n++)
-        start(unit, &unit->symbols.at[n]);
+/* False: there is no variable of which anything might be found out. */
+static bool note_all(eb_ir_unit *unit) {
+    bool any = false;
+    for (uint32_t n = 1; n < unit->symbols.len; n++) {
+        eb_ir_symbol *symbol = &unit->symbols.at[n];
+        start(unit, symbol);
+        any |= symbol->is_private && symbol->live && !symbol->is_const;
+    }
+    if (!any)
+        return false;
     for (uint32_t n = 1; n < unit->symbols.len; n++) {
         const eb_ir_symbol *symbol = &unit->symbols.at[n];
         for (uint32_t w = 0; symbol->live && w < symbol->words.len; w++)
@@ -141,6 +148,7 @@ static void note_all(eb_ir_unit *unit) {
         note_operands(unit, unit->asms.at[n].inputs.at, unit->asms.at[n].inputs.len);
         note_operands(unit, unit->asms.at[n].outputs.at, unit->asms.at[n].outputs.len);
     }
+    return true;
 }
 
 /* ---- what follows ---- */
@@ -201,7 +209,8 @@ static bool look_for_news(eb_fn *fn) {
 
 bool eb_find_contents(eb_ir_unit *unit) {
     bool news = false;
-    note_all(unit);
+    if (!note_all(unit))
+        return false;
     for (uint32_t n = 1; n < unit->symbols.len; n++) {
         eb_ir_symbol *symbol = &unit->symbols.at[n];
         symbol->is_const |= !symbol->written && is_ours(unit, symbol);

@@ -71,20 +71,17 @@ bool eb_ir_run(eb_ir_unit *unit, eb_str name) {
 
 void eb_ir_optimize(eb_ir_unit *unit) {
     const row *start = rows; /* of what is repeated */
-    bool news = false;
-    unsigned turn = 0;
+    unsigned turn = 1;
     for (const row *r = rows; r->name && !unit->broken.len; r++) {
         if (r->level > 0 && !unit->optimize)
             continue;
-        if (r->turns) {
-            if (news && ++turn < r->turns)
-                r = start - 1;
-            continue;
-        }
-        bool said = run(unit, r);
         if (r->unit) {
             start = r;
-            news = said;
+            turn = 1;
         }
+        if (!r->turns)
+            (void)run(unit, r);
+        else if (run(unit, start) && turn++ < r->turns)
+            r = start;
     }
 }

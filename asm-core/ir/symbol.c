@@ -113,9 +113,8 @@ static void reach(marks *m) {
 bool eb_pass_symbols(eb_ir_unit *unit) {
     marks m = {.unit = unit};
     reach(&m);
-    if (!unit->optimize)
+    if (!unit->optimize || !eb_find_contents(unit))
         return false;
-    bool news = eb_find_contents(unit);
     reach(&m); /* what was only called through a variable that is constant is called by its name */
-    return news;
+    return true;
 }
