@@ -183,7 +183,10 @@ export class KernelProgram extends Handle {
    */
   static load(program: RawProgram): KernelProgram {
     try {
-      return new KernelProgram(addon().loadProgram(nativeRaw(program)));
+      return orClose(
+        addon().loadProgram(nativeRaw(program)),
+        (native) => new KernelProgram(native),
+      );
     } catch (error) {
       throw explained(error);
     }

@@ -73,9 +73,14 @@ static int undo_xdp(struct kb_link *link) {
 
 static int replace_xdp(struct kb_link *link, int program_fd) {
     LIBBPF_OPTS(bpf_xdp_attach_opts, opts, .old_prog_fd = link->program);
+    uint32_t modes = link->flags & XDP_MODES, there = 0;
+    int rc = bpf_xdp_attach((int)link->ifindex, program_fd, modes | XDP_REPLACE, &opts);
 
-    return bpf_xdp_attach((int)link->ifindex, program_fd, (link->flags & XDP_MODES) | XDP_REPLACE,
-                          &opts);
+    /* The kernel may have done it and only its answer been lost. */
+    if (rc && bpf_xdp_query_id((int)link->ifindex, (int)modes, &there) == 0 && there &&
+        there == kb_program_fd_id(program_fd))
+        return 0;
+    return rc;
 }
 
 /* By netlink, which every kernel has, and which XDP of links displaces. */
@@ -91,8 +96,8 @@ static int xdp_by_netlink(struct request *req) {
     req->link->flags = req->opts.flags;
     kb_capture_begin(&capture);
     rc = bpf_xdp_attach((int)ifindex, req->fd, flags, NULL);
-    /* The kernel may have done it and only its answer been lost. EBUSY is its answer. */
-    if (rc && rc != -EBUSY && !req->opts.replace)
+    /* As above. That another program is there (EBUSY) is an answer. */
+    if (rc && (rc != -EBUSY || req->opts.replace))
         undo_xdp(req->link);
     kb_capture_end(&capture);
     kb_capture_free(&capture);
@@ -136,10 +141,28 @@ static void tc_of_link(const struct kb_link *link, struct bpf_tc_hook *hook,
 static int undo_tc(struct kb_link *link) {
     LIBBPF_OPTS(bpf_tc_hook, hook);
     LIBBPF_OPTS(bpf_tc_opts, opts);
+    LIBBPF_OPTS(bpf_tc_opts, there);
+    uint32_t ours = kb_program_fd_id(link->program);
 
+    if (!ours)
+        return -errno;
     tc_of_link(link, &hook, &opts);
-    int rc = bpf_tc_detach(&hook, &opts);
-    return rc == -ENOENT || rc == -ENODEV ? 0 : rc; /* it is gone already */
+    tc_of_link(link, &hook, &there);
+    int rc = bpf_tc_query(&hook, &there);
+    if (rc == -EINVAL) /* no filter at all, which detaching tells more clearly */
+        there.prog_id = ours;
+    if (rc == 0 || rc == -EINVAL)
+        rc = there.prog_id == ours ? bpf_tc_detach(&hook, &opts) : -ENOENT;
+    return rc == -ENOENT || rc == -ENODEV ? 0 : rc; /* it is gone, or another took its place */
+}
+
+/* After an error, whether it was the answer that was lost: the program is there. */
+static bool holds_tc(const struct bpf_tc_hook *hook, uint32_t handle, uint32_t priority,
+                     int program_fd) {
+    LIBBPF_OPTS(bpf_tc_opts, there, .handle = handle, .priority = priority);
+
+    return handle && priority && bpf_tc_query(hook, &there) == 0 && there.prog_id &&
+           there.prog_id == kb_program_fd_id(program_fd);
 }
 
 static int replace_tc(struct kb_link *link, int program_fd) {
@@ -147,7 +170,8 @@ static int replace_tc(struct kb_link *link, int program_fd) {
     LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = program_fd, .flags = BPF_TC_F_REPLACE);
 
     tc_of_link(link, &hook, &opts);
-    return bpf_tc_attach(&hook, &opts);
+    int rc = bpf_tc_attach(&hook, &opts);
+    return rc && holds_tc(&hook, link->handle, link->priority, program_fd) ? 0 : rc;
 }
 
 int kb_attach_tc(struct request *req) {
@@ -164,16 +188,20 @@ int kb_attach_tc(struct request *req) {
         return rc;
     if (opts->direction != KB_INGRESS && opts->direction != KB_EGRESS)
         return kb_attach_fail(req, EINVAL, "the target has no direction");
+    rc = keep_program(req);
+    if (rc)
+        return kb_attach_refused(req, -rc, where);
     hook.ifindex = (int)opts->ifindex;
     hook.attach_point = opts->direction == KB_INGRESS ? BPF_TC_INGRESS : BPF_TC_EGRESS;
     kb_capture_begin(&capture);
     rc = bpf_tc_hook_create(&hook); /* the clsact qdisc, which stays: others may use it */
     if (rc == 0 || rc == -EEXIST) {
         rc = bpf_tc_attach(&hook, &tc);
-        /* As of XDP: an answer may be lost. Without numbers the place is not known. */
+        /* That another filter is there (EEXIST) is an answer. Without numbers the place is unknown.
+         */
         LIBBPF_OPTS(bpf_tc_opts, same, .handle = opts->handle,
                     .priority = (uint32_t)opts->priority);
-        if (rc && rc != -EEXIST && !opts->replace && opts->handle && opts->priority)
+        if (rc && rc != -EEXIST && holds_tc(&hook, same.handle, same.priority, req->fd))
             bpf_tc_detach(&hook, &same);
     }
     kb_capture_end(&capture);
@@ -255,7 +283,9 @@ static int prog_attach(struct request *req, int target, uint32_t type, uint32_t 
     struct kb_attr_attach attr = {.target_fd = (uint32_t)target,
                                   .program_fd = (uint32_t)req->fd,
                                   .attach_type = type,
-                                  .flags = flags};
+                                  .flags = flags | req->opts.anchor.flags,
+                                  .relative = req->opts.anchor.relative,
+                                  .revision = req->opts.anchor.revision};
 
     req->link->target = target;
     int rc = keep_program(req);

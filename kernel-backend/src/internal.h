@@ -18,6 +18,9 @@
 
 /* Within the words of a failure: the reason is before it, the remedy behind. */
 #define KB_DO "\x1f"
+#define KB_NO_BTF                                                                                  \
+    "it needs the kernel's BTF, and there is no /sys/kernel/btf/vmlinux" KB_DO                     \
+    "use a kernel with CONFIG_DEBUG_INFO_BTF"
 
 /*
  * Fills the record with `errnum` (positive), operation, subject (may be NULL) and a text

@@ -62,9 +62,12 @@ static int find_in_program(struct load *load) {
                    : kb_fail(load->err, errno, operation, load->name,
                              "the kernel does not tell of the target program: %s",
                              kb_reason(errno));
-    struct btf *btf = info.btf_id ? btf__load_from_kernel_by_id(info.btf_id) : NULL;
-    if (!btf)
+    if (!info.btf_id)
         return fail(load, ESRCH, "the target program has no BTF");
+    struct btf *btf = btf__load_from_kernel_by_id(info.btf_id);
+    if (!btf)
+        return kb_fail(load->err, errno, operation, load->name,
+                       "the target program's BTF cannot be read: %s", kb_reason(errno));
     int id = btf__find_by_name_kind(btf, def->target_name, BTF_KIND_FUNC);
     btf__free(btf);
     if (id <= 0)
@@ -79,11 +82,16 @@ static int find_in_kernel(struct load *load) {
     int id = libbpf_find_vmlinux_btf_id(def->target_name, (enum bpf_attach_type)def->attach_type);
     char near[512];
 
-    if (id <= 0)
+    if (id == -ESRCH)
+        return fail(load, ESRCH, KB_NO_BTF);
+    if (id == -ENOENT)
         return kb_fail(load->err, ESRCH, operation, load->name,
                        "the running kernel's BTF has no '%s' to attach to" KB_DO "%s",
                        def->target_name,
                        kb_near_btf_function(def->target_name, near, sizeof(near)));
+    if (id <= 0)
+        return kb_fail(load->err, id ? -id : EINVAL, operation, load->name,
+                       "the running kernel's BTF cannot be read: %s", kb_reason(id ? -id : EINVAL));
     load->opts.attach_btf_id = (uint32_t)id;
     return 0;
 }

@@ -280,10 +280,7 @@ static bool no_target(const struct kb_capture *capture, char *why, size_t size) 
     char name[128], near[512];
 
     if (strstr(kb_capture_line(capture, ""), "kernel BTF is missing")) {
-        snprintf(why, size,
-                 "it needs the kernel's BTF, and there is no /sys/kernel/btf/vmlinux" KB_DO
-                 "use a kernel with CONFIG_DEBUG_INFO_BTF, or BTF of this kernel from BTFHub "
-                 "(btfPath)");
+        snprintf(why, size, "%s", KB_NO_BTF ", or BTF of this kernel from BTFHub (btfPath)");
         return true;
     }
     if (!at || sscanf(at + sizeof(missing) - 1, "%127[^']", name) != 1)

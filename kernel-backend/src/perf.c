@@ -65,7 +65,7 @@ static int open_cpu(struct kb_stream *s, uint32_t cpu, const struct kb_perf_opts
     struct epoll_event event = {.events = EPOLLIN, .data.u32 = cpu};
 
     c->fd = open_event(s, (int)cpu, opts);
-    if (c->fd < 0)
+    if (c->fd < 0) /* ENODEV: the CPU is off */
         return errno == ENODEV ? 0 : fail_open(s, "perf_event_open(2)", cpu, err);
     void *base =
         mmap(NULL, s->perf.page + s->perf.size, PROT_READ | PROT_WRITE, MAP_SHARED, c->fd, 0);
@@ -83,7 +83,7 @@ static int open_cpu(struct kb_stream *s, uint32_t cpu, const struct kb_perf_opts
 
 static int open_cpus(struct kb_stream *s, const struct kb_perf_opts *opts, struct kb_error *err) {
     int possible = kb_possible_cpus();
-    uint32_t pages = opts->pages ? opts->pages : 64;
+    uint32_t pages = opts->pages ? opts->pages : 64, on = 0;
 
     if (possible < 0)
         return kb_fail(err, -possible, operation, s->name, "the CPUs of this machine are unknown");
@@ -107,8 +107,13 @@ static int open_cpus(struct kb_stream *s, const struct kb_perf_opts *opts, struc
         int rc = open_cpu(s, cpu, opts, err);
         if (rc)
             return rc;
+        on += s->perf.cpus[cpu].fd >= 0;
     }
-    return 0;
+    return on ? 0
+              : kb_fail(err, ENODEV, operation, s->name,
+                        "none of the %u CPUs that the map has places for has perf events" KB_DO
+                        "give the map as many entries as there are CPUs",
+                        count);
 }
 
 int kb_stream_open_perf(const struct kb_map *map, const struct kb_perf_opts *opts,

@@ -16,6 +16,7 @@ uint32_t kb_program_fd_id(int fd) {
     uint32_t size = sizeof(info);
 
     memset(&info, 0, sizeof(info));
+    errno = EBADF;
     return fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &size) == 0 ? info.id : 0;
 }
 

@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { TRIES = 32 }; /* a run that a signal interrupts starts again */
+
 /* BPF_PROG_TEST_RUN */
 struct attr_run {
     uint32_t prog_fd, retval, data_size_in, data_size_out;
@@ -40,6 +42,11 @@ static int run_refused(const struct kb_program *program, const struct kb_run *ru
         return kb_fail(err, errnum, operation, name,
                        "the kernel cannot run programs of this type by themselves" KB_DO
                        "attach it, or run it in the VM (Machine)");
+    case EINTR:
+        return kb_fail(err, errnum, operation, name,
+                       "signals came in each of %d tries before the run was through" KB_DO
+                       "repeat it less often at a time, or send this process fewer signals",
+                       TRIES);
     case EINVAL:
         return kb_fail(err, errnum, operation, name,
                        "the kernel refuses these inputs" KB_DO
@@ -72,10 +79,9 @@ int kb_program_run(const struct kb_program *program, struct kb_run *run, struct 
     if (fd < 0)
         return kb_fail(err, EBADF, "run program", kb_program_name(program),
                        "it is not in the kernel" KB_DO "load the object first");
-    int rc;
-    do
+    int rc = -EINTR;
+    for (int i = 0; rc == -EINTR && i < TRIES; i++)
         rc = kb_sys(KB_PROG_TEST_RUN, &attr, sizeof(attr));
-    while (rc == -EINTR);
     if (rc)
         return run_refused(program, run, -rc, err);
     run->return_value = attr.retval;
