@@ -11,6 +11,7 @@ module.exports = {
     '^bpf$': '<rootDir>/dist/bindings/src/index.js',
     '^bpf/core$': '<rootDir>/dist/bindings/src/core.js',
   },
+  globalSetup: '<rootDir>/scripts/jest-before.js',
   globalTeardown: '<rootDir>/scripts/jest-leaks.js',
   testTimeout: 60_000,
 };

@@ -210,7 +210,7 @@ const more = [
     what: 'every fault, many threads',
     run(log) {
       process.env.FAULTS = 'every';
-      const pattern = '^(faults|nothing stays|threads)';
+      const pattern = '^(faults|nothing stays|SIGKILL|threads)';
       return jest('test/kernel', '--runInBand', '-t', pattern)(log);
     },
   },

@@ -13,8 +13,9 @@ import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { expect, test } from '@jest/globals';
 import * as bpf from 'bpf';
-import { ClosedError, compile, load, MapType, u32, u64 } from 'bpf';
+import { ClosedError, compile, features, load, MapType, u32, u64 } from 'bpf';
 import { describeUnless, root } from '../support';
+import { lacks } from './hooks';
 import {
   bpfDescriptors,
   kernelIds,
@@ -23,8 +24,13 @@ import {
   remaining,
 } from './support';
 
+const { ids, leftSince } = require('../../scripts/jest-ids.js') as {
+  ids(): string[];
+  leftSince(before: string[]): string[];
+};
 const every = process.env['FAULTS'] === 'every';
 const times = (few: number, many: number): number => (every ? many : few);
+const noUserRing = noKernel ?? lacks(features.mapType('user_ringbuf'));
 const entry = join(root, 'dist/bindings/src/index.js');
 
 const source = `
@@ -511,6 +517,128 @@ describeUnless(noKernel, 'nothing stays', () => {
       rmdirSync(folder);
     }
   }, 60_000);
+});
+
+/** What a process does again and again until it is killed; `bpf`, `elf` and `pins`, a folder, are there. */
+const doings: [string, string][] = [
+  ['loads', `for (;;) bpf.load(elf).close();`],
+  [
+    'verifies',
+    `const slow = bpf.assemble('.section xdp,"ax",@progbits\\n.globl slow\\nslow: r6 = 0\\nagain: r6 += 1\\ncall 7\\nif r6 < 60000 goto again\\nr0 = 2\\nexit\\n.section license\\n.asciz "GPL"\\n');
+    const loading = async () => { for (;;) (await bpf.loadAsync(slow)).close(); };
+    loading(); loading(); loading();`,
+  ],
+  [
+    'attaches',
+    `bpf.mountTracefs();
+    const { count, sample } = bpf.load(elf).programs;
+    const libc = { kind: 'uprobe', path: 'libc.so.6', name: 'getuid' };
+    for (;;) {
+      const links = [count.attach(), sample.attach(libc), sample.attach({ ...libc, pid: process.pid }),
+        sample.attach({ kind: 'perf_event', event: 'cpu-clock', frequency: 100 }),
+        sample.attach({ kind: 'tracepoint', category: 'syscalls', name: 'sys_enter_getuid' })];
+      process.getuid();
+      for (const link of links) link.close();
+    }`,
+  ],
+  [
+    'drains',
+    `const { programs, maps } = bpf.load(elf);
+    programs.count.attach();
+    const rings = [maps.events.stream(), maps.perf.stream({ pages: 1 })];
+    const sender = maps.samples.sender();
+    const read = async (ring) => { for await (const batch of ring) process.getuid(); };
+    rings.forEach(read);
+    setInterval(() => sender.trySend(new Uint8Array(8)), 0);`,
+  ],
+  [
+    'pins',
+    `for (let i = 0; ; i++) {
+      const { programs, maps } = bpf.load(elf);
+      const link = programs.count.attach();
+      maps.table.pin(pins + '/table' + i);
+      programs.count.pin(pins + '/count' + i);
+      link.pin(pins + '/link' + i);
+      if (i % 2) for (const name of ['table', 'count', 'link']) bpf.unpin(pins + '/' + name + i);
+      link.close();
+    }`,
+  ],
+];
+
+const busy = `
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 8); __type(key, u32); __type(value, u64); } table SEC(".maps");
+struct { __uint(type, BPF_MAP_TYPE_RINGBUF); __uint(max_entries, 65536); } events SEC(".maps");
+struct { __uint(type, BPF_MAP_TYPE_USER_RINGBUF); __uint(max_entries, 4096); } samples SEC(".maps");
+struct { __uint(type, BPF_MAP_TYPE_PERF_EVENT_ARRAY); __uint(key_size, 4); __uint(value_size, 4); } perf SEC(".maps");
+u64 total;
+SEC("raw_tp/sys_enter")
+int count(void *ctx) {
+    u64 number = total++;
+    bpf_ringbuf_output(&events, &number, 8, 0);
+    bpf_perf_event_output(ctx, &perf, BPF_F_CURRENT_CPU, &number, 8);
+    return 0;
+}
+SEC("uprobe")
+int sample(void *ctx) {
+    u32 key = 0;
+    u64 one = 1;
+    bpf_map_update_elem(&table, &key, &one, 0);
+    return 0;
+}
+char LICENSE[] SEC("license") = "GPL";
+`;
+
+describeUnless(noKernel, 'SIGKILL', () => {
+  /** Nothing of what came since `before`, which the kernel may free a little later. */
+  const isClean = async (before: string[]): Promise<void> => {
+    for (let i = 0; i < 100 && leftSince(before).length > 0; i++)
+      await new Promise((done) => setTimeout(done, 100));
+    expect(leftSince(before)).toEqual([]);
+  };
+
+  for (const [doing, body] of doings) {
+    test(`a process that ${doing}, ${times(2, 50)} times`, async () => {
+      const elf = compile(
+        noUserRing ? busy.replace(/.*USER_RINGBUF.*/, '') : busy,
+      ).toElf();
+      const folder = mkdtempSync(join(tmpdir(), 'bpf-kill-'));
+      bpf.mountBpffs(folder);
+      let pinned = 0;
+      try {
+        for (let turn = 0; turn < times(2, 50); turn++) {
+          const before = ids();
+          const script = `
+            const bpf = require(${JSON.stringify(entry)});
+            const elf = require('fs').readFileSync(0), pins = ${JSON.stringify(folder)};
+            require('fs').writeSync(1, 'it begins');
+            ${noUserRing ? body.replace(/.*ender.*/g, '') : body}`;
+          const child = spawn(process.execPath, ['-e', script], {
+            stdio: ['pipe', 'pipe', 'inherit'],
+          });
+          child.stdin.end(elf);
+          await once(child.stdout, 'data');
+          await new Promise((done) => setTimeout(done, 100 * Math.random()));
+          child.kill('SIGKILL');
+          const [, signal] = (await once(child, 'exit')) as [null, string];
+          expect(signal).toBe('SIGKILL');
+          const found = [...bpf.pins(folder)];
+          pinned += found.length;
+          for (const { path, kind } of found) {
+            if (kind === 'other') continue;
+            bpf.openPinned(path).close();
+            bpf.unpin(path);
+          }
+          await isClean(before);
+        }
+      } finally {
+        execFileSync('umount', [folder]);
+        rmdirSync(folder);
+      }
+      expect(pinned > 0).toBe(doing === 'pins');
+    }, 600_000);
+  }
 });
 
 describeUnless(noKernel, 'threads', () => {

@@ -52,15 +52,16 @@ enum {
     OPEN,
     FOPEN,
     MOUNT,
+    RECV,
     MEMORY = 0x300,
 };
 
-enum { CALLS = 16384, IDS = 16384, BLOCKS = 1 << 18 };
+enum { CALLS = 16384, IDS = 16384, BLOCKS = 1 << 18, ENDLESS = 10000 };
 
 struct control {
     uint32_t on;     /* 1: system calls count, 2: allocations do */
     uint32_t first;  /* the number of the call that fails, from 1; 0: none */
-    uint32_t times;  /* and how many from there on */
+    uint32_t times;  /* and how many from there on, up to ENDLESS */
     uint32_t errnum; /* with this */
     uint32_t only;   /* calls of this kind only; 0: any */
     uint32_t count;  /* calls so far */
@@ -141,7 +142,8 @@ static bool fails(uint32_t kind, const void *caller) {
     if (control->count < CALLS)
         control->calls[control->count] = kind;
     uint32_t number = ++control->count;
-    if (!control->first || number < control->first || number - control->first >= control->times)
+    if (!control->first || number < control->first || number - control->first >= control->times ||
+        control->hits == ENDLESS)
         return false;
     control->hits++;
     errno = (int)control->errnum;
@@ -249,6 +251,10 @@ ssize_t send(int fd, const void *data, size_t size, int flags) {
 
 ssize_t recvmsg(int fd, struct msghdr *message, int flags) {
     return fails(RECVMSG, CALLER) ? -1 : REAL(recvmsg, fd, message, flags);
+}
+
+ssize_t recv(int fd, void *data, size_t size, int flags) {
+    return fails(RECV, CALLER) ? -1 : REAL(recv, fd, data, size, flags);
 }
 
 int setsockopt(int fd, int level, int option, const void *value, socklen_t size) {

@@ -2,11 +2,13 @@
 //   setup()  once, before: objects that are not under test, sockets, interfaces
 //   run(state, keep)  what is tried with faults; keep() closes a handle at the end of the run
 //   undo(state)  after each run;  teardown(state)  at the end
+//   left(state)  what is still attached after a run, where no descriptor and no id would tell
 //   skip  { call: [errno, …] } that are an answer of the call and no failure
 //   maps  calls whose errno becomes another one
 'use strict';
 const { execFileSync, spawnSync } = require('node:child_process');
 const fs = require('node:fs');
+const net = require('node:net');
 const os = require('node:os');
 const path = require('node:path');
 const root = path.join(__dirname, '../../..');
@@ -53,6 +55,9 @@ const u32 = (number) => new Uint8Array(Uint32Array.of(number).buffer);
 const u64 = (number) =>
   new Uint8Array(BigUint64Array.of(BigInt(number)).buffer);
 
+/** The instruction. */
+const exit = [0x95, 0, 0, 0, 0, 0, 0, 0];
+
 /** A loaded object that stays; scenarios of attaching are about the rest. */
 const loaded = (section, parts) => () => ({ object: load(C(section, parts)) });
 const closeObject = (state) => state.object.close();
@@ -82,9 +87,15 @@ const attaching = (section, target, parts, more = {}) => ({
 const cgroupRoot = () =>
   /^\S+ (\S+) cgroup2 /m.exec(fs.readFileSync('/proc/mounts', 'utf8'))?.[1];
 
+/** Programs at a place, whoever holds them. */
+const attached = (...places) =>
+  places.flatMap((place) =>
+    bpf.query(place).programs.map((one) => ({ ...place, ...one })),
+  );
+
 /** With an interface, which goes away at the end. */
 const wired = (section, target, parts, more = {}) => ({
-  ...attaching(section, undefined, parts, more),
+  ...attaching(section, undefined, parts),
   setup() {
     const near = `fa${process.pid % 1e6}`;
     execFileSync('ip', [
@@ -111,7 +122,36 @@ const wired = (section, target, parts, more = {}) => ({
     const link = keep(state.object.programs.prog.attach(state.target));
     return link.fd < 0 ? 'attached' : { ...link.info(), id: 0, programId: 0 };
   },
+  left: ({ near }) =>
+    attached(
+      { kind: 'xdp', interface: near },
+      { kind: 'tc', interface: near },
+      ...(hasTcx() ? [{ kind: 'tcx', interface: near }] : []),
+    ),
+  ...more,
 });
+const hasTcx = () => bpf.features.attachType('tcx_ingress').answer === 'yes';
+
+/** Attaches there, puts another program in its place and detaches that. */
+function replacing(section, target, more) {
+  const parts = { result: section === 'tc' ? '-1' : '2' };
+  const place = wired(section, target, parts, more);
+  return {
+    ...place,
+    setup: () => ({ ...place.setup(), other: load(C(section, parts)) }),
+    teardown(state) {
+      place.teardown(state);
+      state.other.close();
+    },
+    run({ object, other, target }, keep) {
+      const { prog } = object.programs;
+      const link = keep(prog.attach(target));
+      link.update(other.programs.prog, { old: prog });
+      link.detach();
+      return 'detached';
+    },
+  };
+}
 
 /** In a cgroup of its own, that nobody is in. */
 const grouped = (section, mode) => ({
@@ -126,6 +166,7 @@ const grouped = (section, mode) => ({
     closeObject(state);
     fs.rmdirSync(state.folder);
   },
+  left: ({ folder }) => attached({ kind: 'cgroup', path: folder }),
   run({ object, folder }, keep) {
     const link = keep(
       object.programs.prog.attach({ kind: 'cgroup', path: folder, mode }),
@@ -209,7 +250,8 @@ const shapes = {
 };
 
 /** A pin root of its own. */
-const pinning = (run) => ({
+const pinning = (run, more) => ({
+  ...more,
   setup() {
     const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'faults-'));
     bpf.mountBpffs(folder);
@@ -227,6 +269,13 @@ const pinning = (run) => ({
   },
   run,
 });
+
+/** A pin that is gone when it is looked at is left out of the list. */
+const vanishing = {
+  differs: (result, errno, baseline) =>
+    errno === os.constants.errno.ENOENT &&
+    JSON.parse(baseline)[1].length - JSON.parse(result)[1].length === 1,
+};
 
 const all = (features) =>
   Object.fromEntries(
@@ -288,6 +337,9 @@ function fresh(name) {
 
 const { addon } = require(path.join(root, 'dist/bindings/src/addon.js'));
 
+/** Of netlink EBUSY is the kernel's word that another program is there, and none of recvmsg(2)'s. */
+const busyIsAnswer = { skip: { recvmsg: ['EBUSY'] } };
+
 /** Where /proc is not to be read it tells nothing. */
 const noProc = { fopen: ['EPERM', 'EACCES', 'ENOENT'] };
 
@@ -315,6 +367,40 @@ module.exports = {
         log: prog.log()?.length > 0,
       };
     },
+  },
+  'load an object off the event loop': {
+    setup: () => ({ object: C('xdp') }),
+    async run({ object }, keep) {
+      const contents = [[u32(3), u64(7)]];
+      const loaded = keep(
+        await bpf.loadAsync(object, { maps: { slots: { contents } } }),
+      );
+      return loaded.maps.slots.as(bpf.u32, bpf.u64).get(3);
+    },
+    skip: { ...noProc, BPF_MAP_LOOKUP_ELEM: ['ENOENT'] },
+  },
+  'load bare instructions': {
+    setup: () => ({ map: KernelMap.create(array) }),
+    teardown: ({ map }) => map.close(),
+    run({ map }, keep) {
+      const two = Uint8Array.of(...[0xb7, 0, 0, 0, 2, 0, 0, 0], ...exit);
+      const plain = keep(
+        bpf.KernelProgram.load({ type: 1, instructions: two, fds: [map] }),
+      );
+      const zero = Uint8Array.of(...[0xb7, 0, 0, 0, 0, 0, 0, 0], ...exit);
+      const iterator = keep(
+        bpf.KernelProgram.load({
+          type: 26, // BPF_PROG_TYPE_TRACING
+          attachType: 28, // BPF_TRACE_ITER
+          license: 'GPL',
+          instructions: zero,
+          target: 'task',
+        }),
+      );
+      const { returnValue } = plain.run({ data: new Uint8Array(14) });
+      return [returnValue, iterator.details().attachBtfId > 0];
+    },
+    skip: noProc,
   },
   'load an object with changes': {
     setup: () => ({
@@ -455,6 +541,7 @@ module.exports = {
     'xdp',
     { kind: 'xdp', mode: 'generic', legacy: true },
     { result: '2' },
+    busyIsAnswer,
   ),
   'attach tc': wired(
     'tc',
@@ -480,6 +567,22 @@ module.exports = {
     { result: '1' },
   ),
   'attach flow_dissector': attaching('flow_dissector', { kind: 'netns' }),
+  'attach socket': {
+    ...attaching('socket', undefined, { result: '-1' }),
+    setup() {
+      const server = net.createServer().listen(0);
+      return { ...loaded('socket', { result: '-1' })(), server };
+    },
+    teardown(state) {
+      closeObject(state);
+      state.server.close();
+    },
+    run({ object, server }, keep) {
+      const { fd } = server._handle;
+      keep(object.programs.prog.attach({ kind: 'socket', fd }));
+      return 'attached';
+    },
+  },
   'attach sockmap': sockmap(false),
   'attach sockmap, legacy': sockmap(true),
   'attach usdt': {
@@ -513,6 +616,37 @@ module.exports = {
       return link.info().typeName;
     },
   },
+  'what is attached': {
+    ...wired('xdp', { kind: 'xdp', mode: 'generic' }, { result: '2' }),
+    unless: () => (cgroupRoot() ? undefined : 'there is no cgroup2'),
+    run({ near, object, target }, keep) {
+      keep(object.programs.prog.attach(target));
+      return [
+        attached({ kind: 'xdp', interface: near }).length,
+        attached({ kind: 'tc', interface: near }).length,
+        bpf.query({ kind: 'cgroup', path: cgroupRoot(), attachType: 10 })
+          .programs.length,
+        bpf.query({ kind: 'netns', attachType: 36 }).programs.length,
+      ];
+    },
+    // No qdisc, no filters.
+    skip: { recvmsg: ['EINVAL'] },
+  },
+  'what a program prints': {
+    ...attaching('raw_tp'),
+    unless: () => {
+      const object = loaded('raw_tp')().object;
+      try {
+        object.programs.prog.output();
+        return undefined;
+      } catch (error) {
+        return error.message;
+      } finally {
+        object.close();
+      }
+    },
+    run: ({ object }) => object.programs.prog.output(),
+  },
   'attach an object': {
     setup: loaded('raw_tp/sys_enter'),
     teardown: closeObject,
@@ -534,20 +668,17 @@ module.exports = {
       return [same, again.info().ifindex];
     },
   },
-  'update a link by netlink': {
-    ...wired(
-      'xdp',
-      { kind: 'xdp', mode: 'generic', legacy: true },
-      { result: '2' },
-    ),
-    run(state, keep) {
-      const { prog } = state.object.programs;
-      const link = keep(prog.attach(state.target));
-      link.update(prog, { old: prog });
-      link.detach();
-      return 'detached';
-    },
-  },
+  'update a link by netlink': replacing(
+    'xdp',
+    { kind: 'xdp', mode: 'generic', legacy: true },
+    busyIsAnswer,
+  ),
+  'update a filter of tc': replacing('tc', {
+    kind: 'tc',
+    direction: 'ingress',
+    priority: 5,
+    handle: 1,
+  }),
   'pin maps, programs and links': pinning(function (
     { folder, map, object },
     keep,
@@ -568,7 +699,7 @@ module.exports = {
     );
     bpf.unpin(path.join(folder, 'link'));
     return [opened, listed, map2.info.id === map.info.id];
-  }),
+  }, vanishing),
   'mount bpffs': {
     setup: () => ({
       folder: fs.mkdtempSync(path.join(os.tmpdir(), 'faults-')),
@@ -761,6 +892,8 @@ module.exports = {
       const batch = stream.drain();
       return [batch.length, stream.size, stream.lost, [...batch][0]?.[0]];
     },
+    // A CPU that is off has no events.
+    differs: (result, errno) => errno === os.constants.errno.ENODEV,
   },
   'send to a user ring buffer': {
     run(_, keep) {
