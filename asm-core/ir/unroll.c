@@ -17,6 +17,7 @@
 
 enum {
     THRESHOLD = 150,      /* instructions: LLVM's at -O2 */
+    BRANCH_SIZE = 2,      /* a comparison and a jump; of the test, one is left */
     BOOST_MOST = 4,       /* times that, when most of them become constants */
     ROUNDS_ANALYSED = 10, /* for that */
     PRAGMA_MOST = 16384,  /* instructions in all copies of a loop with a pragma: LLVM's */
@@ -184,12 +185,17 @@ static bool find_test(unroller *u, uint32_t most) {
 static bool is_free(unsigned op) {
     return op == EB_IR_PHI || op == EB_IR_CONST || op == EB_IR_SLOT || op == EB_IR_SYMBOL ||
            op == EB_IR_TRUNC || op == EB_IR_ZEXT || op == EB_IR_COPY || op == EB_IR_UNDEF ||
-           op == EB_IR_OUTPUT || op == EB_IR_JUMP;
+           op == EB_IR_OUTPUT;
 }
 
 static bool is_call(unsigned op) {
     return op == EB_IR_CALL || op == EB_IR_HELPER || op == EB_IR_CALLX || op == EB_IR_ASM ||
            op == EB_IR_GOTO;
+}
+
+/* The jump at a round's end; LLVM has the test there. */
+static bool goes_round(const unroller *u, const eb_ir *ir) {
+    return ir->op == EB_IR_JUMP && u->fn->blocks.at[ir->block].succs.at[0] == u->header;
 }
 
 /* Instructions of one round, and of them those that are constants in every round. Like LLVM, it
@@ -201,15 +207,15 @@ static uint32_t size_of(unroller *u, uint32_t *constant) {
     for (uint32_t n = 0; n < u->count; n++)
         for (eb_value v = u->fn->blocks.at[u->blocks[n]].first; v; v = at(u, v)->next) {
             const eb_ir *ir = at(u, v);
-            if (is_free(ir->op))
+            if (is_free(ir->op) || goes_round(u, ir))
                 continue;
-            size++;
+            size += ir->op == EB_IR_BRANCH ? BRANCH_SIZE : 1;
             if (is_call(ir->op)) {
                 size += u->fn->lists.at[ir->list].values.len;
                 calls = true;
             }
             if (ir->op == EB_IR_BRANCH)
-                *constant += evaluate(u, ir->a, 0) && evaluate(u, ir->b, 0);
+                *constant += evaluate(u, ir->a, 0) && evaluate(u, ir->b, 0) ? BRANCH_SIZE : 0;
             else
                 *constant +=
                     evaluate(u, v, 0) || (ir->op == EB_IR_ADD && ir->type == EB_IR_PTR &&
@@ -238,7 +244,8 @@ static bool is_wanted(unroller *u) {
     if (asked == 1 || !find_test(u, most))
         return false;
     uint32_t constant, size = size_of(u, &constant);
-    uint64_t rounds = u->rounds ? u->rounds : 1, all = rounds * size;
+    uint64_t rounds = u->rounds ? u->rounds : 1;
+    uint64_t all = rounds * (size - BRANCH_SIZE) + BRANCH_SIZE;
     u->whole = true;
     u->copies = u->rounds + 1;
     if (asked > 1)
