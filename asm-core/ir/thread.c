@@ -8,7 +8,9 @@
  * go: the block between is copied for them, and values defined there become variables with several
  * definitions, which ssa.c repairs.
  *
- * Blocks that are passed by hold pure operations only, a handful, and start no loop. */
+ * Blocks that are passed by hold pure operations only, a handful, and start no loop: the optimiser
+ * knows loops by the test that they start with. The pass rotate, at its end, lets a loop start
+ * behind a first test that is decided, which leaves one jump per round, at the end of it. */
 #include "cfg.h"
 #include "fold.h"
 #include "pass.h"
@@ -301,7 +303,7 @@ static bool is_copyable(const eb_ir *ir) {
 static bool is_short(const threader *t, uint32_t block) {
     const eb_block *b = &t->fn->blocks.at[block];
     unsigned count = 0;
-    if (b->loop == block || eb_block_end(t->fn, block)->op != EB_IR_BRANCH || b->preds.len < 2)
+    if (eb_block_end(t->fn, block)->op != EB_IR_BRANCH || b->preds.len < 2)
         return false;
     for (eb_value v = eb_block_body(t->fn, block); v != b->last; v = at(t, v)->next) {
         unsigned op = at(t, v)->op;
@@ -413,9 +415,13 @@ static void thread(threader *t, uint32_t block, uint32_t index, uint32_t succ) {
     *EB_PUSH(&fn->unit->ctx->arena, &fn->blocks.at[copy].preds) = from;
 }
 
+static bool starts_loop(const threader *t, uint32_t block) {
+    return t->fn->blocks.at[block].loop == block;
+}
+
 static bool thread_block(threader *t, uint32_t block) {
     bool changed = false;
-    if (!is_short(t, block))
+    if (starts_loop(t, block) || !is_short(t, block))
         return false;
     for (uint32_t n = t->fn->blocks.at[block].preds.len; n--;) {
         const eb_block *b = &t->fn->blocks.at[block];
@@ -423,13 +429,60 @@ static bool thread_block(threader *t, uint32_t block) {
             continue;
         int outcome = outcome_for(t, block, n);
         uint32_t succ = outcome ? 0 : 1;
-        if (outcome < 0 || b->succs.at[succ] == block ||
-            t->fn->blocks.at[b->succs.at[succ]].loop == b->succs.at[succ])
+        if (outcome < 0 || b->succs.at[succ] == block || starts_loop(t, b->succs.at[succ]))
             continue;
         thread(t, block, n, succ);
         changed = true;
     }
     return changed;
+}
+
+static bool is_inside(const threader *t, uint32_t block, uint32_t header) {
+    uint32_t loop = t->fn->blocks.at[block].loop;
+    while (loop && loop != header)
+        loop = t->fn->blocks.at[loop].outer;
+    return loop != 0;
+}
+
+/* A loop whose first test is decided starts behind it, and so has its test at its end. Only if
+ * that goes for all ways in, or it would have two starts. */
+static bool rotate(threader *t, uint32_t header) {
+    const eb_block *b = &t->fn->blocks.at[header];
+    int outcome = -1;
+    if (!starts_loop(t, header) || !is_short(t, header))
+        return false;
+    for (uint32_t n = 0; n < b->preds.len; n++)
+        if (!eb_dominates(t->fn, header, b->preds.at[n])) {
+            int own = outcome_for(t, header, n);
+            if (own < 0 || (outcome >= 0 && own != outcome))
+                return false;
+            outcome = own;
+        }
+    uint32_t succ = outcome > 0 ? 0 : 1, to = b->succs.at[succ];
+    if (outcome < 0 || to == header || starts_loop(t, to) || !is_inside(t, to, header))
+        return false;
+    for (uint32_t n = b->preds.len; n--;)
+        if (!eb_dominates(t->fn, header, t->fn->blocks.at[header].preds.at[n]))
+            thread(t, header, n, succ);
+    return true;
+}
+
+/* Asks `change` for each block, and puts right what it left. */
+static bool for_blocks(eb_fn *fn, bool (*change)(threader *t, uint32_t block)) {
+    threader t = {.fn = fn, .map = eb_value_map(fn), .most = fn->values.len * SIZE_MOST + 1000};
+    bool changed = false;
+    for (uint32_t n = 0; n < fn->rpo.len; n++)
+        changed |= change(&t, fn->rpo.at[n]);
+    if (!changed)
+        return false;
+    eb_cfg_build(fn);
+    uint32_t *var = eb_value_map(fn);
+    uint32_t known = t.var_count < fn->values.len ? t.var_count : fn->values.len;
+    if (known)
+        memcpy(var, t.var, known * sizeof *var);
+    eb_ssa_repair(fn, var, t.vars);
+    (void)eb_ir_settle(fn);
+    return true;
 }
 
 bool eb_pass_thread(eb_fn *fn) {
@@ -439,18 +492,10 @@ bool eb_pass_thread(eb_fn *fn) {
         eb_cfg_build(fn);
         changed = true;
     }
-    threader t = {.fn = fn, .map = eb_value_map(fn), .most = fn->values.len * SIZE_MOST + 1000};
-    bool threaded = false;
-    for (uint32_t n = 0; n < fn->rpo.len; n++)
-        threaded |= thread_block(&t, fn->rpo.at[n]);
-    if (!threaded)
-        return changed;
+    return for_blocks(fn, thread_block) || changed;
+}
+
+bool eb_pass_rotate(eb_fn *fn) {
     eb_cfg_build(fn);
-    uint32_t *var = eb_value_map(fn);
-    uint32_t known = t.var_count < fn->values.len ? t.var_count : fn->values.len;
-    if (known)
-        memcpy(var, t.var, known * sizeof *var);
-    eb_ssa_repair(fn, var, t.vars);
-    (void)eb_ir_settle(fn);
-    return true;
+    return for_blocks(fn, rotate);
 }
