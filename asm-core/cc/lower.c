@@ -106,9 +106,9 @@ eb_value eb_emit_phi(eb_lower *l, eb_ir_type type, eb_value first, eb_value seco
 uint32_t eb_new_slot(eb_lower *l, eb_type *type, eb_str name, eb_loc loc) {
     uint64_t size = eb_type_size(type);
     uint32_t align = eb_type_align(type);
-    /* As clang does: what is larger than a word can be written by words then. */
-    if (size >= WORD && align < WORD && !eb_type_is_scalar(type))
-        align = WORD;
+    /* What is as large as a word can be written by words then. */
+    while (align < WORD && align * 2 <= size && !eb_type_is_scalar(type))
+        align *= 2;
     return eb_slot_new(l->fn, size ? size : 1, align, name, loc);
 }
 

@@ -272,25 +272,29 @@ void eb_lower_asm(eb_lower *l, const eb_stmt *s) {
     results(l, from, places, v, s->lo);
 }
 
-/* The context has to be in r6; the packet's word comes in r0, in the host's order. */
+/* The context has to be in r6; the packet's word comes in r0, in the host's order. A place that is
+ * known goes into the instruction. */
 eb_value eb_lower_packet_load(eb_lower *l, const eb_decl *decl, const eb_value *args,
                               uint32_t count, const eb_expr *e) {
     static const struct {
-        const char *name, *text;
-    } loads[] = {{"llvm.bpf.load.byte", "r6 = %1\nr0 = *(u8 *)skb[%2]\n%0 = r0"},
-                 {"llvm.bpf.load.half", "r6 = %1\nr0 = *(u16 *)skb[%2]\n%0 = r0"},
-                 {"llvm.bpf.load.word", "r6 = %1\nr0 = *(u32 *)skb[%2]\n%0 = r0"}};
+        const char *name, *type;
+    } loads[] = {
+        {"llvm.bpf.load.byte", "u8"}, {"llvm.bpf.load.half", "u16"}, {"llvm.bpf.load.word", "u32"}};
     enum { ABOVE_R0 = 0x7f, WORD = 8 };
     for (size_t n = 0; n < sizeof loads / sizeof loads[0]; n++) {
         if (!eb_str_is(decl->assembly, loads[n].name) || count != 2)
             continue;
-        eb_ir_asm a = {.text = eb_str_from(loads[n].text), .lo = e->lo, .hi = e->hi};
-        a.clobbers = ABOVE_R0;
+        int64_t at = eb_ir_at(l->fn, args[1])->imm;
+        bool known = eb_ir_at(l->fn, args[1])->op == EB_IR_CONST && at == (int32_t)at;
+        eb_str place = known ? eb_str_fmt(&l->ctx->arena, "%d", (int)at) : eb_str_from("%2");
+        eb_ir_asm a = {.lo = e->lo, .hi = e->hi, .clobbers = ABOVE_R0};
+        a.text = eb_str_fmt(&l->ctx->arena, "r6 = %%1\nr0 = *(%s *)skb[%.*s]\n%%0 = r0",
+                            loads[n].type, (int)place.len, place.at);
         eb_ir_operand value = {.kind = 'r', .type = EB_IR_I64, .size = WORD};
         *EB_PUSH(&l->ctx->arena, &a.outputs) = value;
-        *EB_PUSH(&l->ctx->arena, &a.inputs) = value;
-        *EB_PUSH(&l->ctx->arena, &a.inputs) = value;
-        uint32_t list = eb_list_new(l->fn, args, 2);
+        for (uint32_t input = known ? 1 : 0; input < 2; input++)
+            *EB_PUSH(&l->ctx->arena, &a.inputs) = value;
+        uint32_t list = eb_list_new(l->fn, args, a.inputs.len);
         eb_value v = eb_emit(l, EB_IR_ASM, EB_IR_I64, 0, 0, e->lo);
         *EB_PUSH(&l->ctx->arena, &l->ir->asms) = a;
         eb_ir *ir = eb_ir_at(l->fn, v);
