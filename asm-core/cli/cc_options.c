@@ -506,42 +506,15 @@ static bool apply(cc_options *o, const struct option *option, const char *argume
 
 /* ---- words ---- */
 
-/* How many letters make one word of the other. */
-static size_t distance(const char *a, size_t long_a, const char *b, size_t long_b) {
-    enum { MOST = 40 };
-    size_t row[MOST + 1];
-    if (long_a > MOST || long_b > MOST)
-        return MOST;
-    for (size_t m = 0; m <= long_b; m++)
-        row[m] = m;
-    for (size_t n = 1; n <= long_a; n++) {
-        size_t corner = row[0];
-        row[0] = n;
-        for (size_t m = 1; m <= long_b; m++) {
-            size_t least = row[m] < row[m - 1] ? row[m] + 1 : row[m - 1] + 1;
-            size_t changed = corner + (a[n - 1] != b[m - 1]);
-            corner = row[m];
-            row[m] = changed < least ? changed : least;
-        }
-    }
-    return row[long_b];
-}
-
 /* The option that `word` was meant to be, NULL when none is near; `ours`: of those that do
  * something. */
-static const char *nearest(const char *word, bool ours) {
-    enum { NEAR = 2 };
-    size_t best = NEAR + 1, length = strcspn(word, "=");
-    const char *found = NULL;
-    length += word[length] == '=';
-    for (int i = 0; i < OPTIONS; i++) {
-        size_t d = distance(word, length, table[i].name, strlen(table[i].name));
-        if (d < best && length > 2 * d && !(ours && table[i].action == IGNORE)) {
-            best = d;
-            found = table[i].name;
-        }
-    }
-    return found;
+static const char *meant_by(const char *word, bool ours) {
+    size_t length = strcspn(word, "=");
+    struct near near = {.word = word, .length = length + (word[length] == '=')};
+    for (int i = 0; i < OPTIONS; i++)
+        if (!(ours && table[i].action == IGNORE))
+            try_near(&near, table[i].name);
+    return near.best;
 }
 
 /* The row with the longest name that `word` begins with, or is. */
@@ -585,7 +558,7 @@ static int take_option(cc_options *o, size_t count, const char *const *at, size_
         return 0;
     const struct option *option = find(at[0]);
     /* clang has hundreds of -f; one that is nearly one of ours is meant to be that. */
-    const char *meant = !option || strcmp(option->name, "-f") == 0 ? nearest(at[0], option) : NULL;
+    const char *meant = !option || strcmp(option->name, "-f") == 0 ? meant_by(at[0], option) : NULL;
     if (!option || meant)
         return unknown(at[0], meant);
     const char *argument = at[0] + strlen(option->name);

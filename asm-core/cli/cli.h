@@ -39,6 +39,14 @@ bool write_file(const char *path, const void *data, size_t size);
 /* HEX or @FILE; false after a message. */
 bool read_memory(const char *argument, blob *out);
 
+/* The name nearest to a word that is none, of those that are tried; `best` is NULL at first. */
+struct near {
+    const char *word;
+    size_t length, distance;
+    const char *best;
+};
+void try_near(struct near *near, const char *name);
+
 /* Print the diagnostics to stderr (as JSON to stdout with --json); the exit status for them. */
 int report(ebpf_ctx *ctx, const options *opt, int status);
 

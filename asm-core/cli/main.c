@@ -135,6 +135,35 @@ static int usage_error(const char *what, const char *word) {
     return EXIT_USAGE;
 }
 
+static int unknown(const char *what, const struct near *near) {
+    fprintf(stderr, "bpfc: unknown %s '%s'%s%s%s\nTry `bpfc --help`.\n", what, near->word,
+            near->best ? "; did you mean '" : "", near->best ? near->best : "",
+            near->best ? "'?" : "");
+    return EXIT_USAGE;
+}
+
+static int unknown_option(const struct verb *verb, const char *word) {
+    struct near near = {.word = word, .length = strlen(word)};
+    for (int i = 0; i < OPTIONS; i++)
+        if (option_table[i].verbs & verb->bit)
+            try_near(&near, option_table[i].name);
+    return unknown("option", &near);
+}
+
+static int unknown_verb(const char *word) {
+    struct near near = {.word = word, .length = strlen(word)};
+    try_near(&near, "cc");
+    for (int i = 0; i < VERBS; i++)
+        try_near(&near, verbs[i].name);
+    return unknown("verb", &near);
+}
+
+static int no_action(const struct verb *verb, const char *word) {
+    fprintf(stderr, "bpfc: behind %s stands %s%s%s%s\nTry `bpfc --help`.\n", verb->name,
+            verb->action, word ? ", not '" : "; it is missing", word ? word : "", word ? "'" : "");
+    return EXIT_USAGE;
+}
+
 static int word_index(const char *word, const char *const *words, int count) {
     for (int i = 0; i < count; i++)
         if (strcmp(word, words[i]) == 0)
@@ -194,7 +223,7 @@ static int run_verb(const struct verb *verb, int argc, char **argv) {
         }
         if (word[0] != '-' || !word[1]) {
             if (!acts && strcmp(word, verb->action) != 0)
-                return usage_error("unknown action", word);
+                return no_action(verb, word);
             if (!acts) {
                 acts = true;
                 continue;
@@ -206,7 +235,7 @@ static int run_verb(const struct verb *verb, int argc, char **argv) {
         }
         const struct option *o = find_option(verb, word);
         if (!o)
-            return usage_error("unknown option", word);
+            return unknown_option(verb, word);
         if (o->kind != FLAG && ++i == argc)
             return usage_error("an argument is missing behind", word);
         if (!store(o, argv[i], &opt)) {
@@ -215,7 +244,7 @@ static int run_verb(const struct verb *verb, int argc, char **argv) {
         }
     }
     if (!acts)
-        return usage_error("an action is missing behind", verb->name);
+        return no_action(verb, NULL);
     if (!opt.file)
         return usage_error("a FILE is missing", NULL);
     return verb->run(&opt);
@@ -239,5 +268,5 @@ int main(int argc, char **argv) {
     for (int i = 0; i < VERBS; i++)
         if (strcmp(argv[1], verbs[i].name) == 0)
             return run_verb(&verbs[i], argc - 2, argv + 2);
-    return usage_error("unknown verb", argv[1]);
+    return unknown_verb(argv[1]);
 }

@@ -9,6 +9,7 @@
 import { readFileSync } from 'node:fs';
 import type { NativeObject, NativeProgramChanges } from '../addon/addon';
 import { addon } from './addon';
+import { compile } from './compile';
 import { KernelError } from './errors';
 import { explained } from './explained';
 import { closeAll, Handle, orClose } from './handle';
@@ -162,8 +163,9 @@ const nativeOptions = ({ logLevel }: LoadOptions): { logLevel?: number } =>
   logLevel === undefined ? {} : { logLevel };
 
 /**
- * Load an object (or ELF bytes, or the path of an ELF file) into the kernel. Throws
- * BpfSyntaxError for what is no BPF object, KernelError for what the kernel refuses.
+ * Load an object into the kernel; or ELF bytes, the path of an ELF file, the path of C (FILE.c), or
+ * C itself (text of several lines). Throws CompileError for wrong C, BpfSyntaxError for what is no
+ * BPF object, KernelError for what the kernel refuses.
  */
 export function load(
   source: BpfObject | Uint8Array | string,
@@ -213,6 +215,22 @@ function filled(
   }
 }
 
+/** An object of the bytes or the file of one, of a file of C, or of C itself. */
+function readObject(source: Uint8Array | string): BpfObject {
+  if (typeof source !== 'string') {
+    return BpfObject.fromElf(source, { filename: '<bytes>' });
+  }
+  return source.includes('\n')
+    ? compile(source)
+    : objectOf(readFileSync(source), source);
+}
+
+/** An object of a file's bytes, which are C when its name says so. */
+export const objectOf = (bytes: Uint8Array, filename: string): BpfObject =>
+  filename.endsWith('.c')
+    ? compile(bytes, { filename })
+    : BpfObject.fromElf(bytes, { filename });
+
 /** What libbpf gets; of `raw` bytes there is no description. */
 function elfOf(
   source: BpfObject | Uint8Array | string,
@@ -221,10 +239,14 @@ function elfOf(
   if (source instanceof BpfObject) {
     return { bytes: source.toElf(), object: source };
   }
-  const given = typeof source === 'string' ? readFileSync(source) : source;
-  if (raw) return { bytes: given };
-  const filename = typeof source === 'string' ? source : '<bytes>';
-  const object = BpfObject.fromElf(given, { filename });
+  if (typeof source !== 'string' && !ArrayBuffer.isView(source)) {
+    throw new TypeError(
+      'load() takes a BpfObject, the bytes or the path of one, the path of C (FILE.c), or C itself',
+    );
+  }
+  if (raw && typeof source !== 'string') return { bytes: source };
+  if (raw) return { bytes: readFileSync(source as string) };
+  const object = readObject(source);
   return { bytes: object.toElf(), object };
 }
 

@@ -449,7 +449,9 @@ function translate(target: AttachTarget): NativeTarget {
     default: {
       const { kind } = target as { kind: unknown };
       if (typeof kind !== 'string') {
-        throw new TypeError('kind must be a string');
+        throw new TypeError(
+          "kind must be a string, as in { kind: 'raw_tracepoint', name: 'sys_enter' }",
+        );
       }
       throw new RangeError(
         `kind must be a kind of target, such as 'raw_tracepoint' or 'xdp', not '${kind}'`,

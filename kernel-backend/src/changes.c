@@ -70,20 +70,24 @@ int kb_know_sections(struct kb_object *object) {
 
 /* What libbpf said, or nothing: 0 or failed. */
 static int done(struct kb_capture *capture, int rc, const char *operation, const char *name,
-                const char *target, struct kb_error *err) {
-    char near[512];
-
+                struct kb_error *err) {
     kb_capture_end(capture);
-    if (rc == -ESRCH && target)
-        rc = kb_fail(err, ESRCH, operation, name,
-                     "there is no '%s' for it to attach to: neither in the running kernel's BTF "
-                     "(/sys/kernel/btf) nor in the program that was named" KB_DO "%s",
-                     target, kb_near_btf_function(target, near, sizeof(near)));
-    else if (rc)
+    if (rc)
         rc = kb_fail(err, -rc, operation, name, "%s",
                      kb_capture_line(capture, "this cannot be changed so"));
     kb_capture_free(capture);
     return rc;
+}
+
+static void explain_target(const struct bpf_program *program, const char *target, char *why,
+                           size_t size) {
+    uint32_t attach_type = (uint32_t)bpf_program__expected_attach_type(program);
+    char near[512];
+
+    snprintf(why, size,
+             "there is no '%s' for it to attach to: neither in the running kernel's BTF "
+             "(/sys/kernel/btf) nor in the program that was named" KB_DO "%s",
+             target, kb_near_btf_target(attach_type, target, near, sizeof(near)));
 }
 
 static int change_program(struct bpf_program *program, const struct kb_program_changes *changes) {
@@ -123,7 +127,13 @@ int kb_object_change_program(struct kb_object *object, size_t index,
     object->named_targets |= changes->target_name && changes->target_fd <= 0;
     kb_capture_begin(&capture);
     int rc = change_program(program, changes);
-    return done(&capture, rc, operation, bpf_program__name(program), changes->target_name, err);
+    rc = done(&capture, rc, operation, bpf_program__name(program), err);
+    if (rc == -ESRCH && changes->target_name) {
+        char why[1024];
+        explain_target(program, changes->target_name, why, sizeof(why));
+        rc = kb_fail(err, ESRCH, operation, bpf_program__name(program), "%s", why);
+    }
+    return rc;
 }
 
 static int change_sizes(struct bpf_map *map, const struct kb_map_changes *changes) {
@@ -179,7 +189,7 @@ int kb_object_change_map(struct kb_object *object, size_t index,
                        "the object is loaded" KB_DO "open it again to change it");
     kb_capture_begin(&capture);
     int rc = change_map(map, changes);
-    return done(&capture, rc, operation, bpf_map__name(map), NULL, err);
+    return done(&capture, rc, operation, bpf_map__name(map), err);
 }
 
 int kb_object_set_initial(struct kb_object *object, size_t index, size_t offset, const void *bytes,

@@ -220,6 +220,7 @@ static const struct {
      "check what was given; `bpf features` tells what this kernel has"},
     {E2BIG, "the kernel does not know one of the options, or the size is too big",
      "give fewer or less; `bpf features` tells what this kernel has"},
+    {ERANGE, "a number or a size is out of range", "give one that is in range"},
     {EOPNOTSUPP, "this kernel does not support it", "`bpf features` tells what it has"},
     {KB_ENOTSUPP, "this kernel does not support it", "`bpf features` tells what it has"},
     {ENOSYS, "this kernel does not have it", "`bpf features` tells what it has"},

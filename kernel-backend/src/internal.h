@@ -102,7 +102,10 @@ const char *kb_near_interface(const char *name, char *text, size_t size);
 const char *kb_near_function(const char *name, char *text, size_t size);
 /* The first of these functions that the kernel has not, or NULL. */
 const char *kb_missing_function(const char *const *names, size_t count);
-const char *kb_near_btf_function(const char *name, char *text, size_t size);
+/* Of what programs of this attach type are for: functions, tracepoints, hooks of LSM, iterators. */
+const char *kb_near_btf_target(uint32_t attach_type, const char *name, char *text, size_t size);
+/* Of the names of sections that tell a program's type. */
+const char *kb_near_section(const char *name, char *text, size_t size);
 const char *kb_near_tracepoint(const char *category, const char *name, char *text, size_t size);
 const char *kb_near_raw_tracepoint(const char *name, char *text, size_t size);
 /* Of an executable. */

@@ -241,7 +241,7 @@ int kb_link_open(uint32_t id, struct kb_link **out, struct kb_error *err) {
         return kb_fail(err, -fd, "open link", NULL, "id %u: %s", id,
                        fd == -EPERM    ? why
                        : fd == -ENOENT ? "the kernel has no link of this id (any more)" KB_DO
-                                         "linkIds() lists those that there are"
+                                         "linkIds(), or `bpf link`, lists those that there are"
                                        : kb_reason(-fd));
     int rc = kb_link_adopt(fd, out, err);
     if (rc)

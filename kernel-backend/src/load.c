@@ -88,7 +88,7 @@ static int find_in_kernel(struct load *load) {
         return kb_fail(load->err, ESRCH, operation, load->name,
                        "the running kernel's BTF has no '%s' to attach to" KB_DO "%s",
                        def->target_name,
-                       kb_near_btf_function(def->target_name, near, sizeof(near)));
+                       kb_near_btf_target(def->attach_type, def->target_name, near, sizeof(near)));
     if (id <= 0)
         return kb_fail(load->err, id ? -id : EINVAL, operation, load->name,
                        "the running kernel's BTF cannot be read: %s", kb_reason(id ? -id : EINVAL));

@@ -26,7 +26,9 @@ static int check_size(const struct kb_map *map, const char *operation, const cha
                       size_t want, struct kb_error *err) {
     if (got == want)
         return 0;
-    return kb_fail(err, ERANGE, operation, map->name, "the %s has %zu bytes, it must have %zu",
+    return kb_fail(err, ERANGE, operation, map->name,
+                   "the %s has %zu bytes, it must have %zu" KB_DO
+                   "give it the size that the map was made with",
                    what, got, want);
 }
 

@@ -317,7 +317,7 @@ int kb_map_open_id(uint32_t id, struct kb_map **map, struct kb_error *err) {
     else
         snprintf(why, sizeof(why), "id %u: %s", id,
                  errnum == ENOENT ? "the kernel has no map of this id (any more)" KB_DO
-                                    "mapIds() lists those that there are"
+                                    "mapIds(), or `bpf map`, lists those that there are"
                                   : kb_reason(errnum));
     return kb_fail(err, errnum, "open map", NULL, "%s", why);
 }

@@ -183,11 +183,46 @@ static void offer_btf(struct kb_near *near, bool (*is)(const struct btf_type *t)
     btf__free(btf);
 }
 
-const char *kb_near_btf_function(const char *name, char *text, size_t size) {
+const char *kb_near_btf_target(uint32_t attach_type, const char *name, char *text, size_t size) {
+    const struct {
+        uint32_t attach_type;
+        bool (*is)(const struct btf_type *type);
+        const char *prefix;
+    } kinds[] = {
+        {BPF_TRACE_RAW_TP, btf_is_typedef, "btf_trace_"},
+        {BPF_TRACE_ITER, btf_is_func, "bpf_iter_"},
+        {BPF_LSM_MAC, btf_is_func, "bpf_lsm_"},
+        {BPF_LSM_CGROUP, btf_is_func, "bpf_lsm_"},
+        {attach_type, btf_is_func, ""},
+    };
     struct kb_near near = {.wanted = name};
+    size_t kind = 0;
 
-    offer_btf(&near, btf_is_func, "");
-    return kb_near_say(&near, "`bpf btf dump` lists what the kernel's BTF has", text, size);
+    while (kinds[kind].attach_type != attach_type)
+        kind++;
+    offer_btf(&near, kinds[kind].is, kinds[kind].prefix);
+    return kb_near_say(&near,
+                       "`bpf btf dump /sys/kernel/btf/vmlinux` lists what the kernel's BTF has",
+                       text, size);
+}
+
+const char *kb_near_section(const char *name, char *text, size_t size) {
+    static const char *const rows[] = {
+#define SEC(name, prog, attach, flags) name,
+#include "prog.def"
+    };
+    struct kb_near near = {.wanted = name};
+    const char *target = strchr(name, '/');
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        size_t length = strcspn(rows[i], "+");
+        bool takes = rows[i][length] == '+' && target;
+        char whole[KB_NEAR_SIZE];
+        snprintf(whole, sizeof(whole), "%.*s%s", (int)length, rows[i], takes ? target : "");
+        kb_near_offer(&near, whole);
+    }
+    return kb_near_say(&near, "give it a type (programs, type), or leave it out (only)", text,
+                       size);
 }
 
 /* "category:name" */

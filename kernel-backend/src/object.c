@@ -273,20 +273,27 @@ static int map_refused(const struct kb_object *object, struct kb_capture *captur
     return kb_fail(err, errnum, "create map", name, "%s", why);
 }
 
-/* A name that a program is to be attached to and the kernel's BTF has not. */
-static bool no_target(const struct kb_capture *capture, char *why, size_t size) {
-    static const char missing[] = "failed to find kernel BTF type ID of '";
-    const char *at = strstr(kb_capture_line(capture, ""), missing);
+/* What is wrong with a program before it is loaded: a section's name that tells no type, or a name
+ * to attach to that the kernel's BTF has not. */
+static bool is_unknown(const struct bpf_program *program, const char *said, char *why,
+                       size_t size) {
     char name[128], near[512];
 
-    if (strstr(kb_capture_line(capture, ""), "kernel BTF is missing")) {
-        snprintf(why, size, "%s", KB_NO_BTF ", or BTF of this kernel from BTFHub (btfPath)");
+    if (!program)
+        return false;
+    if (strstr(said, "missing BPF prog type")) {
+        snprintf(why, size, "its section '%s' tells no type of program" KB_DO "%s",
+                 bpf_program__section_name(program),
+                 kb_near_section(bpf_program__section_name(program), near, sizeof(near)));
         return true;
     }
+    static const char missing[] = "failed to find kernel BTF type ID of '";
+    const char *at = strstr(said, missing);
     if (!at || sscanf(at + sizeof(missing) - 1, "%127[^']", name) != 1)
         return false;
+    uint32_t attach_type = (uint32_t)bpf_program__expected_attach_type(program);
     snprintf(why, size, "the kernel's BTF has no '%s' to attach to" KB_DO "%s", name,
-             kb_near_btf_function(name, near, sizeof(near)));
+             kb_near_btf_target(attach_type, name, near, sizeof(near)));
     return true;
 }
 
@@ -296,6 +303,8 @@ static int load_failed(struct kb_object *object, struct kb_capture *capture, int
     int rc;
     char *program = failed_name(capture->messages, "prog '", "': BPF program load failed");
     char *map = failed_name(capture->messages, "map '", "': failed to create");
+    char *unknown = failed_name(capture->messages, "prog '", "': failed to ");
+    const char *said = kb_capture_line(capture, "");
 
     if (program)
         rc = program_refused(object, capture, errnum, program, err);
@@ -304,13 +313,20 @@ static int load_failed(struct kb_object *object, struct kb_capture *capture, int
     else if (errnum == EPERM) {
         kb_explain_eperm(why, sizeof(why), all_caps(object));
         rc = kb_fail(err, errnum, "load object", bpf_object__name(object->bpf), "%s", why);
-    } else if (no_target(capture, why, sizeof(why)))
-        rc = kb_fail(err, errnum, "load object", bpf_object__name(object->bpf), "%s", why);
+    } else if (strstr(said, "kernel BTF is missing"))
+        rc = kb_fail(err, errnum, "load object", bpf_object__name(object->bpf),
+                     "it needs the kernel's BTF, and there is no /sys/kernel/btf/vmlinux" KB_DO
+                     "use a kernel with CONFIG_DEBUG_INFO_BTF, or BTF of this kernel from BTFHub "
+                     "(btfPath)");
+    else if (unknown && is_unknown(bpf_object__find_program_by_name(object->bpf, unknown), said,
+                                   why, sizeof(why)))
+        rc = kb_fail(err, errnum, "load program", unknown, "%s", why);
     else
         rc = kb_fail(err, errnum, "load object", bpf_object__name(object->bpf), "%s",
                      kb_capture_line(capture, "libbpf gives no reason"));
     free(program);
     free(map);
+    free(unknown);
     return rc;
 }
 

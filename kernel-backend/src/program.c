@@ -153,7 +153,7 @@ int kb_program_open(uint32_t id, struct kb_program **out, struct kb_error *err) 
         return kb_fail(err, -fd, "open program", NULL, "id %u: %s", id,
                        fd == -EPERM    ? why
                        : fd == -ENOENT ? "the kernel has no program of this id (any more)" KB_DO
-                                         "programIds() lists those that there are"
+                                         "programIds(), or `bpf prog`, lists those that there are"
                                        : kb_reason(-fd));
     int rc = kb_program_adopt(fd, out, err);
     if (rc)

@@ -192,10 +192,17 @@ describe('bad input: file, line, column, caret, status 1', () => {
 describe('wrong command lines: status 2', () => {
   test.each([
     [[], /^bpf .*\n\nusage/],
-    [['frobnicate'], /unknown verb 'frobnicate'/],
+    [['frobnicate'], /unknown verb 'frobnicate'\nTry/],
+    [['chekc', 'a'], /unknown verb 'chekc'; did you mean 'check'\?/],
+    [['btf', 'a'], /behind btf stands dump, not 'a'/],
+    [['btf'], /behind btf stands dump; it is missing/],
     [['as'], /a FILE is missing/],
     [['as', 'a', 'b'], /one FILE at a time, not also 'b'/],
-    [['as', '--frob', 'a'], /unknown option '--frob'/],
+    [['as', '--frob', 'a'], /unknown option '--frob'\nTry/],
+    [
+      ['dis', '--sorce', 'a'],
+      /unknown option '--sorce'; did you mean '--source'\?/,
+    ],
     [['as', 'a', '-o'], /an argument is missing behind '-o'/],
     [['as', 'a', '--dialect', 'gas'], /--dialect does not take 'gas'/],
     [['sim', 'a', '--mem', '1', '--ctx', '2'], /exclude each other/],

@@ -1,14 +1,17 @@
 /**
  * Loads beyond the plain one: off the event loop, and with maps that hold something from the start.
  */
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { describe, expect, test } from '@jest/globals';
 import {
   assemble,
+  compile,
   KernelError,
   KernelMap,
   KernelProgram,
+  load,
   loadAsync,
   MapType,
   programIds,
@@ -17,7 +20,7 @@ import {
   type BpfObject,
 } from 'bpf';
 import { describeUnless, root } from '../support';
-import { leaveNothing, loadC, programOf } from './hooks';
+import { leaveNothing, loadC, programOf, temporary } from './hooks';
 import { noKernel } from './support';
 
 const packet = new Uint8Array(64);
@@ -49,6 +52,38 @@ exit`,
   );
 
 leaveNothing();
+
+describeUnless(noKernel, 'what is loaded', () => {
+  const source = `#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+SEC("xdp") int two(void *ctx) { return 2; }
+`;
+  const runs = (what: string | Uint8Array): number => {
+    using object = load(what);
+    return programOf(object, 'two').run({ data: packet }).returnValue;
+  };
+
+  test('C, a file of C, the bytes of an object, its file', () => {
+    const folder = temporary();
+    const [inC, inElf] = ['c', 'o'].map((kind) =>
+      join(folder.path, `two.${kind}`),
+    ) as [string, string];
+    const elf = compile(source).toElf();
+    writeFileSync(inC, source);
+    writeFileSync(inElf, elf);
+    expect([source, inC, elf, inElf].map(runs)).toEqual([2, 2, 2, 2]);
+    writeFileSync(inC, source.replace('return 2', 'return tow'));
+    expect(() => load(inC)).toThrow(/two\.c:3:40: error: 'tow'/);
+    folder.remove();
+  });
+
+  test('nothing else', () => {
+    expect(() => load(undefined as never)).toThrow(
+      'load() takes a BpfObject, the bytes or the path of one',
+    );
+    expect(() => load('nothing.o')).toThrow(/ENOENT.*nothing\.o/);
+  });
+});
 
 describeUnless(noKernel, 'loadAsync', () => {
   test('JavaScript goes on while the verifier thinks', async () => {

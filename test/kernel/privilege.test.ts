@@ -475,6 +475,30 @@ const table: [string, Machine, Case[]][] = [
         says: ["no 'vfs_opn' to attach to", /^did you mean 'vfs_open'/],
       },
       {
+        try: `object('tp_btf/sys_entr')`,
+        says: ["no 'sys_entr' to attach to", /^did you mean 'sys_enter'/],
+      },
+      {
+        try: `object('iter/tasks')`,
+        says: ["no 'tasks' to attach to", /^did you mean 'task'/],
+      },
+      {
+        try: `object('rawtp/sys_enter')`,
+        says: [
+          "its section 'rawtp/sys_enter' tells no type of program",
+          /^did you mean 'raw_tp\/sys_enter'/,
+        ],
+        code: 'EINVAL',
+      },
+      {
+        try: `object('nothing_like_it')`,
+        says: [
+          "its section 'nothing_like_it' tells no type of program",
+          'give it a type (programs, type)',
+        ],
+        code: 'EINVAL',
+      },
+      {
         try: `object('xdp').programs.prog.attach({ kind: 'xdp', interface: 'lol' })`,
         says: ["no interface 'lol'", /^did you mean .*'lo'/],
         code: 'ENODEV',

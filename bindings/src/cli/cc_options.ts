@@ -7,6 +7,7 @@ import { standardOf, type CompileOptions, type Cpu } from '../compile';
 import type { IncludeOptions } from '../include';
 import type { Endian } from '../object';
 import { EXIT_USAGE, Failure, readFile } from './files';
+import { nearest, question } from './near';
 
 /** What is made of each file. */
 export type Mode =
@@ -534,35 +535,14 @@ function find(word: string): Row | undefined {
     .at(0);
 }
 
-/** How many letters make one word of the other. */
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, n) => n);
-  for (const letter of a) {
-    const next = [(row[0] ?? 0) + 1];
-    for (let n = 1; n <= b.length; n++) {
-      const changed = (row[n - 1] ?? 0) + (letter === b[n - 1] ? 0 : 1);
-      next.push(Math.min(changed, (row[n] ?? 0) + 1, (next[n - 1] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
-}
-
 /** The option that `word` was meant to be; `ours`: of those that do something. */
-function nearest(word: string, ours: boolean): string | undefined {
-  const cut = word.replace(/=.*/s, '=');
-  let best = 3;
-  let found: string | undefined;
-  for (const { name, help } of table) {
-    const d = Math.max(cut.length, name.length) > 40 ? 40 : distance(cut, name);
-    const fits = !(ours && help.startsWith('accepted'));
-    if (d < best && cut.length > 2 * d && fits) {
-      best = d;
-      found = name;
-    }
-  }
-  return found;
-}
+const meantBy = (word: string, ours: boolean): string | undefined =>
+  nearest(
+    word.replace(/=.*/s, '='),
+    table
+      .filter(({ help }) => !(ours && help.startsWith('accepted')))
+      .map(({ name }) => name),
+  );
 
 /** Takes the option at words[0]; returns how many words it is. */
 function takeOption(options: CcOptions, words: readonly string[]): number {
@@ -571,10 +551,9 @@ function takeOption(options: CcOptions, words: readonly string[]): number {
   const row = find(word);
   // clang has hundreds of -f; one that is nearly one of ours is meant to be that.
   const meant =
-    !row || row.name === '-f' ? nearest(word, row !== undefined) : undefined;
+    !row || row.name === '-f' ? meantBy(word, row !== undefined) : undefined;
   if (!row || meant !== undefined) {
-    const hint = meant === undefined ? '' : `; did you mean '${meant}'?`;
-    throw wrong(`unknown option '${word}'${hint}`);
+    throw wrong(`unknown option '${word}'${question(meant)}`);
   }
   const glued = word.slice(row.name.length);
   const apart = row.form === 'apart' || (row.form === 'either' && glued === '');

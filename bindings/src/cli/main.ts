@@ -13,6 +13,8 @@ import { parse, usage, verbOf, verbUsage } from './options';
 import { runThing, thingsHelp } from './things';
 import { verbs } from './verbs';
 
+const kernelHelp = { ...machineHelp, ...thingsHelp };
+
 /** Runs one command line; returns the exit status. */
 export function main(words: readonly string[]): number {
   try {
@@ -45,7 +47,7 @@ function dispatch([word, ...rest]: readonly string[]): number {
     return 0;
   }
   if (word === '--help' || word === 'help') {
-    const more = Object.entries({ ...machineHelp, ...thingsHelp }).map(
+    const more = Object.entries(kernelHelp).map(
       ([name, help]) => `  ${name.padEnd(8)} ${help}\n`,
     );
     writeAll(
@@ -59,7 +61,7 @@ function dispatch([word, ...rest]: readonly string[]): number {
   if (word === 'features') return runFeatures(rest);
   const status = runThing(word, rest);
   if (status !== undefined) return status;
-  const verb = verbOf(word);
+  const verb = verbOf(word, Object.keys(kernelHelp));
   const options = parse(verb, rest);
   if (options === 'help') {
     writeAll(1, verbUsage(verb));

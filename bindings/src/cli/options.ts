@@ -7,6 +7,7 @@ import type { BtfFormat } from '../btf';
 import type { Endian } from '../object';
 import { DEFAULT_BUDGET } from '../vm';
 import { EXIT_USAGE, Failure } from './files';
+import { nearest, question } from './near';
 
 export type VerbName =
   'as' | 'dis' | 'sim' | 'info' | 'strip' | 'core' | 'explain' | 'btf';
@@ -367,9 +368,11 @@ function wrong(what: string): Failure {
   return new Failure(`${what}\nTry \`bpf --help\`.`, EXIT_USAGE);
 }
 
-export function verbOf(word: string): VerbName {
+/** `others`: verbs that are not of this file. */
+export function verbOf(word: string, others: readonly string[]): VerbName {
   if (Object.hasOwn(verbHelp, word)) return word as VerbName;
-  throw wrong(`unknown verb '${word}'`);
+  const verbs = ['cc', ...Object.keys(verbHelp), ...others];
+  throw wrong(`unknown verb '${word}'${question(nearest(word, verbs))}`);
 }
 
 /** What stands behind the verb; 'help' when that is asked for. */
@@ -405,7 +408,8 @@ export function parse(
     if (word === '--help') return 'help';
     if (!word.startsWith('-') || word === '-') {
       if (action !== undefined) {
-        if (word !== action) throw wrong(`unknown action '${word}'`);
+        if (word !== action)
+          throw wrong(`behind ${verb} stands ${action}, not '${word}'`);
         action = undefined;
         continue;
       }
@@ -414,7 +418,14 @@ export function parse(
       continue;
     }
     const option = table.find((o) => o.name === word && o.verbs.includes(verb));
-    if (!option) throw wrong(`unknown option '${word}'`);
+    if (!option) {
+      const own = table.filter(({ verbs }) => verbs.includes(verb));
+      const meant = nearest(
+        word,
+        own.map(({ name }) => name),
+      );
+      throw wrong(`unknown option '${word}'${question(meant)}`);
+    }
     const argument = option.argument === undefined ? '' : words[++i];
     if (argument === undefined) {
       throw wrong(`an argument is missing behind '${word}'`);
@@ -427,7 +438,7 @@ export function parse(
     }
   }
   if (action !== undefined) {
-    throw wrong(`an action is missing behind '${verb}'`);
+    throw wrong(`behind ${verb} stands ${action}; it is missing`);
   }
   if (!options.file) throw wrong('a FILE is missing');
   return options;

@@ -6,9 +6,8 @@
 import type { FeatureKind } from '../../addon/addon';
 import { addon } from '../addon';
 import { disassemble } from '../asm';
-import { compile } from '../compile';
 import { BpfSyntaxError, CompileError, KernelError } from '../errors';
-import { load } from '../kernel';
+import { load, objectOf } from '../kernel';
 import { Link, linkIds } from '../kernel_link';
 import { KernelMap, mapIds } from '../kernel_map';
 import { KernelProgram, programIds } from '../kernel_program';
@@ -17,6 +16,7 @@ import {
   EXIT_INPUT,
   EXIT_USAGE,
   Failure,
+  isTerminal,
   readFile,
   takeJson,
   writeAll,
@@ -224,13 +224,6 @@ const runLink = (words: readonly string[]): number =>
     throw new Failure('links have nothing to dump; show tells', EXIT_USAGE);
   });
 
-function objectOf(file: string): BpfObject {
-  const bytes = readFile(file);
-  return file.endsWith('.c')
-    ? compile(bytes, { filename: file })
-    : BpfObject.fromElf(bytes, { filename: file });
-}
-
 /** What the kernel says to one program: undefined when it takes it. */
 function verdict(object: BpfObject, name: string): KernelError | undefined {
   try {
@@ -242,6 +235,18 @@ function verdict(object: BpfObject, name: string): KernelError | undefined {
   }
 }
 
+/** The verdict for people: the explanation of the log stands for the error's message. */
+function told(error: KernelError | undefined): string {
+  if (error === undefined) return 'accepted';
+  const { explanation, code, message } = error;
+  if (explanation === undefined) return message;
+  const text =
+    isTerminal() && !process.env['NO_COLOR']
+      ? explanation.ansi
+      : explanation.text;
+  return `refused (${code})\n${text.trimEnd()}`;
+}
+
 /** Status 1 when a program is refused. */
 function runCheck(words: readonly string[]): number {
   const { asJson, rest } = takeJson(words);
@@ -251,7 +256,7 @@ function runCheck(words: readonly string[]): number {
   }
   let object: BpfObject;
   try {
-    object = objectOf(file);
+    object = objectOf(readFile(file), file);
   } catch (error) {
     const known =
       error instanceof BpfSyntaxError || error instanceof CompileError;
@@ -259,17 +264,16 @@ function runCheck(words: readonly string[]): number {
     writeAll(2, error.text);
     return EXIT_INPUT;
   }
-  const told = object.programs.map(({ name, section }) => {
+  const verdicts = object.programs.map(({ name, section }) => {
     const error = verdict(object, name);
-    if (!asJson)
-      writeAll(1, error ? `${error.message}\n` : `${name}: accepted\n`);
+    if (!asJson) writeAll(1, `${name}: ${told(error)}\n`);
     return {
       ...{ program: name, section, accepted: error === undefined },
       ...(error && { code: error.code, text: error.message, log: error.log }),
     };
   });
-  if (asJson) writeAll(1, json(told));
-  return told.every(({ accepted }) => accepted) ? 0 : EXIT_INPUT;
+  if (asJson) writeAll(1, json(verdicts));
+  return verdicts.every(({ accepted }) => accepted) ? 0 : EXIT_INPUT;
 }
 
 const verbs: Record<string, (words: readonly string[]) => number> = {
