@@ -1,11 +1,14 @@
 // `npm run test:kernels`: boots Debian's kernels under QEMU and runs test/kernel and the native tests
 // of kernel-backend in them. Prints what failed, a table with a row per kernel, the tests that ran
-// on none of them, and a summary line; exits non-zero when something failed, when a kernel was not to
-// be had. Which test ran where goes to
-// build/logs/kernels.md. A kernel takes about five minutes, nearly all of it emulation.
+// on none of them, and a summary line; exits non-zero when something failed or a kernel was not to be
+// had. Which test ran where goes to build/logs/kernels.md. A kernel takes about half an hour, nearly
+// all of it emulation.
 //   node scripts/kernels.mjs [KERNEL…] [OPTION…]
 //     KERNEL          5.10, 6.1, 6.12, newest (those are the default), or host: this machine's own
 //     --only PATTERN  only tests whose name matches
+//     --files PATTERN only files of tests whose name matches
+//     --append TEXT   more for the kernel's command line, such as lockdown=integrity
+//     --resume        run only files that the last run of everything did not reach, or that failed
 //     --update        fetch kernels again, where the suites have newer ones
 //     --run COMMAND   run a shell command in place of the tests, and show what it says
 import { spawn } from 'node:child_process';
@@ -13,9 +16,9 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import readline from 'node:readline';
-import { groupSkips, splitSkip } from './lib/counts.mjs';
 import { Log, StepError, inRoot } from './lib/steps.mjs';
 import { runGuest, toldIn } from './guest/guest.mjs';
+import { Result } from './guest/result.mjs';
 import {
   cached,
   fetchKernel,
@@ -23,13 +26,16 @@ import {
   kernelNames,
 } from './guest/packages.mjs';
 
-/** { names, only, update, run }; throws what is wrong with the arguments. */
+const VALUED = ['--only', '--files', '--append', '--run'];
+const FLAGS = ['--resume', '--update'];
+
+/** { names, only, files, append, run, resume, update }; throws what is wrong with the arguments. */
 function parse(args) {
-  const given = { names: [], update: false };
+  const given = { names: [] };
   for (let i = 0; i < args.length; i++) {
     const arg = args[i];
-    if (arg === '--update') given.update = true;
-    else if (arg === '--only' || arg === '--run') {
+    if (FLAGS.includes(arg)) given[arg.slice(2)] = true;
+    else if (VALUED.includes(arg)) {
       if (args[i + 1] === undefined)
         throw new StepError(`${arg} needs a value`);
       given[arg.slice(2)] = args[++i];
@@ -37,89 +43,12 @@ function parse(args) {
       given.names.push(arg);
     else
       throw new StepError(
-        `no kernel or option ${arg}; there are ${kernelNames.join(', ')}, host, --only, --update, --run`,
+        `no kernel or option ${arg}; there are ${[...kernelNames, 'host', ...VALUED, ...FLAGS].join(', ')}`,
       );
   }
   if (given.names.length === 0) given.names = kernelNames;
   return given;
 }
-
-/** What a kernel showed: { name, release, tests: Map of name to status and reason, … }. */
-class Result {
-  constructor(name) {
-    this.name = name;
-    this.release = '';
-    this.tests = new Map();
-    this.skips = [];
-    this.started = performance.now();
-    this.file = '';
-    this.done = 0;
-  }
-
-  count(status) {
-    let count = 0;
-    for (const test of this.tests.values()) if (test.status === status) count++;
-    return count;
-  }
-
-  get seconds() {
-    return Math.round(
-      ((this.ended ?? performance.now()) - this.started) / 1000,
-    );
-  }
-
-  hear(told) {
-    if (told.kernel) this.release = told.kernel;
-    else if (told.file) this.startFile(told.file);
-    else if (told.test) this.hearTest(told);
-    else if (told.done) {
-      this.done += 1;
-      this.show();
-    } else if (told.note) console.log(`  ${told.note}`);
-    else if (told.text !== undefined) console.log(told.text);
-  }
-
-  startFile(file) {
-    this.file = file;
-    this.done = 0;
-    this.show();
-  }
-
-  show() {
-    if (process.stdout.isTTY)
-      process.stdout.write(
-        `\r\x1b[K… ${this.name} ${this.file}: ${this.done} (${this.seconds} s)`,
-      );
-  }
-
-  hearTest({ test, status, message = '' }) {
-    const { name, reason } = splitSkip(test);
-    this.tests.set(name, { status, reason });
-    if (status === 'skipped') this.skips.push(test);
-    if (status !== 'failed') return;
-    this.clear();
-    console.log(`✗ ${this.name}: ${name}\n${indent(message)}`);
-  }
-
-  /** What is wrong with the run itself. */
-  end(reason) {
-    this.ended = performance.now();
-    this.trouble = reason;
-    this.clear();
-    for (const line of groupSkips(this.skips)) console.log(`  ${line}`);
-    if (reason) console.log(`✗ ${this.name}: ${indent(reason).trim()}`);
-  }
-
-  clear() {
-    if (process.stdout.isTTY) process.stdout.write('\r\x1b[K');
-  }
-
-  get good() {
-    return !this.trouble && this.count('failed') === 0;
-  }
-}
-
-const indent = (text) => text.replace(/^/gm, '    ');
 
 /** suite.js on this machine's kernel. */
 function runHost(options, hear) {
@@ -141,23 +70,23 @@ function runHost(options, hear) {
 }
 
 /** Runs one kernel to its end. */
-async function runKernel(name, { update, only, run }, log) {
-  const result = new Result(name);
+async function runKernel(name, { update, resume, ...options }, log) {
+  const { only, files, append, run } = options;
+  const whole = [only, files, append, run].every((given) => !given);
+  const result =
+    whole && resume ? Result.resume(name) : new Result(name, whole);
+  if (result.complete) {
+    result.end();
+    return result;
+  }
   const hear = (told) => result.hear(told);
+  options.skip = [...result.through.keys()];
   try {
-    if (name === 'host') {
-      result.end(await runHost({ only, run }, hear));
-      return result;
+    if (name === 'host') result.end(await runHost(options, hear));
+    else {
+      const { kernel, qemu } = await findParts(name, update, log);
+      result.end(await runGuest(name, kernel, qemu, options, hear));
     }
-    const kernel = (!update && cached(name)) || (await fetchKernel(log, name));
-    for (const refusal of kernel.refusals ?? []) console.log(`  ${refusal}`);
-    console.log(
-      `${name}: ${kernel.release}, ${kernel.version} of ${kernel.suite}`,
-    );
-    const qemu = await findQemu(log);
-    if (qemu.note) console.log(`  ${qemu.note}`);
-    result.started = performance.now();
-    result.end(await runGuest(name, kernel, qemu, { only, run }, hear));
   } catch (error) {
     if (!(error instanceof StepError)) throw error;
     result.end(`not run: ${error.message}`);
@@ -165,17 +94,38 @@ async function runKernel(name, { update, only, run }, log) {
   return result;
 }
 
+async function findParts(name, update, log) {
+  const kernel = (!update && cached(name)) || (await fetchKernel(log, name));
+  for (const refusal of kernel.refusals ?? []) console.log(`  ${refusal}`);
+  console.log(
+    `${name}: ${kernel.release}, ${kernel.version} of ${kernel.suite}`,
+  );
+  const qemu = await findQemu(log);
+  if (qemu.note) console.log(`  ${qemu.note}`);
+  return { kernel, qemu };
+}
+
 function printTable(results) {
   const rows = results.map((result) => [
     result.name,
     result.release,
+    result.commits,
     ...['passed', 'failed', 'skipped'].map((status) =>
       String(result.count(status)),
     ),
     `${result.seconds} s`,
     result.trouble ? result.trouble.split('\n')[0] : '',
   ]);
-  const head = ['kernel', 'release', 'passed', 'failed', 'skipped', 'time', ''];
+  const head = [
+    'kernel',
+    'release',
+    'commit',
+    'passed',
+    'failed',
+    'skipped',
+    'time',
+    '',
+  ];
   const width = (column) =>
     Math.max(...[head, ...rows].map((row) => row[column].length));
   console.log();

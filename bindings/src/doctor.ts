@@ -8,6 +8,7 @@ import { addon } from './addon';
 import { KernelError } from './errors';
 import { features, kernelConfig, type Feature } from './features';
 import { kernelAvailable } from './kernel';
+import { lockdownMode } from './lockdown';
 
 /** ok; limit: something does not work, the rest does; problem: nothing works; unknown. */
 export type CheckState = 'ok' | 'limit' | 'problem' | 'unknown';
@@ -161,8 +162,7 @@ function checkUnprivileged(): Check {
 }
 
 function checkLockdown(): Check {
-  const path = '/sys/kernel/security/lockdown';
-  const mode = /\[(\w+)\]/.exec(read(path) ?? '')?.[1];
+  const mode = lockdownMode();
   if (mode === undefined) {
     return existsSync('/sys/kernel/security/lsm')
       ? check('lockdown', 'ok', 'this kernel has no lockdown')

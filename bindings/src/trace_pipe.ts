@@ -6,6 +6,7 @@
 import { closeSync, constants, existsSync, openSync, readSync } from 'node:fs';
 import { KernelError, kernelError } from './errors';
 import { Handle, unwatch, watch } from './handle';
+import { lockdownMode } from './lockdown';
 import { Readiness, turn } from './readiness';
 
 /** A line of the trace pipe. */
@@ -134,15 +135,23 @@ function open(path: string): number {
 const reasons: Partial<Record<string, [reason: string, remedy: string]>> = {
   EACCES: ['only root may read it', 'run it as root'],
   EPERM: [
-    'a policy of this kernel forbids it (lockdown?)',
+    'a policy of this kernel forbids it',
     '`bpf doctor` tells which there are',
   ],
   EBUSY: ['somebody else is reading it', 'wait until they have done'],
 };
 
+/** Lockdown leaves tracefs empty, or its files, if they were there before, closed. */
+const isLocked = (): boolean => lockdownMode() === 'confidentiality';
+const locked: [reason: string, remedy: string] = [
+  'the kernel is locked down (confidentiality), which forbids it',
+  'boot without lockdown=confidentiality',
+];
+
 function failed(operation: string, error: unknown): KernelError {
   const { errno = 0, code = '', path } = error as NodeJS.ErrnoException;
-  const [reason, remedy] = reasons[code] ?? [
+  const known = code === 'EPERM' && isLocked() ? locked : reasons[code];
+  const [reason, remedy] = known ?? [
     String(error),
     '`bpf doctor` looks at this machine',
   ];
@@ -159,19 +168,25 @@ function failed(operation: string, error: unknown): KernelError {
   );
 }
 
-/** What programs print with bpf_printk(), from now on. Throws ENOENT without tracefs. */
+/**
+ * What programs print with bpf_printk(), from now on. Throws ENOENT without tracefs, EPERM where
+ * lockdown takes it away.
+ */
 export function tracePipe(): TracePipe {
   const path = folders
     .map((folder) => `${folder}/trace_pipe`)
     .find((file) => existsSync(file));
-  if (path === undefined) {
-    throw kernelError({
-      operation: 'open the trace pipe',
-      errno: 2,
-      code: 'ENOENT',
-      reason: `tracefs is not mounted on ${folders[0]}`,
-      remedy: 'mountTracefs() does it',
-    });
+  if (path !== undefined) return new TracePipe(path);
+  const operation = 'open the trace pipe';
+  if (isLocked()) {
+    const [reason, remedy] = locked;
+    throw kernelError({ operation, errno: 1, code: 'EPERM', reason, remedy });
   }
-  return new TracePipe(path);
+  throw kernelError({
+    operation,
+    errno: 2,
+    code: 'ENOENT',
+    reason: `tracefs is not mounted on ${folders[0]}`,
+    remedy: 'mountTracefs() does it',
+  });
 }

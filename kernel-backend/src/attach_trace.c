@@ -103,9 +103,18 @@ static int cookie_refused(const struct request *req, int errnum, const char *whe
     return kb_attach_refused(req, errnum, where);
 }
 
+/* Under lockdown tracefs is empty, or its files, if they were there before, cannot be opened. */
+static int tracefs_errno(int errnum) {
+    return kb_is_locked_down("confidentiality") ? EPERM : errnum;
+}
+
 static int no_tracepoint(const struct request *req, int errnum) {
     const char *category = req->opts.category, *name = req->opts.name;
     char near[512];
+
+    errnum = tracefs_errno(errnum);
+    if (errnum == EPERM)
+        return kb_attach_refused(req, EPERM, name);
 
     if (!kb_tracefs_mounted())
         return kb_attach_fail(
@@ -461,7 +470,7 @@ static int matching_functions(const char *pattern, struct names *names) {
     int rc = 0;
 
     if (!file)
-        return -errno;
+        return -tracefs_errno(errno);
     while (!rc && getline(&line, &size, file) > 0) {
         line[strcspn(line, " \t\n")] = 0; /* a module's name may follow */
         if (fnmatch(pattern, line, 0) == 0 && !add_name(names, line))
@@ -483,6 +492,8 @@ static int kprobe_pattern(struct request *req) {
                             "no function that can be traced matches '%s'" KB_DO
                             "/sys/kernel/tracing/available_filter_functions lists them",
                             pattern);
+    else if (rc == -EPERM)
+        rc = kb_attach_refused(req, EPERM, "the list of functions, for a pattern");
     else if (rc)
         rc = kb_attach_fail(req, -rc,
                             "/sys/kernel/tracing/available_filter_functions, where patterns are "

@@ -76,6 +76,8 @@ bool kb_read_file(const char *path, char *buffer, size_t size);
 /* Why the kernel said EPERM to something that needs these capabilities, and with KB_DO the remedy.
  */
 void kb_explain_eperm(char *text, size_t size, uint64_t needed_caps);
+/* Whether lockdown is "integrity" or "confidentiality", as said. */
+bool kb_is_locked_down(const char *mode);
 /* Words to go on with, and the remedy, if lockdown takes away what the verifier does not know; "".
  */
 void kb_explain_lockdown(const char *what, char *text, size_t size);

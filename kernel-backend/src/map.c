@@ -271,7 +271,13 @@ int kb_map_delete_batch(const struct kb_map *map, struct kb_batch *batch, struct
 }
 
 int kb_map_freeze(const struct kb_map *map, struct kb_error *err) {
+    struct kb_map_info info;
+
     if (bpf_map_freeze(map->fd) == 0)
         return 0;
-    return fail(map, "map freeze", errno, err);
+    int errnum = errno;
+    /* To older kernels a map that is frozen already is busy. */
+    if (errnum == EBUSY && kb_map_get_info(map, &info, NULL) == 0 && info.frozen)
+        errnum = EPERM;
+    return fail(map, "map freeze", errnum, err);
 }

@@ -118,6 +118,13 @@ static void read_lockdown(char *mode, size_t size) {
     snprintf(mode, size, "%.*s", (int)length, start ? start + 1 : "");
 }
 
+bool kb_is_locked_down(const char *mode) {
+    char found[32];
+
+    read_lockdown(found, sizeof(found));
+    return strcmp(found, mode) == 0;
+}
+
 /* Of the security modules, those that may have a policy on BPF: "selinux, bpf"; "" if none has. */
 static void name_modules(char *text, size_t size) {
     static const char *const silent[] = {"lockdown",  "capability", "landlock", "yama", "loadpin",
@@ -154,11 +161,10 @@ static bool memlock_is_short(unsigned long long *kib) {
 /* All capabilities are there, so something else refuses. */
 static void explain_policy(const char *status, char *text, size_t size) {
     static const char has_all[] = "this process has the capabilities, but ";
-    char lockdown[32], modules[256];
+    char modules[256];
     unsigned long long kib;
     uint64_t seccomp;
 
-    read_lockdown(lockdown, sizeof(lockdown));
     name_modules(modules, sizeof(modules));
     if (memlock_is_short(&kib))
         snprintf(text, size,
@@ -167,7 +173,7 @@ static void explain_policy(const char *status, char *text, size_t size) {
                  "raise it: `ulimit -l unlimited`, or LimitMEMLOCK=infinity for a service; it "
                  "takes CAP_SYS_RESOURCE",
                  has_all, kib);
-    else if (strcmp(lockdown, "confidentiality") == 0)
+    else if (kb_is_locked_down("confidentiality"))
         snprintf(text, size,
                  "%sthe kernel is locked down (confidentiality), which forbids it" KB_DO
                  "boot without lockdown=confidentiality (/sys/kernel/security/lockdown shows it)",
@@ -191,18 +197,23 @@ static void explain_policy(const char *status, char *text, size_t size) {
 }
 
 void kb_explain_lockdown(const char *what, char *text, size_t size) {
-    char mode[32];
+    const char *mode = kb_is_locked_down("confidentiality") ? "confidentiality" : "integrity";
     bool writes = strstr(what, "probe_write_user") != NULL;
-    bool reads = strstr(what, "probe_read") || strstr(what, "perf_event_output");
+    /* Where libbpf finds that bpf_probe_read_kernel() cannot be loaded, it puts these in its place,
+     * and in that of bpf_probe_read_user(), which could. */
+    bool replaced = strstr(what, "probe_read#4") || strstr(what, "probe_read_str#45");
+    bool reads = replaced || strstr(what, "probe_read_kernel");
 
     text[0] = 0;
-    read_lockdown(mode, sizeof(mode));
-    if ((writes && (strcmp(mode, "integrity") == 0 || strcmp(mode, "confidentiality") == 0)) ||
-        (reads && strcmp(mode, "confidentiality") == 0))
+    if (writes ? kb_is_locked_down(mode) : reads && strcmp(mode, "confidentiality") == 0)
         snprintf(text, size,
-                 ": the kernel is locked down (%s), which takes this helper away" KB_DO
+                 ": the kernel is locked down (%s), which takes this helper away%s" KB_DO
                  "do without it, or boot without lockdown=%s",
-                 mode, mode);
+                 mode,
+                 replaced ? " (libbpf calls it in the place of bpf_probe_read_kernel() and "
+                            "bpf_probe_read_user(), and of their _str())"
+                          : "",
+                 mode);
 }
 
 void kb_explain_eperm(char *text, size_t size, uint64_t needed_caps) {

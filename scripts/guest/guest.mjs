@@ -12,6 +12,7 @@ import { findVirtiofsd, imageOf } from './packages.mjs';
 const MEMORY = '2G';
 const CPUS = 2;
 const BOOTS = 3;
+const FILE_BOOTS = 2;
 /** A guest that says nothing for so long hangs. */
 const SILENCE = 900_000;
 
@@ -23,11 +24,11 @@ mount -t devtmpfs dev /dev
 for module in /modules/*; do
     [ -e "$module" ] && insmod "$module"
 done
-if mount -t virtiofs -o ro host /root; then
+if mount -t virtiofs -o ro host /new; then
     for folder in proc sys dev; do
-        mount --move /$folder /root/$folder
+        mount --move /$folder /new/$folder
     done
-    exec switch_root /root /bin/sh "$GUEST_ROOT/scripts/guest/init.sh"
+    exec switch_root /new /bin/sh "$GUEST_ROOT/scripts/guest/init.sh"
 fi
 echo "virtiofs cannot be mounted" > /dev/ttyS1
 echo o > /proc/sysrq-trigger
@@ -47,7 +48,7 @@ function moduleFiles({ folder, release }, name) {
 /** The initramfs: an uncompressed cpio archive. */
 function makeInitramfs(kernel, folder) {
   const tree = path.join(folder, 'tree');
-  for (const dir of ['bin', 'dev', 'proc', 'sys', 'root', 'modules'])
+  for (const dir of ['bin', 'dev', 'proc', 'sys', 'new', 'modules'])
     fs.mkdirSync(path.join(tree, dir), { recursive: true });
   const busybox = execFileSync('sh', ['-c', 'command -v busybox'], {
     encoding: 'utf8',
@@ -104,27 +105,54 @@ async function serveFiles(socket, log) {
 }
 
 /**
- * Boots a kernel, with the options of suite.js, and gives each object that it tells to `hear`.
- * Resolves to why it did not come to its end, or undefined. Files in build/logs/guest-NAME.*. Emulated
- * kernels die at their very start now and then: one that has told nothing is booted again.
+ * Boots a kernel, with the options of suite.js and `append` for the kernel's command line, and gives
+ * each object that it tells to `hear`. Resolves to why it did not come to its end, or undefined. Files
+ * in build/logs/guest-NAME.*. Emulated kernels die now and then, mostly at their very start: a guest
+ * that ends early is booted again for what is left. Where it gets no further, the file that it died in
+ * has failed, and the next one's turn comes.
  */
-export async function runGuest(name, kernel, qemu, options, hear) {
+export async function runGuest(
+  name,
+  kernel,
+  qemu,
+  options,
+  hear,
+  boot = bootOnce,
+) {
+  const skip = new Set(options.skip);
+  fs.rmSync(inRoot('build/logs', `guest-${name}.log`), { force: true });
   for (let boots = 1; ; boots++) {
-    let heard = false;
-    const reason = await bootOnce(name, kernel, qemu, options, (told) => {
-      heard = true;
+    const before = skip.size;
+    let file;
+    const given = { ...options, skip: [...skip] };
+    const reason = await boot(name, kernel, qemu, given, (told) => {
+      if (told.file) file = told.file;
+      if (told.through) {
+        skip.add(told.through);
+        file = undefined;
+      }
       hear(told);
     });
-    if (reason === undefined || heard || boots === BOOTS) return reason;
-    hear({ note: `it did not start, again (${reason.split('\n')[0]})` });
+    if (reason === undefined || options.run) return reason;
+    if (skip.size > before) boots = 1;
+    const where = file === undefined ? 'outside of the tests' : `in ${file}`;
+    if (boots < (file === undefined ? BOOTS : FILE_BOOTS))
+      hear({ note: `it stopped ${where}, again (${reason.split('\n')[0]})` });
+    else if (file === undefined) return reason;
+    else {
+      hear({ test: file, status: 'failed', message: `${reason}, twice` });
+      hear({ through: file });
+      skip.add(file);
+      boots = 0;
+    }
   }
 }
 
-async function bootOnce(name, kernel, qemu, options, hear) {
+async function bootOnce(name, kernel, qemu, { append, ...options }, hear) {
   const folder = fs.mkdtempSync('/dev/shm/bpf-guest-');
   const consoleLog = inRoot('build/logs', `guest-${name}.console`);
   fs.mkdirSync(path.dirname(consoleLog), { recursive: true });
-  const log = fs.openSync(inRoot('build/logs', `guest-${name}.log`), 'w');
+  const log = fs.openSync(inRoot('build/logs', `guest-${name}.log`), 'a');
   const socket = path.join(folder, 'socket');
   const files = await serveFiles(socket, log);
   const environment = {
@@ -135,6 +163,7 @@ async function bootOnce(name, kernel, qemu, options, hear) {
   };
   const command = [
     ...['console=ttyS0', 'loglevel=4', 'panic=-1', 'lsm=lockdown,yama,bpf'],
+    ...(append ? [append] : []),
     ...Object.entries(environment).map(([key, value]) => `${key}=${value}`),
   ];
   const args = [
@@ -192,6 +221,7 @@ function listen(guest, log, hear, consoleLog) {
     readline.createInterface({ input: guest.stdout }).on('line', (line) => {
       wait();
       const text = line.replace(/\r$/, '');
+      if (text === '') return;
       fs.writeSync(log, `${text}\n`);
       const told = toldIn(text);
       if ('ended' in told) {

@@ -35,6 +35,6 @@ ip link set lo up
 
 cd "$GUEST_ROOT" || echo "no folder $GUEST_ROOT" > /dev/ttyS1
 "$GUEST_NODE" scripts/guest/suite.js "$GUEST_OPTIONS" /dev/ttyS1
-echo "{\"ended\":$?}" > /dev/ttyS1
+printf "\n{\"ended\":%d}\n" $? > /dev/ttyS1
 echo o > /proc/sysrq-trigger
 while :; do :; done

@@ -1,9 +1,10 @@
 // suite.js - runs the kernel tests on the kernel that runs this, a guest's or the host's own:
-// `node scripts/guest/suite.js OPTIONS [OUTPUT]`. OPTIONS is base64 of JSON, { only, run }: a pattern
-// for names of tests, a shell command in place of the tests. To OUTPUT (standard output if there is none) goes a line of JSON for each
-// thing that there is to know: { kernel }, { file }, { done } when a test has run, { test, status,
-// message } for all of a file's when it is through, { note }.
-// One process runs everything, since under emulation to start one takes seconds.
+// `node scripts/guest/suite.js OPTIONS [OUTPUT]`. OPTIONS is base64 of JSON, { only, files, run,
+// skip }: patterns for names of tests and of their files, a shell command in place of the tests, files
+// that need not run. To OUTPUT (standard output if there is none) goes a line of JSON for each thing
+// that there is to know: { kernel }, { file } when one starts, { test, status, message } for each of
+// its tests, { through } when it has ended, { note }. One process runs everything, since under
+// emulation to start one takes seconds.
 'use strict';
 process.env.FORCE_COLOR = '0';
 const { spawnSync } = require('node:child_process');
@@ -16,13 +17,25 @@ const [given = '', output] = process.argv.slice(2);
 const options = JSON.parse(Buffer.from(given, 'base64').toString() || '{}');
 const fd = output === undefined ? 1 : fs.openSync(output, 'a');
 const tell = (what) => fs.writeSync(fd, `${JSON.stringify(what)}\n`);
-/** Under emulation everything takes ten times as long. */
+/** Under emulation everything takes ten times as long; tests look here, too. */
+process.env.BPF_TEST_SLOWDOWN ??= output === undefined ? '1' : '10';
 const TIMEOUT = 300_000;
+
+const isWanted = (file) =>
+  new RegExp(options.files ?? '', 'i').test(file) &&
+  !options.skip?.includes(file);
+
+/** Says where a file starts and ends around running it. */
+function unit(file, run) {
+  if (!isWanted(file)) return;
+  tell({ file });
+  run();
+  tell({ through: file });
+}
 
 /** A native test: cmocka's lines for each part of it. */
 function native(name) {
   const binary = path.join(root, 'build/release', name);
-  tell({ file: name });
   const {
     stdout: text,
     status,
@@ -55,14 +68,13 @@ function native(name) {
     });
 }
 
-function report(test, status, { reason, message } = {}) {
+function report(test, status, { reason, message, duration } = {}) {
   const name = reason ? `${test} (skipped: ${reason})` : test;
-  tell({ test: name, status, ...(message && { message }) });
+  tell({ test: name, status, message, duration });
 }
 
 /** What the commands for people say here: they must end well. */
 function commands() {
-  tell({ file: 'bpf' });
   const cli = path.join(root, 'dist/bindings/src/cli/main.js');
   const run = (...args) =>
     spawnSync(process.execPath, [cli, ...args], { encoding: 'utf8' });
@@ -100,44 +112,82 @@ const messageOf = ({ failureMessages }) =>
     )
     .join('\n') || undefined;
 
-/** jest's results as they come. */
+/** jest's results as they come. `as` is what to call the file. */
 class Reporter {
-  onTestFileStart(test) {
-    tell({ file: path.basename(test.path) });
+  constructor(_, { as, only }) {
+    this.fileOf = (test) => as ?? path.basename(test.path, '.test.ts');
+    // jest calls all others pending.
+    this.wanted = new RegExp(only ?? '', 'i');
   }
-  onTestCaseResult(test, { fullName, duration }) {
-    tell({ done: fullName, duration });
+  onTestFileStart(test) {
+    this.told = new Set();
+    tell({ file: this.fileOf(test) });
+  }
+  onTestCaseResult(test, row) {
+    this.told.add(row.fullName);
+    this.tell(this.fileOf(test), row);
   }
   onTestFileResult(test, result) {
-    const file = path.basename(test.path, '.test.ts');
-    const rows = result.testResults;
-    // With --only, jest calls all others pending.
-    const wanted = new RegExp(options.only ?? '', 'i');
-    for (const row of rows)
-      if (row.status !== 'pending' || wanted.test(row.fullName))
-        report(
-          `${file}: ${row.fullName}`,
-          row.status === 'pending' ? 'skipped' : row.status,
-          { message: messageOf(row) },
-        );
+    const file = this.fileOf(test);
+    for (const row of result.testResults)
+      if (
+        !this.told.has(row.fullName) &&
+        (row.status !== 'pending' || this.wanted.test(row.fullName))
+      )
+        this.tell(file, row);
     if (result.testExecError)
       report(file, 'failed', { message: result.failureMessage });
+    tell({ through: file });
+  }
+  tell(file, row) {
+    const status = row.status === 'pending' ? 'skipped' : row.status;
+    report(`${file}: ${row.fullName}`, status, {
+      message: messageOf(row),
+      duration: row.duration,
+    });
   }
 }
 module.exports = Reporter;
 
-async function jest() {
+const folder = path.join(root, 'test/kernel');
+const testFiles = fs
+  .readdirSync(folder)
+  .filter((name) => name.endsWith('.test.ts'))
+  .map((name) => name.replace('.test.ts', ''));
+
+/** Runs files of tests, and of them those of this pattern. */
+async function jest(files, { only, as } = {}) {
+  if (files.length === 0) return;
   const { runCLI } = require('jest');
   const argv = {
-    roots: [path.join(root, 'test/kernel')],
+    roots: [folder],
     runInBand: true,
-    reporters: [__filename],
+    reporters: [[__filename, { as, only }]],
     testTimeout: TIMEOUT,
     cacheDirectory: path.join(os.tmpdir(), 'jest'),
     watchman: false,
-    ...(options.only && { testNamePattern: options.only }),
+    testPathPatterns: files.map((file) => `/${file}\\.test\\.ts$`),
+    ...(only && { testNamePattern: only }),
   };
   await runCLI(argv, [root]);
+}
+
+/**
+ * Locks a guest's kernel down, which goes one way only, so this comes last; what kernels say then is
+ * in the table of privileges.
+ */
+async function lockDown() {
+  const place = '/sys/kernel/security/lockdown';
+  const reason = 'this kernel has no lockdown';
+  for (const mode of ['integrity', 'confidentiality']) {
+    const as = `lockdown-${mode}`;
+    if (!isWanted(as)) continue;
+    if (fs.existsSync(place)) {
+      fs.writeFileSync(place, mode);
+      const only = `by the kernel itself: ${mode}`;
+      await jest(['privilege'], { as, only });
+    } else unit(as, () => report(as, 'skipped', { reason }));
+  }
 }
 
 async function main() {
@@ -148,11 +198,13 @@ async function main() {
     });
     return status ?? 1;
   }
-  if (!options.only) {
-    commands();
-    for (const name of require('./native')) native(name);
+  const { only } = options;
+  if (!only) {
+    unit('bpf', commands);
+    for (const name of require('./native')) unit(name, () => native(name));
   }
-  await jest();
+  await jest(testFiles.filter(isWanted), { only });
+  if (!only && output !== undefined) await lockDown();
   return 0;
 }
 

@@ -14,7 +14,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, expect } from '@jest/globals';
 import { describeUnless, root, testUnless } from '../support';
 import { buildFaults, temporary, unbuilt } from './hooks';
 import { noKernel } from './support';
@@ -38,6 +38,8 @@ interface Case {
   /** In the reason, and in the remedy. Null: it works. */
   says: [reason: string | RegExp, remedy: string | RegExp] | null;
   code?: string;
+  /** Why it is not tried here. */
+  unless?: string | undefined;
 }
 
 interface Machine {
@@ -48,6 +50,8 @@ interface Machine {
   /** Shell commands in a mount namespace of its own. */
   mounts?: string;
   env?: Record<string, string>;
+  /** Only on a kernel that is locked down so. */
+  locked?: 'integrity' | 'confidentiality';
   /** The addon's calls of this kind fail: struct control's `only` and errno. */
   fault?: [kind: number, errno: number];
 }
@@ -91,6 +95,10 @@ const without = (...caps: string[]): string[] => [
   caps.map((cap) => `-${cap}`).join(','),
 ];
 
+/** A program in C of one statement. */
+const c = (section: string, statement: string): string =>
+  `bpf.load(bpf.compile('#include "vmlinux.h"\\n#include <bpf/bpf_helpers.h>\\nchar LICENSE[] SEC("license") = "GPL";\\nSEC("${section}") int prog(void *ctx) { long x = 0; ${statement}; return 0; }'))`;
+
 const paranoidLevel = '/proc/sys/kernel/perf_event_paranoid';
 const isParanoid =
   existsSync(paranoidLevel) && Number(readFileSync(paranoidLevel, 'utf8')) > 2;
@@ -113,6 +121,28 @@ const PROG_LOAD = 0x105;
 const MAP_CREATE = 0x100;
 const LINK_CREATE = 0x11c;
 const [EPERM, EINVAL] = [1, 22];
+
+const attachKprobe = `object('kprobe').programs.prog.attach({ kind: 'kprobe', name: 'vfs_open' })`;
+/** A program of type raw_tracepoint as it is, without libbpf: helper(fp - 8, 8, 0). */
+const readBare = (helper: number): string =>
+  `const insn = (op, regs, offset, imm) => [op, regs, offset & 255, offset >> 8 & 255, ...new Uint8Array(new Int32Array([imm]).buffer)];
+   bpf.KernelProgram.load({ type: bpf.ProgramType.RAW_TRACEPOINT, license: 'GPL', instructions: Uint8Array.from([...insn(0xbf, 0xa1, 0, 0), ...insn(0x07, 1, 0, -8), ...insn(0xb7, 2, 0, 8), ...insn(0xb7, 3, 0, 0), ...insn(0x85, 0, 0, ${helper}), ...insn(0xb7, 0, 0, 0), ...insn(0x95, 0, 0, 0)]) })`;
+const lockedDown = existsSync('/sys/kernel/security/lockdown')
+  ? /\[(\w+)\]/.exec(readFileSync('/sys/kernel/security/lockdown', 'utf8'))?.[1]
+  : undefined;
+const tracepointNumber =
+  '/sys/kernel/tracing/events/syscalls/sys_enter_getuid/id';
+function canRead(path: string): boolean {
+  try {
+    return readFileSync(path).length > 0;
+  } catch {
+    return false;
+  }
+}
+const locked = (mode: string, before: string): [RegExp, RegExp] => [
+  new RegExp(`^.*${before}the kernel is locked down \\(${mode}\\), which`),
+  new RegExp(`boot without lockdown=${mode}`),
+];
 
 const table: [string, Machine, Case[]][] = [
   [
@@ -279,6 +309,75 @@ const table: [string, Machine, Case[]][] = [
           /verifier refuses it: .*probe_write_user.*: the kernel is locked down \(integrity\), which takes this helper away/,
           /./,
         ],
+      },
+    ],
+  ],
+  [
+    'lockdown, by the kernel itself: integrity',
+    { locked: 'integrity' },
+    [
+      {
+        try: c('raw_tp/sys_enter', 'bpf_probe_write_user((void *)8, &x, 8)'),
+        says: locked('integrity', 'verifier refuses it: .*probe_write_user.*'),
+      },
+      // Reading stays.
+      {
+        try: c('raw_tp/sys_enter', 'bpf_probe_read_kernel(&x, 8, ctx)'),
+        says: null,
+      },
+      { try: 'attach tracepoint', says: null },
+      { try: attachKprobe, says: null, unless: unbuilt('KPROBES') },
+      { try: 'attach perf_event', says: null },
+    ],
+  ],
+  [
+    'lockdown, by the kernel itself: confidentiality',
+    { locked: 'confidentiality' },
+    [
+      ...[
+        ['probe_write_user', 'bpf_probe_write_user((void *)8, &x, 8)'],
+        // What libbpf puts in the place of the kernel's …
+        ['probe_read', 'bpf_probe_read_kernel(&x, 8, ctx)'],
+        ['probe_read_str', 'bpf_probe_read_kernel_str(&x, 8, ctx)'],
+        ['probe_read', 'bpf_probe_read(&x, 8, ctx)'],
+        // … and also of the user's, which the kernel lets pass as it is (below).
+        ['probe_read', 'bpf_probe_read_user(&x, 8, (void *)8)'],
+      ].map(([helper = '', call = '']) => ({
+        try: c('raw_tp/sys_enter', call),
+        says: locked('confidentiality', `verifier refuses it: .*${helper}.*`),
+      })),
+      {
+        try: attachKprobe,
+        says: locked('confidentiality', '.*'),
+        code: 'EPERM',
+        unless: unbuilt('KPROBES'),
+      },
+      {
+        // Its number is in tracefs, which is empty if lockdown came first.
+        try: 'attach tracepoint',
+        ...(canRead(tracepointNumber)
+          ? { says: null }
+          : { says: locked('confidentiality', '.*'), code: 'EPERM' }),
+      },
+      {
+        try: 'bpf.tracePipe()',
+        says: locked('confidentiality', '.*'),
+        code: 'EPERM',
+      },
+      // What reads nothing of the kernel's stays.
+      { try: 'map', says: null },
+      { try: 'raw_tp', says: null },
+      { try: 'xdp', says: null },
+      { try: readBare(112), says: null },
+      { try: 'attach perf_event', says: null },
+      {
+        try: readBare(113),
+        says: locked('confidentiality', '.*probe_read_kernel.*'),
+      },
+      {
+        try: `object('kprobe').programs.prog.attach({ kind: 'kprobe_multi', pattern: 'vfs_op*' })`,
+        says: locked('confidentiality', '.*'),
+        unless: unbuilt('FPROBE'),
       },
     ],
   ],
@@ -598,7 +697,11 @@ describeUnless(
     }
 
     for (const [who, machine, cases] of table) {
-      describe(who, () => {
+      const elsewhere =
+        machine.locked && machine.locked !== lockedDown
+          ? `this kernel is not locked down to ${machine.locked}`
+          : undefined;
+      describeUnless(elsewhere, who, () => {
         const bodies = cases.map(
           ({ try: attempt }) =>
             (tries as Record<string, string>)[attempt] ?? attempt,
@@ -607,9 +710,10 @@ describeUnless(
         beforeAll(() => {
           answers = ask(machine, script(machine.setup ?? '', bodies));
         });
-        cases.forEach(({ try: attempt, says, code }, index) => {
-          test(
-            attempt.length > 20 ? `${attempt.slice(0, 100)}` : attempt,
+        cases.forEach(({ try: attempt, says, code, unless }, index) => {
+          testUnless(
+            unless,
+            attempt.replace(/^bpf\.load.* long x = 0; /, '').slice(0, 100),
             () => {
               const said = answers[index] ?? {};
               if (says === null) {

@@ -31,6 +31,10 @@ export function errorOf(run: () => unknown): KernelError {
   throw new Error('it did not fail');
 }
 
+/** Milliseconds to wait for what takes so long at most; more under emulation, which says so. */
+export const within = (ms: number): number =>
+  ms * Number(process.env['BPF_TEST_SLOWDOWN'] ?? 1);
+
 /** Calls that callSystem() makes at least: a read and a write for each of dd's blocks. */
 export const CALLS = 20_000;
 
