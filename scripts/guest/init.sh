@@ -34,6 +34,7 @@ done
 ip link set lo up
 
 cd "$GUEST_ROOT" || echo "no folder $GUEST_ROOT" > /dev/ttyS1
+export NODE_OPTIONS="--require $GUEST_ROOT/scripts/guest/quick.js"
 "$GUEST_NODE" scripts/guest/suite.js "$GUEST_OPTIONS" /dev/ttyS1
 printf "\n{\"ended\":%d}\n" $? > /dev/ttyS1
 echo o > /proc/sysrq-trigger
