@@ -334,7 +334,8 @@ describeUnless(noKernel, 'kernel', () => {
       offsets.forEach((offset, i) => {
         expect(logs[i]?.length).toBe(20);
         for (const log of logs[i] ?? []) {
-          expect(log.match(/off=\d+/g)).toEqual([`off=${offset}`]);
+          // Some kernels print the map's value first, whose offset is 0.
+          expect(log.match(/off=[1-9]\d*/g)).toEqual([`off=${offset}`]);
         }
       });
     });

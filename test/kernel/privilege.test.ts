@@ -19,6 +19,14 @@ import { describeUnless, root, testUnless } from '../support';
 import { buildFaults, temporary, unbuilt } from './hooks';
 import { noKernel } from './support';
 
+/** A program in C of one statement. */
+const calling = (statement: string): string =>
+  `bpf.load(bpf.compile('#include "vmlinux.h"\\n#include <bpf/bpf_helpers.h>\\nchar LICENSE[] SEC("license") = "GPL";\\nSEC("raw_tp/sys_enter") int prog(void *ctx) { long x = 0; ${statement}; return 0; }'))`;
+/** A program of type raw_tracepoint as it is, without libbpf: helper(fp - 8, 8, 0). */
+const readBare = (helper: number): string =>
+  `const insn = (op, regs, offset, imm) => [op, regs, offset & 255, offset >> 8 & 255, ...new Uint8Array(new Int32Array([imm]).buffer)];
+   bpf.KernelProgram.load({ type: bpf.ProgramType.RAW_TRACEPOINT, license: 'GPL', instructions: Uint8Array.from([...insn(0xbf, 0xa1, 0, 0), ...insn(0x07, 1, 0, -8), ...insn(0xb7, 2, 0, 8), ...insn(0xb7, 3, 0, 0), ...insn(0x85, 0, 0, ${helper}), ...insn(0xb7, 0, 0, 0), ...insn(0x95, 0, 0, 0)]) })`;
+
 /** What is tried: bodies of functions, with bpf, object(section) and map() at hand. */
 const tries = {
   map: `bpf.KernelMap.create({ type: 1, keySize: 4, valueSize: 4, maxEntries: 1 })`,
@@ -31,6 +39,15 @@ const tries = {
   'mount bpffs': `bpf.mountBpffs('/tmp')`,
   'attach tracepoint': `object('tracepoint/syscalls/sys_enter_getuid').programs.prog.attach()`,
   'attach perf_event': `object('perf_event').programs.prog.attach({ kind: 'perf_event', event: 'cpu-clock', frequency: 1 })`,
+  'attach kprobe': `object('kprobe').programs.prog.attach({ kind: 'kprobe', name: 'vfs_open' })`,
+  'attach kprobe_multi': `object('kprobe').programs.prog.attach({ kind: 'kprobe_multi', pattern: 'vfs_op*' })`,
+  probe_write_user: calling('bpf_probe_write_user((void *)8, &x, 8)'),
+  probe_read: calling('bpf_probe_read(&x, 8, ctx)'),
+  probe_read_kernel: calling('bpf_probe_read_kernel(&x, 8, ctx)'),
+  probe_read_kernel_str: calling('bpf_probe_read_kernel_str(&x, 8, ctx)'),
+  probe_read_user: calling('bpf_probe_read_user(&x, 8, (void *)8)'),
+  'probe_read_kernel without libbpf': readBare(113),
+  'probe_read_user without libbpf': readBare(112),
 } satisfies Record<string, string>;
 
 interface Case {
@@ -95,10 +112,6 @@ const without = (...caps: string[]): string[] => [
   caps.map((cap) => `-${cap}`).join(','),
 ];
 
-/** A program in C of one statement. */
-const c = (section: string, statement: string): string =>
-  `bpf.load(bpf.compile('#include "vmlinux.h"\\n#include <bpf/bpf_helpers.h>\\nchar LICENSE[] SEC("license") = "GPL";\\nSEC("${section}") int prog(void *ctx) { long x = 0; ${statement}; return 0; }'))`;
-
 const paranoidLevel = '/proc/sys/kernel/perf_event_paranoid';
 const isParanoid =
   existsSync(paranoidLevel) && Number(readFileSync(paranoidLevel, 'utf8')) > 2;
@@ -122,11 +135,6 @@ const MAP_CREATE = 0x100;
 const LINK_CREATE = 0x11c;
 const [EPERM, EINVAL] = [1, 22];
 
-const attachKprobe = `object('kprobe').programs.prog.attach({ kind: 'kprobe', name: 'vfs_open' })`;
-/** A program of type raw_tracepoint as it is, without libbpf: helper(fp - 8, 8, 0). */
-const readBare = (helper: number): string =>
-  `const insn = (op, regs, offset, imm) => [op, regs, offset & 255, offset >> 8 & 255, ...new Uint8Array(new Int32Array([imm]).buffer)];
-   bpf.KernelProgram.load({ type: bpf.ProgramType.RAW_TRACEPOINT, license: 'GPL', instructions: Uint8Array.from([...insn(0xbf, 0xa1, 0, 0), ...insn(0x07, 1, 0, -8), ...insn(0xb7, 2, 0, 8), ...insn(0xb7, 3, 0, 0), ...insn(0x85, 0, 0, ${helper}), ...insn(0xb7, 0, 0, 0), ...insn(0x95, 0, 0, 0)]) })`;
 const lockedDown = existsSync('/sys/kernel/security/lockdown')
   ? /\[(\w+)\]/.exec(readFileSync('/sys/kernel/security/lockdown', 'utf8'))?.[1]
   : undefined;
@@ -317,16 +325,13 @@ const table: [string, Machine, Case[]][] = [
     { locked: 'integrity' },
     [
       {
-        try: c('raw_tp/sys_enter', 'bpf_probe_write_user((void *)8, &x, 8)'),
+        try: 'probe_write_user',
         says: locked('integrity', 'verifier refuses it: .*probe_write_user.*'),
       },
       // Reading stays.
-      {
-        try: c('raw_tp/sys_enter', 'bpf_probe_read_kernel(&x, 8, ctx)'),
-        says: null,
-      },
+      { try: 'probe_read_kernel', says: null },
       { try: 'attach tracepoint', says: null },
-      { try: attachKprobe, says: null, unless: unbuilt('KPROBES') },
+      { try: 'attach kprobe', says: null, unless: unbuilt('KPROBES') },
       { try: 'attach perf_event', says: null },
     ],
   ],
@@ -335,22 +340,29 @@ const table: [string, Machine, Case[]][] = [
     { locked: 'confidentiality' },
     [
       ...[
-        ['probe_write_user', 'bpf_probe_write_user((void *)8, &x, 8)'],
+        ['probe_write_user', 'probe_write_user'],
+        ['probe_read', 'probe_read'],
         // What libbpf puts in the place of the kernel's …
-        ['probe_read', 'bpf_probe_read_kernel(&x, 8, ctx)'],
-        ['probe_read_str', 'bpf_probe_read_kernel_str(&x, 8, ctx)'],
-        ['probe_read', 'bpf_probe_read(&x, 8, ctx)'],
+        ['probe_read_kernel', 'probe_read#4'],
+        ['probe_read_kernel_str', 'probe_read_str'],
         // … and also of the user's, which the kernel lets pass as it is (below).
-        ['probe_read', 'bpf_probe_read_user(&x, 8, (void *)8)'],
-      ].map(([helper = '', call = '']) => ({
-        try: c('raw_tp/sys_enter', call),
+        ['probe_read_user', 'probe_read#4'],
+        ['probe_read_kernel without libbpf', 'probe_read_kernel'],
+      ].map(([attempt = '', helper = '']) => ({
+        try: attempt,
         says: locked('confidentiality', `verifier refuses it: .*${helper}.*`),
       })),
       {
-        try: attachKprobe,
+        try: 'attach kprobe',
         says: locked('confidentiality', '.*'),
         code: 'EPERM',
         unless: unbuilt('KPROBES'),
+      },
+      {
+        try: 'attach kprobe_multi',
+        says: locked('confidentiality', '.*'),
+        code: 'EPERM',
+        unless: unbuilt('FPROBE'),
       },
       {
         // Its number is in tracefs, which is empty if lockdown came first.
@@ -368,17 +380,8 @@ const table: [string, Machine, Case[]][] = [
       { try: 'map', says: null },
       { try: 'raw_tp', says: null },
       { try: 'xdp', says: null },
-      { try: readBare(112), says: null },
       { try: 'attach perf_event', says: null },
-      {
-        try: readBare(113),
-        says: locked('confidentiality', '.*probe_read_kernel.*'),
-      },
-      {
-        try: `object('kprobe').programs.prog.attach({ kind: 'kprobe_multi', pattern: 'vfs_op*' })`,
-        says: locked('confidentiality', '.*'),
-        unless: unbuilt('FPROBE'),
-      },
+      { try: 'probe_read_user without libbpf', says: null },
     ],
   ],
   [
@@ -711,36 +714,32 @@ describeUnless(
           answers = ask(machine, script(machine.setup ?? '', bodies));
         });
         cases.forEach(({ try: attempt, says, code, unless }, index) => {
-          testUnless(
-            unless,
-            attempt.replace(/^bpf\.load.* long x = 0; /, '').slice(0, 100),
-            () => {
-              const said = answers[index] ?? {};
-              if (says === null) {
-                expect(said).toEqual({ works: true });
-                return;
-              }
-              const [reason, remedy] = says;
-              expect(said).toMatchObject({
-                name: 'KernelError',
-                reason:
-                  typeof reason === 'string'
-                    ? expect.stringContaining(reason)
-                    : expect.stringMatching(reason),
-                remedy:
-                  typeof remedy === 'string'
-                    ? expect.stringContaining(remedy)
-                    : expect.stringMatching(remedy),
-                ...(code !== undefined && { code }),
-              });
-              // The message has it all: what, where, why, what to do.
-              const { operation = '', message = '' } = said;
-              expect(message.startsWith(operation)).toBe(true);
-              expect(message).toContain(
-                `${said['reason']} (${said['code']}); ${said['remedy']}`,
-              );
-            },
-          );
+          testUnless(unless, attempt.slice(0, 100), () => {
+            const said = answers[index] ?? {};
+            if (says === null) {
+              expect(said).toEqual({ works: true });
+              return;
+            }
+            const [reason, remedy] = says;
+            expect(said).toMatchObject({
+              name: 'KernelError',
+              reason:
+                typeof reason === 'string'
+                  ? expect.stringContaining(reason)
+                  : expect.stringMatching(reason),
+              remedy:
+                typeof remedy === 'string'
+                  ? expect.stringContaining(remedy)
+                  : expect.stringMatching(remedy),
+              ...(code !== undefined && { code }),
+            });
+            // The message has it all: what, where, why, what to do.
+            const { operation = '', message = '' } = said;
+            expect(message.startsWith(operation)).toBe(true);
+            expect(message).toContain(
+              `${said['reason']} (${said['code']}); ${said['remedy']}`,
+            );
+          });
         });
       });
     }
