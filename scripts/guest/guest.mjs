@@ -14,7 +14,7 @@ const CPUS = 2;
 const BOOTS = 3;
 const FILE_BOOTS = 2;
 /** A guest that says nothing for so long hangs. */
-const SILENCE = 900_000;
+const SILENCE = 1_800_000;
 
 const init = `#!/bin/sh
 /bin/busybox --install -s /bin
