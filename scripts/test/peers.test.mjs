@@ -12,7 +12,10 @@ const peers = (...args) =>
 test('an unknown module is refused with the known ones', () => {
   const { status, stderr } = peers('nonsense');
   assert.equal(status, 2);
-  assert.match(stderr, /no module or option nonsense; there are .*instructions/);
+  assert.match(
+    stderr,
+    /no module or option nonsense; there are .*instructions/,
+  );
 });
 
 test('what cannot run makes it exit non-zero, with the reason', () => {
