@@ -1,21 +1,51 @@
 /* lower_memory.c - builtin functions of memory and strings, expanded where they are called. */
 #include "lower_builtin.h"
 
-enum { WORD = 8, COMPARE_MOST = 512 };
+enum { BYTE = 8, WORD = 8, COMPARE_MOST = 512 };
+
+static uint32_t align_behind(uint32_t align, uint64_t offset) {
+    while (align > 1 && offset % align)
+        align /= 2;
+    return align;
+}
+
+static uint32_t pointee_align(eb_type *to) {
+    bool known = to && !eb_type_is(to, EB_TYPE_VOID) && !eb_type_is(to, EB_TYPE_FUNCTION) &&
+                 eb_type_is_complete(to);
+    return known ? eb_type_align(to) : 1;
+}
+
+/* Of what an lvalue names: an array of chars has more where it stands in a record than by itself,
+ * an int in a packed one less. */
+static uint32_t place_align(const eb_lower *l, const eb_expr *e) {
+    eb_constant index;
+    uint32_t align;
+    switch (e->kind) { /* the others are as their types say */
+    case EB_EXPR_DECL:
+        if (!e->of.decl->is_global && e->of.decl->number)
+            return l->fn->slots.at[e->of.decl->number - 1].align;
+        break;
+    case EB_EXPR_MEMBER:
+        align = e->a->is_lvalue ? place_align(l, e->a) : pointee_align(e->a->type);
+        for (uint32_t n = 0; n < e->of.path.length; n++)
+            align = align_behind(align, eb_path_member(e, n)->offset / BYTE);
+        return align;
+    case EB_EXPR_INDEX:
+        align = e->a->kind == EB_EXPR_DECAY ? place_align(l, e->a->a) : pointee_align(e->type);
+        index = eb_lower_constant(e->b);
+        return align_behind(align, eb_type_size(e->type) * (index.kind ? index.value : 1));
+    default:
+        break;
+    }
+    return pointee_align(e->type);
+}
 
 static uint32_t pointer_align(const eb_lower *l, const eb_expr *e) {
     while (e->kind == EB_EXPR_CAST && eb_type_is(e->a->type, EB_TYPE_POINTER))
         e = e->a;
-    if ((e->kind == EB_EXPR_ADDRESS || e->kind == EB_EXPR_DECAY) && e->a->kind == EB_EXPR_DECL &&
-        !e->a->of.decl->is_global && e->a->of.decl->number)
-        return l->fn->slots.at[e->a->of.decl->number - 1].align;
-    eb_type *to = e->kind == EB_EXPR_ADDRESS || e->kind == EB_EXPR_DECAY
-                      ? e->a->type
-                      : eb_type_plain(e->type)->base;
-    if (!to || eb_type_is(to, EB_TYPE_VOID) || eb_type_is(to, EB_TYPE_FUNCTION) ||
-        !eb_type_is_complete(to))
-        return 1;
-    return eb_type_align(to);
+    if (e->kind == EB_EXPR_ADDRESS || e->kind == EB_EXPR_DECAY)
+        return place_align(l, e->a);
+    return pointee_align(eb_type_plain(e->type)->base);
 }
 
 /* memcpy, memmove, memset: an instruction of the IR; the size is a value until it is known. */
