@@ -97,8 +97,7 @@ static int run_check(ebpf_ctx *ctx, void *args) {
     eb_pp *pp = args;
     if (!eb_pp_run(pp))
         return EBPF_NEED_FILE;
-    if (!ctx->is_fatal)
-        eb_parse(pp);
+    eb_parse(pp);
     return ctx->errors ? EBPF_E_INPUT : EBPF_OK;
 }
 
@@ -135,8 +134,8 @@ static int run_ir(ebpf_ctx *ctx, void *args) {
     ir_args *a = args;
     if (!eb_pp_run(a->unit->pp))
         return EBPF_NEED_FILE;
-    eb_unit *u = ctx->is_fatal ? NULL : eb_parse(a->unit->pp);
-    if (ctx->errors || !u)
+    eb_unit *u = eb_parse(a->unit->pp);
+    if (ctx->errors)
         return EBPF_E_INPUT;
     eb_ir_unit *ir = eb_lower_unit(u, &a->unit->options);
     ir->dump_after = a->behind;

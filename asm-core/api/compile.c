@@ -10,8 +10,8 @@
 
 ebpf_object *eb_compile(eb_pp *pp, const eb_pp_options *options, bool debug) {
     ebpf_ctx *ctx = pp->ctx;
-    eb_unit *unit = ctx->is_fatal ? NULL : eb_parse(pp);
-    if (ctx->errors || !unit)
+    eb_unit *unit = eb_parse(pp);
+    if (ctx->errors)
         return NULL;
     eb_ir_unit *ir = eb_lower_unit(unit, options);
     if (!ctx->errors)

@@ -718,17 +718,19 @@ static bool is_stray(eb_unit *u) {
     return u->lost && !eb_is_word(u, EB_KW_ASM) && !eb_is(u, EB_TOK_SEMICOLON);
 }
 
-eb_unit *eb_parse(eb_pp *pp) {
-    eb_unit *u = eb_alloc(&pp->ctx->arena, sizeof *u);
-    u->ctx = pp->ctx;
-    drop_pragmas(u, pp);
-    fold_keywords(pp);
-    u->pp = pp;
-    u->words = &pp->words;
-    u->toks = pp->out.at;
-    u->count = pp->out.len;
-    eb_types_init(&u->types, u->ctx, u->words, pp->dialect & EBPF_CC_UNSIGNED_CHAR);
-    predeclare(u);
+/* How many of the tokens are whole declarations. */
+static uint32_t whole_declarations(const eb_unit *u) {
+    uint32_t whole = 0;
+    for (int depth = 0, n = 0; n < (int)u->count; n++) {
+        eb_tok_kind kind = u->toks[n].kind;
+        depth += nesting_of(u->toks[n]);
+        if (depth <= 0 && (kind == EB_TOK_SEMICOLON || kind == EB_TOK_RBRACE))
+            whole = (uint32_t)n + 1;
+    }
+    return whole;
+}
+
+static void declarations(eb_unit *u) {
     while (!eb_is(u, EB_TOK_END)) {
         uint32_t before = u->at;
         eb_pragmas(u);
@@ -743,7 +745,29 @@ eb_unit *eb_parse(eb_pp *pp) {
         if (u->at == before) /* nothing begins with this token */
             eb_take(u);
     }
-    eb_check_unit(u);
+}
+
+eb_unit *eb_parse(eb_pp *pp) {
+    eb_unit *u = eb_alloc(&pp->ctx->arena, sizeof *u);
+    bool front = pp->ctx->is_fatal; /* only what stands in front of the error means anything */
+    u->ctx = pp->ctx;
+    if (front && pp->front < pp->out.len)
+        pp->out.len = pp->front;
+    drop_pragmas(u, pp);
+    fold_keywords(pp);
+    u->pp = pp;
+    u->words = &pp->words;
+    u->toks = pp->out.at;
+    u->count = pp->out.len;
+    if (front)
+        u->count = whole_declarations(u);
+    u->ended = front;
+    u->ctx->is_fatal = false;
+    eb_types_init(&u->types, u->ctx, u->words, pp->dialect & EBPF_CC_UNSIGNED_CHAR);
+    predeclare(u);
+    declarations(u);
+    if (!front)
+        eb_check_unit(u);
     eb_kernel_close(u);
     return u;
 }

@@ -149,7 +149,8 @@ typedef struct eb_pp {
     eb_warnings options, warnings;       /* as the options say, and where it reads now */
     EB_VEC(eb_warnings) warnings_before; /* #pragma diagnostic push */
     eb_toks out;                         /* the result */
-    unsigned text, dialect;              /* bits of enum ebpf_cc_text and ebpf_cc_dialect */
+    uint32_t front;         /* behind a fatal error: how many tokens stand in front of it */
+    unsigned text, dialect; /* bits of enum ebpf_cc_text and ebpf_cc_dialect */
     EB_VEC(eb_pp_mark) marks;
 } eb_pp;
 

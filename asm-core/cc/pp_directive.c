@@ -135,6 +135,8 @@ static void no_file(eb_pp *pp, eb_loc lo, eb_str spelling, uint32_t kind) {
         eb_diag_hint(pp->ctx, diag, "did you mean '%.*s'?", (int)name.len, name.at);
         eb_diag_fixit(pp->ctx, diag, lo + 1, lo + 1 + (eb_loc)spelling.len, name);
     }
+    if (!pp->ctx->is_fatal)
+        pp->front = pp->out.len;
     eb_diag_fatal(pp->ctx, diag);
 }
 
