@@ -29,6 +29,7 @@ ebpf_object *eb_compile(eb_pp *pp, const eb_pp_options *options, bool debug) {
         eb_btf_gen_unit(g, ir);
     if (!ctx->errors)
         eb_gen_code(ir, obj);
+    eb_gen_aliases(ir, obj);
     if (!ctx->errors)
         eb_gen_assembly(ir, obj);
     if (!ctx->errors)

@@ -163,6 +163,7 @@ typedef struct eb_attrs {
     bool has_alignas;
     eb_loc alignas_lo;
     eb_str section;
+    uint32_t alias;     /* 1 + the name of what this is another name of, or 0 */
     uint32_t cleanup;   /* 1 + the name of a function, or 0 */
     uint32_t mode;      /* bytes of attribute mode, or 0 */
     eb_str deprecation; /* what attribute deprecated says, or empty */
@@ -203,6 +204,7 @@ struct eb_decl {
     EB_VEC(eb_decl *) typedefs; /* local ones */
     EB_VEC(eb_label *) labels;
     eb_str assembly; /* asm("name") */
+    eb_decl *alias;  /* attribute alias: the definition that this is another name of, or NULL */
     eb_decl *next;   /* in its declaration */
     uint32_t number; /* lowering: a global's symbol, 1 + a local variable's slot; 0: none yet */
 };

@@ -75,6 +75,8 @@ void eb_attrs_merge(eb_unit *u, eb_attrs *to, const eb_attrs *from) {
     to->noreturn |= from->noreturn;
     to->packed |= from->packed;
     to->preserve |= from->preserve;
+    if (from->alias)
+        to->alias = from->alias;
     if (from->cleanup)
         to->cleanup = from->cleanup;
     if (from->mode)
@@ -120,7 +122,10 @@ static eb_decl *new_decl(eb_unit *u, eb_decl_kind kind, const eb_declarator *d,
     decl->is_global = eb_scope_is_global(u) || spec->storage == EB_STORAGE_STATIC ||
                       spec->storage == EB_STORAGE_EXTERN || kind == EB_DECL_FUNCTION;
     for (uint32_t n = 0; n < u->weak.len && decl->is_global; n++)
-        decl->attrs.weak = decl->attrs.weak || u->weak.at[n] == decl->name;
+        if (u->weak.at[n].name == decl->name) {
+            decl->attrs.weak = true;
+            decl->attrs.alias = u->weak.at[n].alias;
+        }
     return decl;
 }
 

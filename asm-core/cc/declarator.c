@@ -11,6 +11,7 @@ enum { TYPE_DEPTH_MOST = 500 };
 typedef enum attribute {
     A_OTHER, /* known to others, without meaning here */
     A_ADDRESS_SPACE,
+    A_ALIAS,
     A_ALIGNED,
     A_ALWAYS_INLINE,
     A_CLEANUP,
@@ -41,6 +42,7 @@ static const struct {
     attribute id;
 } attributes[] = {
     {"address_space", A_ADDRESS_SPACE},
+    {"alias", A_ALIAS},
     {"aligned", A_ALIGNED},
     {"always_inline", A_ALWAYS_INLINE},
     {"btf_decl_tag", A_DECL_TAG},
@@ -161,6 +163,9 @@ static void with_arguments(eb_unit *u, attribute id, eb_attrs *attrs) {
     switch (id) { /* one case per row */
     case A_SECTION:
         attrs->section = string_argument(u);
+        break;
+    case A_ALIAS:
+        attrs->alias = 1 + eb_name_enter(u->words, string_argument(u));
         break;
     case A_ALIGNED: {
         uint32_t align = number_argument(u, 1 << 28);

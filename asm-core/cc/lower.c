@@ -143,6 +143,8 @@ static void lower_contents(eb_lower *l, eb_decl *decl, uint32_t symbol) {
 }
 
 uint32_t eb_symbol_of(eb_lower *l, eb_decl *decl) {
+    if (decl->alias)
+        decl = decl->alias;
     if (decl->number)
         return decl->number;
     bool function = decl->kind == EB_DECL_FUNCTION;
@@ -293,6 +295,19 @@ static void lower_function(eb_lower *l, eb_decl *decl) {
     l->function = NULL;
 }
 
+/* Another name of what is defined, for others: it stays as it is, since they may do anything to it.
+ */
+static void add_alias(eb_lower *l, eb_str name, eb_decl *of, const eb_attrs *attrs, eb_loc loc) {
+    uint32_t symbol = eb_symbol_of(l, of);
+    l->ir->symbols.at[symbol].retained = true;
+    *EB_PUSH(&l->ctx->arena, &l->ir->aliases) =
+        (eb_ir_alias){.name = name,
+                      .symbol = symbol,
+                      .bind = attrs->weak ? EB_STB_WEAK : EB_STB_GLOBAL,
+                      .hidden = attrs->hidden,
+                      .loc = loc};
+}
+
 eb_ir_unit *eb_lower_unit(eb_unit *u, const eb_pp_options *options) {
     eb_lower l = {.u = u, .ctx = u->ctx, .strings = {.arena = &u->ctx->arena}};
     l.ir = eb_ir_unit_new(u->ctx, options->big, options->cpu, options->optimize);
@@ -306,6 +321,13 @@ eb_ir_unit *eb_lower_unit(eb_unit *u, const eb_pp_options *options) {
             eb_symbol_of(&l, decl);
         else if (decl->kind == EB_DECL_FUNCTION && decl->body)
             lower_function(&l, decl);
+        if (decl->alias)
+            add_alias(&l, decl_name(&l, decl), decl->alias, &decl->attrs, decl->lo);
     }
+    const eb_attrs weak = {.weak = true};
+    for (uint32_t n = 0; n < u->weak.len; n++)
+        if (u->weak.at[n].of)
+            add_alias(&l, eb_name_text(u, u->weak.at[n].name), u->weak.at[n].of, &weak,
+                      u->weak.at[n].lo);
     return l.ir;
 }

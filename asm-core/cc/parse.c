@@ -527,6 +527,17 @@ static bool is_meant(const eb_pp *pp, uint32_t at) {
     return false;
 }
 
+/* #pragma weak name, or name = alias. */
+static void note_weak(eb_unit *u, const eb_pp *pp, uint32_t at) {
+    eb_tok tok = pp->out.at[at];
+    eb_loc hi = tok.loc + (eb_loc)eb_tok_text(&pp->words, tok).len;
+    eb_weak weak = {.name = tok.value, .lo = tok.loc, .hi = hi};
+    if (at + 2 < pp->out.len && pp->out.at[at + 1].kind == EB_TOK_ASSIGN &&
+        pp->out.at[at + 2].kind == EB_TOK_NAME)
+        weak.alias = 1 + pp->out.at[at + 2].value;
+    *EB_PUSH(&u->ctx->arena, &u->weak) = weak;
+}
+
 /* Those that others know: they change nothing here. */
 static void unknown_pragma(eb_unit *u, eb_pp *pp, uint32_t at, const eb_warnings *now) {
     static const char *const known[] = {"STDC",       "message",   "mark",
@@ -541,7 +552,7 @@ static void unknown_pragma(eb_unit *u, eb_pp *pp, uint32_t at, const eb_warnings
     eb_severity severity;
     bool named = at + 2 < pp->out.len && pp->out.at[at + 2].kind == EB_TOK_NAME;
     if (named && eb_str_is(first, "weak"))
-        *EB_PUSH(&u->ctx->arena, &u->weak) = pp->out.at[at + 2].value;
+        note_weak(u, pp, at + 2);
     eb_tok tok = pp->out.at[at + 1 < pp->out.len ? at + 1 : at];
     bool of_compiler = eb_str_is(first, "GCC") || eb_str_is(first, "clang");
     eb_str second = text_at(pp, at, 2);
@@ -766,8 +777,10 @@ eb_unit *eb_parse(eb_pp *pp) {
     eb_types_init(&u->types, u->ctx, u->words, pp->dialect & EBPF_CC_UNSIGNED_CHAR);
     predeclare(u);
     declarations(u);
-    if (!front)
+    if (!front) {
+        eb_find_aliases(u);
         eb_check_unit(u);
+    }
     eb_kernel_close(u);
     return u;
 }

@@ -44,6 +44,14 @@ typedef struct eb_seen_member {
 
 typedef struct eb_kernel eb_kernel;
 
+/* #pragma weak name, or name = alias: then `of` is what that leads to, if nobody declares `name`.
+ */
+typedef struct eb_weak {
+    uint32_t name, alias; /* alias: 1 + a name, or 0 */
+    eb_loc lo, hi;
+    eb_decl *of;
+} eb_weak;
+
 typedef struct eb_unit {
     ebpf_ctx *ctx;
     eb_pp *pp;
@@ -59,7 +67,7 @@ typedef struct eb_unit {
     EB_VEC(uint32_t) scopes;           /* where each begins in `shadowed` */
     EB_VEC(eb_decl *) globals;         /* variables and functions, in order */
     EB_VEC(const eb_stmt *) texts;     /* asm() at file scope */
-    EB_VEC(uint32_t) weak;             /* names in #pragma weak, anywhere */
+    EB_VEC(eb_weak) weak;              /* what #pragma weak names, anywhere */
     eb_decl *function;                 /* being read, or NULL */
     uint32_t loops, switches;          /* around the statement being read */
     eb_stmt *in_switch;
@@ -251,6 +259,11 @@ eb_str eb_strings(eb_unit *u, eb_type **element);
 eb_expr *eb_builtin_call(eb_unit *u, eb_tok name, bool declared);
 /* An object without a name, an lvalue; what its value is may be added to its declaration. */
 eb_expr *eb_unnamed_variable(eb_unit *u, eb_type *type, eb_loc lo);
+
+/* ---- other names (alias.c) ---- */
+
+/* Behind the last declaration: sets decl->alias and weak.of. */
+void eb_find_aliases(eb_unit *u);
 
 /* ---- constants (const.c) ---- */
 

@@ -184,3 +184,17 @@ ebpf_object *eb_gen_data(eb_ir_unit *unit) {
             put_words(&d, &unit->symbols.at[n]);
     return d.obj;
 }
+
+void eb_gen_aliases(eb_ir_unit *unit, ebpf_object *obj) {
+    for (uint32_t n = 0; n < unit->aliases.len; n++) {
+        const eb_ir_alias *alias = &unit->aliases.at[n];
+        eb_symbol of = obj->symbols.at[unit->symbols.at[alias->symbol].object_symbol];
+        uint32_t number = eb_object_add_symbol(obj, alias->name, of.section, of.value);
+        eb_symbol *made = &obj->symbols.at[number];
+        made->bind = alias->bind;
+        made->visibility = alias->hidden ? EB_STV_HIDDEN : EB_STV_DEFAULT;
+        made->type = of.type;
+        made->size = of.size;
+        made->loc = alias->loc;
+    }
+}

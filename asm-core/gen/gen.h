@@ -16,6 +16,9 @@ ebpf_object *eb_gen_data(eb_ir_unit *unit);
  * (symbol.btf and core.type are ids by now). Errors are in the context. */
 void eb_gen_code(eb_ir_unit *unit, ebpf_object *obj);
 
+/* Behind that, the symbols of other names. */
+void eb_gen_aliases(eb_ir_unit *unit, ebpf_object *obj);
+
 /* Behind that, the unit's assembly that is in no function. Errors are in the context. */
 void eb_gen_assembly(eb_ir_unit *unit, ebpf_object *obj);
 

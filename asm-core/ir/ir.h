@@ -170,6 +170,15 @@ typedef struct eb_ir_symbol {
     bool called;            /* gen: by a function of the unit */
 } eb_ir_symbol;
 
+/* Another name of a symbol, in the object only. */
+typedef struct eb_ir_alias {
+    eb_str name;
+    uint32_t symbol;
+    uint8_t bind;
+    bool hidden;
+    eb_loc loc;
+} eb_ir_alias;
+
 typedef struct eb_ir_core {
     uint32_t kind; /* core.def */
     uint32_t type; /* cc: BTF id of the type it starts from */
@@ -220,7 +229,8 @@ struct eb_ir_unit {
     EB_VEC(eb_ir_core) cores;     /* [0] is none */
     EB_VEC(eb_ir_asm) asms;       /* [0] is none */
     EB_VEC(eb_ir_text) texts;     /* asm() at file scope */
-    EB_VEC(uint32_t) circles;     /* gen: functions that call each other in a circle; 0 ends one */
+    EB_VEC(eb_ir_alias) aliases;
+    EB_VEC(uint32_t) circles; /* gen: functions that call each other in a circle; 0 ends one */
     eb_loc end;
     eb_str dump_after; /* eb_ir_optimize writes the unit into `dump` behind each pass so called */
     eb_buf dump;
