@@ -74,16 +74,11 @@ napi_value open_map_id(Call &call) {
 
 // Memory ------------------------------------------------------------------------------------------
 
-struct Memory {
-    void *at;
-    size_t size;
-};
-
 // The engine has let go of the last buffer over it, wherever that was moved to.
 static void unmap(napi_env, void *, void *hint) {
-    auto *memory = static_cast<Memory *>(hint);
+    auto *memory = static_cast<kb_memory *>(hint);
 
-    kb_map_unmap(memory->at, memory->size);
+    kb_map_unmap(memory);
     free(memory);
 }
 
@@ -91,22 +86,21 @@ static void unmap(napi_env, void *, void *hint) {
 // reading, and some engines have no buffers over other's memory.
 napi_value map_memory(Call &call) {
     auto *map = open_native<kb_map>(call, "map memory");
-    bool writable;
     napi_value buffer;
     Error err;
 
     if (!map)
         return nullptr;
-    auto *memory = static_cast<Memory *>(calloc(1, sizeof(Memory)));
+    auto *memory = static_cast<kb_memory *>(calloc(1, sizeof(kb_memory)));
     if (!memory)
         return undefined(call.env);
-    if (kb_map_mmap(map, &memory->at, &memory->size, &writable, &err) != 0) {
+    if (kb_map_mmap(map, memory, &err) != 0) {
         free(memory);
         return throw_kernel(call, err);
     }
-    if (!writable || napi_create_external_arraybuffer(call.env, memory->at, memory->size, unmap,
-                                                      memory, &buffer) != napi_ok) {
-        kb_map_unmap(memory->at, memory->size);
+    if (!memory->writable || napi_create_external_arraybuffer(call.env, memory->at, memory->size,
+                                                              unmap, memory, &buffer) != napi_ok) {
+        kb_map_unmap(memory);
         free(memory);
         return undefined(call.env);
     }

@@ -300,7 +300,8 @@ export class KernelMap extends BpfMap<Uint8Array, Uint8Array> {
    * The memory of an array or arena that was made with BPF_F_MMAPABLE, globals too: what a program
    * writes is there at once. Elements are a multiple of 8 bytes apart. undefined where JavaScript
    * cannot have it: frozen maps (their pages fault when written), engines without external buffers.
-   * After close() it is empty. Arrays: Linux 5.5, arenas: 6.9.
+   * After close() it is empty. That of an object's arena keeps the object in the kernel until the engine
+   * has collected it. Arrays: Linux 5.5, arenas: 6.9.
    */
   memory(): Uint8Array | undefined {
     return this.#backend.memory();

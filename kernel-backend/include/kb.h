@@ -688,14 +688,23 @@ int kb_map_run(const struct kb_map_call *call);
 int kb_map_run_error(const struct kb_map *map, const struct kb_map_call *call, int rc,
                      struct kb_error *err);
 
+/* Memory of a map; `owner` is kb's own. */
+struct kb_memory {
+    void *at;
+    size_t size;
+    bool writable;
+    struct kb_object *owner;
+};
+
 /*
  * Maps the memory of an array with BPF_F_MMAPABLE (Linux 5.5; globals are such arrays) or of an
  * arena (6.9). Elements are a multiple of 8 bytes apart. Frozen maps are mapped for reading only:
- * writing to them is a fault. Unmap with kb_map_unmap(); the map may be closed before.
+ * writing to them is a fault. An arena has one address wherever it is mapped: that of a loaded
+ * object is mapped once, and others can be mapped again only if they were made with an address
+ * (extra). Unmap with kb_map_unmap(); the map and its object may be closed before.
  */
-int kb_map_mmap(const struct kb_map *map, void **memory, size_t *size, bool *writable,
-                struct kb_error *err);
-void kb_map_unmap(void *memory, size_t size);
+int kb_map_mmap(const struct kb_map *map, struct kb_memory *memory, struct kb_error *err);
+void kb_map_unmap(struct kb_memory *memory);
 
 /* No more changes from user space (Linux 5.2). Programs still write. */
 int kb_map_freeze(const struct kb_map *map, struct kb_error *err);

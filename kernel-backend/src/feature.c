@@ -157,8 +157,8 @@ void kb_say(struct kb_feature *feature, enum kb_answer answer, int errnum, const
 
 /* What says nothing about the kernel's abilities, only about the moment. */
 static bool is_passing(int errnum) {
-    static const int passing[] = {ENOMEM, EMFILE, ENFILE, EAGAIN,  EINTR, EBUSY,
-                                  ENOSPC, EIO,    EFAULT, ENOBUFS, EDQUOT};
+    static const int passing[] = {ENOMEM, EMFILE, ENFILE, EAGAIN,  EINTR,  EBUSY,
+                                  ENOSPC, EIO,    EFAULT, ENOBUFS, EDQUOT, EEXIST};
 
     for (size_t i = 0; i < sizeof(passing) / sizeof(passing[0]); i++)
         if (passing[i] == errnum)

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { ARENA = 33, INSN_ARRAY = 34, BLOOM = 30, USER_RINGBUF = 31 };
+enum { ARENA = KB_MAP_ARENA, INSN_ARRAY = 34, BLOOM = 30, USER_RINGBUF = 31 };
 
 static int done(int fd) {
     if (fd >= 0)

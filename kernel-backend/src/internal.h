@@ -171,6 +171,8 @@ struct kb_map {
     uint32_t value_size;
     size_t value_size_user;
     char *name;
+    struct kb_object *object; /* one reference, of an arena that libbpf has mapped ... */
+    void *arena;              /* ... here */
 };
 
 struct kb_object *kb_object_ref(struct kb_object *object);

@@ -71,6 +71,7 @@ void kb_map_close(struct kb_map **map) {
     if (!map || !*map)
         return;
     close((*map)->fd);
+    kb_object_unref((*map)->object);
     free((*map)->name);
     free(*map);
     *map = NULL;
@@ -166,7 +167,7 @@ static const char *rule_of(uint32_t type) {
     case BPF_MAP_TYPE_ARRAY_OF_MAPS:
     case BPF_MAP_TYPE_HASH_OF_MAPS:
         return "maps of maps have values of 4 bytes and need a map as an example of what they hold";
-    case 33:
+    case KB_MAP_ARENA:
         return "arenas have no key and no value, need BPF_F_MMAPABLE, and max_entries is in pages";
     case BPF_MAP_TYPE_SK_STORAGE:
     case 28:
@@ -335,28 +336,51 @@ static size_t memory_size(const struct kb_map_info *info) {
     return (size + page - 1) & ~(page - 1);
 }
 
-int kb_map_mmap(const struct kb_map *map, void **memory, size_t *size, bool *writable,
-                struct kb_error *err) {
+/* Why there can be no mapping. */
+static int mmap_refused(const struct kb_map *map, const struct kb_memory *memory, int errnum,
+                        struct kb_error *err) {
+    if (map->type == KB_MAP_ARENA && (errnum == EINVAL || errnum == EEXIST || errnum == EBUSY))
+        return kb_fail(
+            err, errnum, mmap_operation, map->name,
+            "an arena has one address wherever it is mapped, and it is mapped already" KB_DO
+            "use the memory of the handle that mapped it, or make the arena with an "
+            "address (extra) that is free in each process");
+    return kb_fail(err, errnum, mmap_operation, map->name, "%zu bytes cannot be mapped: %s",
+                   memory->size, kb_reason(errnum));
+}
+
+int kb_map_mmap(const struct kb_map *map, struct kb_memory *memory, struct kb_error *err) {
     struct kb_map_info info;
     int rc = kb_map_get_info(map, &info, err);
+    int flags = MAP_SHARED;
+    void *where = NULL;
 
     if (rc)
         return rc;
-    if ((info.type != BPF_MAP_TYPE_ARRAY && info.type != 33) || !(info.flags & BPF_F_MMAPABLE))
+    if ((info.type != BPF_MAP_TYPE_ARRAY && info.type != KB_MAP_ARENA) ||
+        !(info.flags & BPF_F_MMAPABLE))
         return kb_fail(err, EINVAL, mmap_operation, map->name,
                        "only arrays and arenas with BPF_F_MMAPABLE have memory to map" KB_DO
                        "make it with this flag");
-    *size = memory_size(&info);
-    *writable = !info.frozen && !(info.flags & BPF_F_RDONLY);
-    int access = PROT_READ | (*writable ? PROT_WRITE : 0);
-    void *at = mmap(NULL, *size, access, MAP_SHARED, map->fd, 0);
-    if (at == MAP_FAILED)
-        return kb_fail(err, errno, mmap_operation, map->name, "%zu bytes cannot be mapped: %s",
-                       *size, kb_reason(errno));
-    *memory = at;
-    return 0;
+    *memory = (struct kb_memory){.size = memory_size(&info)};
+    memory->writable = !info.frozen && !(info.flags & BPF_F_RDONLY);
+    if (map->arena) {
+        memory->at = map->arena;
+        memory->owner = kb_object_ref(map->object);
+        return 0;
+    }
+    if (info.type == KB_MAP_ARENA && info.extra) {
+        where = (void *)(uintptr_t)info.extra;
+        flags |= MAP_FIXED_NOREPLACE;
+    }
+    int access = PROT_READ | (memory->writable ? PROT_WRITE : 0);
+    memory->at = mmap(where, memory->size, access, flags, map->fd, 0);
+    return memory->at == MAP_FAILED ? mmap_refused(map, memory, errno, err) : 0;
 }
 
-void kb_map_unmap(void *memory, size_t size) {
-    munmap(memory, size);
+void kb_map_unmap(struct kb_memory *memory) {
+    if (memory->owner)
+        kb_object_unref(memory->owner); /* libbpf unmaps it with the object */
+    else
+        munmap(memory->at, memory->size);
 }

@@ -414,7 +414,13 @@ int kb_object_map(struct kb_object *object, size_t index, struct kb_map **out,
     if (fd < 0)
         return kb_fail(err, EBADF, "open map", bpf_map__name(map),
                        "it is not in the kernel" KB_DO "load the object first");
-    return kb_map_adopt(fd, bpf_map__name(map), out, err);
+    int rc = kb_map_adopt(fd, bpf_map__name(map), out, err);
+    if (!rc && (*out)->type == KB_MAP_ARENA) {
+        size_t size;
+        (*out)->object = kb_object_ref(object);
+        (*out)->arena = bpf_map__initial_value(map, &size);
+    }
+    return rc;
 }
 
 /* Programs -------------------------------------------------------------------------------------*/

@@ -100,6 +100,9 @@ union kb_iter_info {
     } task;
 };
 
+/* enum bpf_map_type (6.9) */
+enum { KB_MAP_ARENA = 33 };
+
 /* BPF_PROG_ATTACH, BPF_PROG_DETACH */
 struct kb_attr_attach {
     uint32_t target_fd;
