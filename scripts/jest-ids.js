@@ -86,4 +86,15 @@ function leftSince(before) {
   return now.filter((line) => !held.has(line) && still.has(line));
 }
 
-module.exports = { ids, leftSince };
+/** What of it stays: the kernel frees some things a little later, and others do with theirs as they like. */
+async function stays(before) {
+  let left = leftSince(before);
+  for (let turn = 0; turn < 60 && left.length > 0; turn++) {
+    await new Promise((done) => setTimeout(done, 250));
+    const now = new Set(leftSince(before));
+    left = left.filter((line) => now.has(line));
+  }
+  return left;
+}
+
+module.exports = { ids, stays };

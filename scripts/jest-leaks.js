@@ -6,7 +6,7 @@
 const fs = require('node:fs');
 const v8 = require('node:v8');
 const vm = require('node:vm');
-const { leftSince } = require('./jest-ids.js');
+const { stays } = require('./jest-ids.js');
 
 /** Descriptors and mappings of this process. */
 function held() {
@@ -34,12 +34,7 @@ module.exports = async () => {
     await pause(25);
   }
   const left = held();
-  if (globalThis.idsBefore) {
-    // The kernel frees some a little later, and what others hold in ways that are not seen goes, too.
-    const ids = () => leftSince(globalThis.idsBefore);
-    for (let turn = 0; turn < 30 && ids().length > 0; turn++) await pause(500);
-    left.push(...ids());
-  }
+  if (globalThis.idsBefore) left.push(...(await stays(globalThis.idsBefore)));
   if (left.length > 0)
     throw new Error(`the tests leave behind:\n${left.join('\n')}`);
 };

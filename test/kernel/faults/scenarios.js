@@ -292,11 +292,7 @@ const vanishing = {
     JSON.parse(baseline)[1].length - JSON.parse(result)[1].length === 1,
 };
 
-const all = (features) =>
-  Object.fromEntries(
-    features.map(([kind, name, of]) => [`${kind} ${name}`, [kind, name, of]]),
-  );
-const asked = all([
+const asked = [
   ['mapType', 'hash'],
   ['mapType', 'array_of_maps'],
   ['mapType', 'sk_storage'],
@@ -339,7 +335,26 @@ const asked = all([
   ['programFlag', 'xdp_has_frags'],
   ['btfKind', 'enum64'],
   ['btfKind', 'float'],
-]);
+];
+
+/** "No" must mean that the kernel has it not. */
+const conclusive =
+  'EINVAL E2BIG EOPNOTSUPP ENOENT ESRCH EBADF ENODEV EFAULT'.split(' ');
+const feature = ([kind, name, of]) => [
+  `feature ${kind} ${name}`,
+  {
+    run() {
+      const { answer, reason } = addon().probeFeature(
+        of === undefined ? { kind, name } : { kind, name, of },
+      );
+      return [answer, answer === 'inconclusive' ? reason?.length > 10 : ''];
+    },
+    differs: (result, errno, baseline) =>
+      conclusive.some((code) => os.constants.errno[code] === errno) ||
+      JSON.parse(result)[0] === JSON.parse(baseline)[0] ||
+      result === '["inconclusive",true]',
+  },
+];
 
 /** A module of the package with nothing remembered. */
 function fresh(name) {
@@ -978,42 +993,7 @@ module.exports = {
     run: () => bpf.kernelAvailable().available,
     differs: (result) => result === 'false',
   },
-  // "no" must mean that the kernel has it not.
-  features: {
-    setup: () => ({}),
-    run: () =>
-      Object.values(asked)
-        .map(([kind, name, of]) =>
-          addon().probeFeature(
-            of === undefined ? { kind, name } : { kind, name, of },
-          ),
-        )
-        .map(({ answer, reason }, i) => [
-          Object.keys(asked)[i],
-          answer,
-          answer === 'inconclusive' ? reason?.length > 10 : '',
-        ]),
-    differs: (result, errno, baseline) => {
-      const conclusive = [
-        os.constants.errno.EINVAL,
-        os.constants.errno.E2BIG,
-        os.constants.errno.EOPNOTSUPP,
-        os.constants.errno.ENOENT,
-        os.constants.errno.ESRCH,
-        os.constants.errno.EBADF,
-        os.constants.errno.ENODEV,
-        os.constants.errno.EFAULT,
-      ].includes(errno);
-      return (
-        conclusive ||
-        JSON.parse(result).every(
-          ([, answer, reason], i) =>
-            answer === JSON.parse(baseline)[i][1] ||
-            (answer === 'inconclusive' && reason === true),
-        )
-      );
-    },
-  },
+  ...Object.fromEntries(asked.map(feature)),
   // Each time anew: what is conclusive is remembered.
   doctor: {
     run: () =>
