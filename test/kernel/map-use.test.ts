@@ -266,7 +266,7 @@ place = (u64)page;`,
         flags: 1 << 10, // BPF_F_MMAPABLE
         ...(extra !== undefined && { extra }),
       });
-    for (const extra of [undefined, 2 ** 44]) {
+    for (const extra of [undefined, 2 ** 45]) {
       using arena = make(extra);
       using same = KernelMap.fromFd(arena.fd);
       expect(arena.memory()?.length).toBe(8192);
