@@ -261,7 +261,7 @@ describeUnless(absent(browserPath), 'bpf/core in Chromium', () => {
     return {
       elf: [...elf],
       wrong: ['CompileError', true, 1],
-      none: "page.bpf.c:2:2: error: file 'vmlinux.h' was not found",
+      none: "page.bpf.c:2:10: error: file 'vmlinux.h' was not found",
       again: [...elf],
     };
   };

@@ -326,11 +326,9 @@ describe('without the kernel', () => {
     }
   });
 
-  test('an unprivileged process is told what it lacks', () => {
-    if (process.getuid?.() !== 0) {
-      console.log('skipped: needs root, to stop being it');
-      return;
-    }
+  const notRoot =
+    process.getuid?.() === 0 ? undefined : 'it needs root, to stop being it';
+  testUnless(notRoot, 'an unprivileged process is told what it lacks', () => {
     const script = `const addon = require(process.argv[1]);
       addon.init({ KernelError: Error });
       process.setgroups([]); process.setgid(65534); process.setuid(65534);

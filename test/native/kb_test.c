@@ -468,7 +468,7 @@ static void test_explicit_target(void **state) {
     kb_object_close(&object);
 }
 
-enum { NO_NAMESPACE = 77 };
+enum { NO_NAMESPACE = 77, NO_USER_NAMESPACE = 78 };
 
 /* Runs body in a child process with a mount namespace of its own; fails with what it prints. */
 static void in_child(void (*body)(void)) {
@@ -497,6 +497,10 @@ static void in_child(void (*body)(void)) {
     waitpid(child, &status, 0);
     if (WIFEXITED(status) && WEXITSTATUS(status) == NO_NAMESPACE) {
         print_message("skipped: no private mount namespace here (a chroot?)\n");
+        skip();
+    }
+    if (WIFEXITED(status) && WEXITSTATUS(status) == NO_USER_NAMESPACE) {
+        print_message("skipped: no user namespace to be had\n");
         skip();
     }
     if (used || status)
@@ -719,7 +723,7 @@ static void test_unprivileged(void **state) {
 
 static void user_namespace_child(void) {
     if (unshare(CLONE_NEWUSER) != 0)
-        return; /* some machines forbid it: nothing to explain then */
+        _exit(NO_USER_NAMESPACE); /* some machines forbid it: nothing to explain then */
     EXPECT(kb_probe(BPF_PROG_TYPE_RAW_TRACEPOINT, &err) == -EPERM);
     EXPECT(err.text && strstr(err.text, "initial user namespace"));
 }

@@ -235,11 +235,14 @@ function verdict(object: BpfObject, name: string): KernelError | undefined {
   }
 }
 
-/** The verdict for people: the explanation of the log stands for the error's message. */
+/** The verdict for people, behind the program's name. */
 function told(error: KernelError | undefined): string {
   if (error === undefined) return 'accepted';
-  const { explanation, code, message } = error;
-  if (explanation === undefined) return message;
+  const { explanation, code, message, reason, remedy } = error;
+  if (explanation === undefined) {
+    // The message begins with the operation and the program's name.
+    return reason && remedy ? `${reason} (${code}); ${remedy}` : message;
+  }
   const text =
     isTerminal() && !process.env['NO_COLOR']
       ? explanation.ansi
