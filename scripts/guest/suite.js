@@ -115,7 +115,8 @@ const messageOf = ({ failureMessages }) =>
 /** jest's results as they come. `as` is what to call the file. */
 class Reporter {
   constructor(_, { as, only }) {
-    this.fileOf = (test) => as ?? path.basename(test.path, '.test.ts');
+    this.nameOf = (test) => path.basename(test.path, '.test.ts');
+    this.fileOf = (test) => as ?? this.nameOf(test);
     // jest calls all others pending.
     this.wanted = new RegExp(only ?? '', 'i');
   }
@@ -125,7 +126,7 @@ class Reporter {
   }
   onTestCaseResult(test, row) {
     this.told.add(row.fullName);
-    this.tell(this.fileOf(test), row);
+    this.tell(this.nameOf(test), row);
   }
   onTestFileResult(test, result) {
     const file = this.fileOf(test);
@@ -134,7 +135,7 @@ class Reporter {
         !this.told.has(row.fullName) &&
         (row.status !== 'pending' || this.wanted.test(row.fullName))
       )
-        this.tell(file, row);
+        this.tell(this.nameOf(test), row);
     if (result.testExecError)
       report(file, 'failed', { message: result.failureMessage });
     tell({ through: file });
