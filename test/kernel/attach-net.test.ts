@@ -336,6 +336,12 @@ describeUnless(noWire(), 'attach, interfaces', () => {
       );
     });
     expect(count).toBeGreaterThanOrEqual(3n);
+    if (!olderThan('6.6')) {
+      const whole = { ...target, priority: -321, defrag: true } as const; // after -400
+      const link = programOf(object).attach(whole);
+      expect(link.info()).toMatchObject({ priority: -321, flags: 1 });
+      link.close();
+    }
     expect(() =>
       programOf(object).attach({ ...target, hook: 'door' } as never),
     ).toThrow('hook is one of prerouting, input');
