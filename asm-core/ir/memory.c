@@ -1,11 +1,12 @@
-/* memory.c - slots that stay in memory: a load gets what was stored there, and what is stored over
- * before anybody could read it is not stored.
+/* memory.c - slots that stay in memory: a load gets what was stored there, as a load of a variable
+ * does, and what is stored over before anybody could read it is not stored.
  *
- * Contents are known as a short list of (slot, bytes, value), the bytes counted from its start or
- * from an address somewhere in it (an element at an index), carried from a block to one of which
- * it is the only predecessor. Dead stores are found backwards, from blocks to those that lead
- * there; behind a return, all slots are dead. A store to what a helper is given later is not: the
- * kernel compares the padding of keys, too. Scalars at constant places are known further: cells.c.
+ * Contents are known as a short list of (slot or variable, bytes, value), the bytes counted from
+ * its start or from an address somewhere in it (an element at an index), carried from a block to
+ * one of which it is the only predecessor. Dead stores are found backwards, from blocks to those
+ * that lead there; behind a return, all slots are dead. A store to what a helper is given later is
+ * not: the kernel compares the padding of keys, too. Scalars at constant places are known further:
+ * cells.c.
  */
 #include "cfg.h"
 #include "pass.h"
@@ -14,7 +15,7 @@
 enum { KNOWN_MOST = 48, DEAD_MOST = 64 };
 
 typedef struct known {
-    eb_mem place;   /* in a slot */
+    eb_mem place;   /* in a slot or variable */
     eb_value value; /* its lower bytes stand there */
 } known;
 
@@ -58,7 +59,7 @@ static void forget(mem *m, const eb_mem *p) {
 }
 
 static void learn(mem *m, const eb_mem *p, eb_value value) {
-    if (p->root != EB_MEM_SLOT)
+    if (!eb_mem_is_named(p))
         return;
     if (m->count == KNOWN_MOST) /* the eldest goes */
         memmove(m->now, m->now + 1, --m->count * sizeof m->now[0]);
@@ -68,7 +69,8 @@ static void learn(mem *m, const eb_mem *p, eb_value value) {
 /* How many bits above the lowest of what is known the bytes of `p` are, or -1: elsewhere. */
 static int bits_above(const mem *m, const eb_mem *whole, const eb_mem *p) {
     int64_t from = p->at - whole->at, to = from + p->size;
-    if (whole->number != p->number || whole->base != p->base || from < 0 || to > whole->size)
+    if (whole->root != p->root || whole->number != p->number || whole->base != p->base ||
+        from < 0 || to > whole->size)
         return -1;
     return (int)(8 * (m->fn->unit->big ? whole->size - to : from));
 }
@@ -91,7 +93,7 @@ static eb_value part_of(mem *m, eb_value place, eb_value value, int above) {
 static bool find(mem *m, eb_value load) {
     const eb_ir *ir = eb_ir_at(m->fn, load);
     eb_mem p = eb_mem_at(m->fn, ir->a, ir->imm, ir->size);
-    for (uint32_t n = 0; n < m->count && p.root == EB_MEM_SLOT; n++) {
+    for (uint32_t n = 0; n < m->count && eb_mem_is_named(&p); n++) {
         int above = bits_above(m, &m->now[n].place, &p);
         eb_value part = above < 0 ? 0 : part_of(m, load, m->now[n].value, above);
         if (!part)
