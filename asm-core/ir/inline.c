@@ -17,7 +17,7 @@
 
 enum {
     COST = 5,             /* of an instruction: LLVM's unit */
-    COST_CALL = 25,       /* on top, of a call */
+    COST_CALL = 25,       /* on top, of a call; to LLVM, that of a helper is like any instruction */
     THRESHOLD = 225,      /* -O2 */
     THRESHOLD_HINT = 325, /* of a function said to be inline */
     THRESHOLD_COLD = 45,  /* of a call that runs less than twice in a hundred times */
@@ -182,7 +182,9 @@ static void visit(estimate *e, eb_value v) {
     }
     e->cost += COST;
     if (ir->op == EB_IR_CALL || ir->op == EB_IR_HELPER || ir->op == EB_IR_CALLX)
-        e->cost += COST_CALL + COST * (int)e->callee->lists.at[ir->list].values.len;
+        e->cost += COST * (int)e->callee->lists.at[ir->list].values.len;
+    if (ir->op == EB_IR_CALL)
+        e->cost += COST_CALL;
 }
 
 /* LLVM's cost of the callee's instructions at this call; it stops above `most`. */
