@@ -212,13 +212,25 @@ static eb_value count_as(eb_lower *l, eb_value count, eb_ir_type type, eb_loc lo
                             : eb_emit(l, EB_IR_TRUNC, EB_IR_I32, count, 0, loc);
 }
 
+/* A signed sum that overflows is undefined, unless they say that it wraps. */
+static void note_overflow(eb_lower *l, eb_value sum, eb_type *type) {
+    bool defined =
+        is_unsigned(type) || eb_type_size(type) < 4 || (l->u->pp->dialect & EBPF_CC_WRAPPING);
+    eb_ir *ir = eb_ir_at(l->fn, sum);
+    if (!defined && ir->op == EB_IR_ADD)
+        ir->flags |= EB_IR_NO_WRAP;
+}
+
 /* The value of `a op b` in `type`, both operands being of it. */
 static eb_value computed(eb_lower *l, unsigned op, eb_type *type, eb_value a, eb_value b,
                          eb_loc loc) {
     eb_ir_type ir = eb_lower_type(type);
     if (op == EB_TOK_SHL || op == EB_TOK_SHR)
         b = count_as(l, b, ir, loc);
-    return eb_emit(l, operation(op, is_unsigned(type)), ir, a, b, loc);
+    eb_value v = eb_emit(l, operation(op, is_unsigned(type)), ir, a, b, loc);
+    if (op == EB_TOK_PLUS)
+        note_overflow(l, v, type);
+    return v;
 }
 
 /* A condition as 0 or 1, by way of two blocks. */
@@ -381,6 +393,7 @@ static eb_value step(eb_lower *l, const eb_expr *e) {
     } else {
         eb_ir_type type = eb_lower_type(e->type);
         v = eb_emit(l, EB_IR_ADD, type, old, eb_emit_const(l, type, minus ? -1 : 1, e->lo), e->lo);
+        note_overflow(l, v, e->type);
         if (eb_type_is(e->type, EB_TYPE_BOOL))
             v = eb_emit_cmp(l, EB_COND_NE, v, eb_emit_const(l, type, 0, e->lo), e->lo);
         else if (eb_type_size(e->type) < 4)

@@ -47,8 +47,9 @@ enum ebpf_cc_dialect {
     EBPF_CC_UNSIGNED_CHAR = 1, /* as -funsigned-char */
     EBPF_CC_SHORT_ENUMS = 2,   /* as -fshort-enums */
     EBPF_CC_MS_EXTENSIONS =
-        4,                   /* as -fms-extensions: struct tag; and struct tag {...}; as members */
-    EBPF_CC_FREESTANDING = 8 /* as -ffreestanding: __STDC_HOSTED__ is 0 */
+        4,                    /* as -fms-extensions: struct tag; and struct tag {...}; as members */
+    EBPF_CC_FREESTANDING = 8, /* as -ffreestanding: __STDC_HOSTED__ is 0 */
+    EBPF_CC_WRAPPING = 16     /* as -fwrapv: signed sums that overflow wrap */
 };
 
 /* What ebpf_cc_preprocess gives. */

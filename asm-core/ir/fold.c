@@ -77,6 +77,7 @@ static bool turn(eb_folder *f, eb_value value, eb_ir_op op, eb_value a, eb_value
     if (b != ir->b)
         use(f, b);
     ir->op = (uint8_t)op;
+    ir->flags &= (uint8_t)~EB_IR_NO_WRAP;
     ir->a = a;
     ir->b = b;
     return true;

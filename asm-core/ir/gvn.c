@@ -179,8 +179,9 @@ static uint32_t mix(uint32_t hash, uint64_t word) {
 }
 
 static uint32_t hash_of(const gvn *g, const eb_ir *ir) {
-    uint32_t hash = mix(ir->op, (uint64_t)ir->type << 24 | (uint64_t)ir->size << 16 |
-                                    (uint64_t)ir->cond << 8 | ir->flags);
+    uint32_t hash =
+        mix(ir->op, (uint64_t)ir->type << 24 | (uint64_t)ir->size << 16 | (uint64_t)ir->cond << 8 |
+                        (ir->flags & ~(unsigned)EB_IR_NO_WRAP));
     hash = mix(hash, (uint64_t)ir->a << 32 | ir->b);
     hash = mix(hash, (uint64_t)ir->imm);
     if (ir->op == EB_IR_CORE)
@@ -196,7 +197,8 @@ static bool same_record(const gvn *g, uint32_t a, uint32_t b) {
 
 static bool is_same(const gvn *g, const eb_ir *x, const eb_ir *y) {
     return x->op == y->op && x->type == y->type && x->size == y->size && x->cond == y->cond &&
-           x->flags == y->flags && x->a == y->a && x->b == y->b && x->imm == y->imm &&
+           !((x->flags ^ y->flags) & ~EB_IR_NO_WRAP) && x->a == y->a && x->b == y->b &&
+           x->imm == y->imm &&
            (x->op == EB_IR_CORE ? same_record(g, x->extra, y->extra) : x->extra == y->extra);
 }
 
@@ -234,6 +236,7 @@ static void number(gvn *g, eb_value v) {
     eb_value elder = g->heads[slot];
     for (unsigned n = 0; elder && n < CHAIN_MOST; n++, elder = g->chain[elder])
         if (is_usable(g, elder, ir)) {
+            at(g, elder)->flags &= (uint8_t)(ir->flags | ~EB_IR_NO_WRAP);
             eb_ir_become(g->fn, v, elder);
             g->changed = true;
             return;

@@ -67,7 +67,8 @@ enum {
     EB_IR_SIGNED = 1,   /* load: with its sign */
     EB_IR_VOLATILE = 2, /* load, store, asm: as often as it stands there */
     EB_IR_UNLIKELY = 4, /* branch: to the first successor, says __builtin_expect */
-    EB_IR_LIKELY = 8
+    EB_IR_LIKELY = 8,
+    EB_IR_NO_WRAP = 16 /* add: of signed numbers, whose sum is one: overflow is undefined */
 };
 
 typedef struct eb_list {

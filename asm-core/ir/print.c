@@ -28,7 +28,8 @@ const char *const eb_ir_atomics[EB_ATOMIC_COUNT] = {"add",  "or",  "and",  "xor"
 const eb_ir_flag_name eb_ir_flags[EB_IR_FLAG_COUNT] = {{"signed", EB_IR_SIGNED},
                                                        {"volatile", EB_IR_VOLATILE},
                                                        {"unlikely", EB_IR_UNLIKELY},
-                                                       {"likely", EB_IR_LIKELY}};
+                                                       {"likely", EB_IR_LIKELY},
+                                                       {"nowrap", EB_IR_NO_WRAP}};
 
 static void put_quoted(eb_str text, eb_buf *out) {
     eb_buf_str(out, EB_STR(" \""));

@@ -4,7 +4,7 @@
 
 #include "ir.h"
 
-enum { EB_IR_TYPE_COUNT = 4, EB_IR_FLAG_COUNT = 4, EB_IR_SYMBOL_FLAG_COUNT = 8 };
+enum { EB_IR_TYPE_COUNT = 4, EB_IR_FLAG_COUNT = 5, EB_IR_SYMBOL_FLAG_COUNT = 8 };
 
 typedef struct eb_ir_flag_name {
     const char *name;

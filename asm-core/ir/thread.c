@@ -179,11 +179,20 @@ static bool settle_branches(eb_fn *fn) {
 }
 
 /* Whether a value has no sign where `block` is: by what it is made of, or by a branch above. */
-static bool not_negative(const eb_fn *fn, uint32_t block, eb_value v, const eb_value *zeros) {
+static bool has_no_sign(const eb_fn *fn, uint32_t block, eb_value v, const eb_value *zeros) {
     unsigned type = eb_ir_at(fn, v)->type;
     uint64_t bits = eb_bits_of(type), sign = bits & ~(bits >> 1);
     return (eb_bits_zero(fn, v) & sign) ||
            decided_above(fn, block, EB_COND_SGE, v, zeros[type]) == 1;
+}
+
+/* That, or the sum of two such where it does not wrap: n++ behind n >= 0. The verifier does not
+ * know that it cannot, and needs the question without sign. */
+static bool not_negative(const eb_fn *fn, uint32_t block, eb_value v, const eb_value *zeros) {
+    const eb_ir *ir = eb_ir_at(fn, v);
+    bool sum = ir->op == EB_IR_ADD && (ir->flags & EB_IR_NO_WRAP);
+    return has_no_sign(fn, block, v, zeros) ||
+           (sum && has_no_sign(fn, block, ir->a, zeros) && has_no_sign(fn, block, ir->b, zeros));
 }
 
 /* What stands for a signed operation of something that is not negative, with something that is

@@ -46,6 +46,8 @@ export interface CompileOptions extends IncludeOptions {
   msExtensions?: boolean;
   /** __STDC_HOSTED__ is 0, as -ffreestanding. */
   freestanding?: boolean;
+  /** Signed sums that overflow wrap, as -fwrapv. */
+  wrapping?: boolean;
   /** What stands behind -W: ['all', 'no-unused', 'error']; 'none' for no warnings. */
   warnings?: readonly string[];
   /** How many errors are told; 0: all. Default 20. */
@@ -314,6 +316,7 @@ function open(
       options.shortEnums,
       options.msExtensions,
       options.freestanding,
+      options.wrapping,
     ),
     errorLimit > 0 && errorLimit < ALL_ERRORS ? errorLimit : ALL_ERRORS,
   ].forEach((word, n) => view.setUint32(at + 4 * n, word, true));

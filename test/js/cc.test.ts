@@ -238,6 +238,21 @@ function suite(cc: Cc): void {
     ).toMatch(/:4:[^]*:5:[^]*:6:[^]*:7:/);
   });
 
+  test('-fwrapv keeps the sign of a sum that may wrap', () => {
+    const source =
+      'int f(int n) { if (n < 0) return 0; n++; return n > 512 ? 512 : n; }\n';
+    const signed = (...flags: string[]) => {
+      const { status, stdout } = cc(['-S', '-o', '-', ...flags, '-'], source);
+      expect(status).toBe(0);
+      return / s[<>]=? 51[23] /.test(stdout);
+    };
+    expect(signed()).toBe(false);
+    expect(signed('-fwrapv')).toBe(true);
+    expect(signed('-fno-strict-overflow')).toBe(true);
+    expect(signed('-fwrapv', '-fno-wrapv')).toBe(false);
+    expect(signed('-fno-strict-overflow', '-fstrict-overflow')).toBe(false);
+  });
+
   test('-v lists the folders, as scripts cut them out', () => {
     const { status, stderr } = cc(['-v', '-E', '-Isrc', '-'], 'int x;\n');
     expect(status).toBe(0);

@@ -15,7 +15,7 @@ export type Mode =
 
 export type Dialect = Pick<
   CompileOptions,
-  'unsignedChar' | 'shortEnums' | 'msExtensions' | 'freestanding'
+  'unsignedChar' | 'shortEnums' | 'msExtensions' | 'freestanding' | 'wrapping'
 >;
 
 export interface CcOptions {
@@ -390,6 +390,10 @@ const table: readonly Row[] = [
   ),
   dialect('-ffreestanding', { freestanding: true }, '__STDC_HOSTED__ is 0'),
   dialect('-fhosted', { freestanding: false }, 'it is 1, as it is'),
+  dialect('-fwrapv', { wrapping: true }, 'signed sums that overflow wrap'),
+  dialect('-fno-strict-overflow', { wrapping: true }, 'as -fwrapv'),
+  dialect('-fno-wrapv', { wrapping: false }, 'they are undefined, as it is'),
+  dialect('-fstrict-overflow', { wrapping: false }, 'as -fno-wrapv'),
   glued(
     '-W',
     'WARNING',
