@@ -106,8 +106,10 @@ napi_value bind(Call &call) {
     if (!map)
         return nullptr;
     auto *bound = static_cast<Bound *>(calloc(1, sizeof(Bound)));
-    if (!bound)
+    if (!bound) {
+        napi_throw_error(call.env, "ENOMEM", "out of memory");
         return nullptr;
+    }
     bound->data = call.data;
     bound->handle = call.handle;
     if (kb_map_prepare(map, operation, key.data, key.size, value.data, value.size, flags,

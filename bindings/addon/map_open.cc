@@ -92,8 +92,10 @@ napi_value map_memory(Call &call) {
     if (!map)
         return nullptr;
     auto *memory = static_cast<kb_memory *>(calloc(1, sizeof(kb_memory)));
-    if (!memory)
-        return undefined(call.env);
+    if (!memory) {
+        napi_throw_error(call.env, "ENOMEM", "out of memory");
+        return nullptr;
+    }
     if (kb_map_mmap(map, memory, &err) != 0) {
         free(memory);
         return throw_kernel(call, err);
