@@ -447,7 +447,9 @@ describe('command line', () => {
       stderr: '',
     });
     expect(bpf('btf', 'show', at('base.btf')).status).toBe(2);
-    expect(bpf('btf').stderr).toContain("an action is missing behind 'btf'");
+    expect(bpf('btf').stderr).toContain(
+      'behind btf stands dump; it is missing',
+    );
   });
 
   describeUnless(

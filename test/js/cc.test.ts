@@ -341,7 +341,7 @@ function suite(cc: Cc): void {
     ]);
     expect({ status, stderr }).toEqual({ status: 1, stderr: '' });
     const lines = (JSON.parse(stdout) as { line: number }[]).map((d) => d.line);
-    expect(lines).toEqual([2]); // what is missing may have declared the rest
+    expect(lines).toEqual([2, 1]); // what is missing, and what stands in front of it
   });
 
   test.each([
