@@ -635,6 +635,7 @@ static void check_naked(eb_unit *u, const eb_stmt *body) {
 void eb_function_body(eb_unit *u, eb_decl *function) {
     eb_decl *outer = u->function;
     u->function = function;
+    eb_nest(u); /* a definition may stand in another's body, where it is refused */
     eb_scope_open(u);
     for (uint32_t n = 0; n < function->param_count; n++) {
         eb_decl *param = function->params[n];
@@ -647,6 +648,7 @@ void eb_function_body(eb_unit *u, eb_decl *function) {
     uint32_t errors = u->ctx->errors;
     function->body = block(u);
     eb_scope_close(u);
+    eb_unnest(u);
     if (function->attrs.naked && u->ctx->errors == errors)
         check_naked(u, function->body);
     for (uint32_t n = 0; n < function->labels.len; n++) {
