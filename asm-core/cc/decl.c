@@ -116,7 +116,7 @@ static eb_decl *new_decl(eb_unit *u, eb_decl_kind kind, const eb_declarator *d,
     decl->lo = d->lo;
     decl->hi = d->hi;
     decl->type = d->type;
-    decl->attrs = eb_attrs_copy(&spec->attrs);
+    decl->attrs = eb_attrs_copy(u, &spec->attrs);
     eb_attrs_merge(u, &decl->attrs, &d->attrs);
     decl->is_inline = spec->is_inline;
     decl->is_global = eb_scope_is_global(u) || spec->storage == EB_STORAGE_STATIC ||

@@ -352,10 +352,17 @@ void eb_attributes(eb_unit *u, eb_attrs *attrs) {
     }
 }
 
-eb_attrs eb_attrs_copy(const eb_attrs *attrs) {
+static eb_tags copy_of_tags(eb_unit *u, const eb_tags *tags) {
+    eb_tags copy = {0};
+    for (uint32_t n = 0; n < tags->len; n++)
+        *EB_PUSH(&u->ctx->arena, &copy) = tags->at[n];
+    return copy;
+}
+
+eb_attrs eb_attrs_copy(eb_unit *u, const eb_attrs *attrs) {
     eb_attrs copy = *attrs;
-    copy.decl_tags.cap = copy.decl_tags.len; /* full: adding moves it */
-    copy.type_tags.cap = copy.type_tags.len;
+    copy.decl_tags = copy_of_tags(u, &attrs->decl_tags);
+    copy.type_tags = copy_of_tags(u, &attrs->type_tags);
     return copy;
 }
 

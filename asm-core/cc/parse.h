@@ -203,7 +203,7 @@ void eb_attributes(eb_unit *u, eb_attrs *attrs);
 bool eb_is_attribute(const eb_unit *u);
 uint32_t eb_attributes_length(const eb_unit *u);
 /* A copy to which a declarator can add its own: what is added to one is not in the other. */
-eb_attrs eb_attrs_copy(const eb_attrs *attrs);
+eb_attrs eb_attrs_copy(eb_unit *u, const eb_attrs *attrs);
 /* What `from` says is said by `to`, too (decl.c). */
 void eb_attrs_merge(eb_unit *u, eb_attrs *to, const eb_attrs *from);
 /* Attributes that change a type, on it. */

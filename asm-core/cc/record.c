@@ -54,7 +54,7 @@ static void bit_field(eb_unit *u, eb_member *member) {
 /* One declarator of a member declaration. */
 static void member_declarator(eb_unit *u, eb_record *record, const eb_spec *spec) {
     eb_member member = {.type = spec->type, .loc = eb_peek(u).loc};
-    eb_attrs attrs = eb_attrs_copy(&spec->attrs);
+    eb_attrs attrs = eb_attrs_copy(u, &spec->attrs);
     if (!eb_is(u, EB_TOK_COLON)) {
         eb_declarator d = eb_declarator_of(u, spec->type);
         eb_attrs_merge(u, &attrs, &d.attrs);
