@@ -99,6 +99,14 @@ static uint32_t number_up_to(reader *r, uint32_t most) {
     return value > most ? 0 : (uint32_t)value;
 }
 
+static uint32_t alignment(reader *r) {
+    uint32_t align = number_up_to(r, UINT32_MAX);
+    bool good = !(align & (align - 1));
+    if (!good)
+        wrong(r, "an alignment is a power of two");
+    return good ? align : 0;
+}
+
 static int64_t signed_number(reader *r) {
     bool negative = take(r, '-');
     if (!negative)
@@ -236,7 +244,7 @@ static void read_symbol(reader *r) {
         else if (eb_str_is(name, "size"))
             sym->size = number(r);
         else if (eb_str_is(name, "align"))
-            sym->align = number_up_to(r, UINT32_MAX);
+            sym->align = alignment(r);
         else if (eb_str_is(name, "data"))
             read_data(r, sym);
         else if (eb_str_is(name, "word"))
@@ -381,7 +389,7 @@ static void read_slot(reader *r) {
     want(r, ':', "a : is missing");
     slot.size = number(r);
     if (take_word(r, "align"))
-        slot.align = number_up_to(r, UINT32_MAX);
+        slot.align = alignment(r);
     slot.name = quoted(r);
     if (take_word(r, "in"))
         slot.scope = number_up_to(r, r->fn->scopes.len - 1);
