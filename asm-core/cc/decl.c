@@ -207,13 +207,12 @@ static eb_decl *declare_local(eb_unit *u, eb_decl *decl) {
 }
 
 static void asm_name(eb_unit *u, eb_decl *decl) {
-    eb_type *element;
     if (!eb_skip_word(u, EB_KW_ASM))
         return;
     eb_expect(u, EB_TOK_LPAREN, "'(' behind asm");
     eb_loc lo = eb_peek(u).loc;
     if (eb_is(u, EB_TOK_STRING))
-        decl->assembly = eb_strings(u, &element);
+        decl->assembly = eb_name_string(u);
     if (eb_in_register(decl) && eb_register_number(decl->assembly) < 0)
         eb_diag_add(u->ctx, EB_DIAG_ASM_CLOBBER, lo, eb_behind(u), (int)decl->assembly.len,
                     decl->assembly.at);

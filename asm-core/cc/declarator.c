@@ -116,14 +116,23 @@ static void unknown_attribute(eb_unit *u, eb_tok tok, eb_str name) {
                                                              (int)near.best.len, near.best.at));
 }
 
-static eb_str string_argument(eb_unit *u) {
+eb_str eb_name_string(eb_unit *u) {
+    eb_loc lo = eb_peek(u).loc;
     eb_type *element;
+    eb_str text = eb_strings(u, &element);
+    if (!text.len || !memchr(text.at, 0, text.len))
+        return text;
+    eb_diag_add(u->ctx, EB_DIAG_EXPECTED, lo, eb_behind(u), "a name without NUL");
+    return (eb_str){0};
+}
+
+static eb_str string_argument(eb_unit *u) {
     uint32_t open = 0;
     eb_str text = {0};
     while (eb_skip(u, EB_TOK_LPAREN))
         open++;
     if (eb_is(u, EB_TOK_STRING))
-        text = eb_strings(u, &element);
+        text = eb_name_string(u);
     else
         eb_expected(u, "a string");
     while (open-- && eb_expect(u, EB_TOK_RPAREN, "')'"))

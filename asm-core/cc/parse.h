@@ -202,6 +202,8 @@ void eb_attributes(eb_unit *u, eb_attrs *attrs);
 /* Whether they begin here, as __attribute__ or [[; and the number of tokens that they take. */
 bool eb_is_attribute(const eb_unit *u);
 uint32_t eb_attributes_length(const eb_unit *u);
+/* Strings that are a name or tag, which ends where a NUL would stand: an error, as in clang. */
+eb_str eb_name_string(eb_unit *u);
 /* A copy to which a declarator can add its own: what is added to one is not in the other. */
 eb_attrs eb_attrs_copy(eb_unit *u, const eb_attrs *attrs);
 /* What `from` says is said by `to`, too (decl.c). */
