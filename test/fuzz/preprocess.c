@@ -49,7 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     ebpf_bytes text = {0}, twice = {0};
     if (unit) {
         int status = preprocess(unit, data, size, &text);
-        plant(status == EBPF_OK && size > 1 && data[1] == '?' && text.size > 3, data, size);
+        plant(status == EBPF_OK && (data[0] & 8) && text.size > 3, data, size);
         require_diagnostics(ctx, status);
         if (status == EBPF_OK && is_settled(text) &&
             ebpf_cc_new(ctx, "again.c", 7, text.data, text.size, NULL, &again) == EBPF_OK &&
