@@ -641,6 +641,16 @@ bool eb_extra_semicolon(eb_unit *u) {
     return is;
 }
 
+bool eb_braces_end(eb_unit *u) {
+    eb_pragmas(u);
+    if (eb_skip(u, EB_TOK_RBRACE))
+        return true;
+    if (!eb_is(u, EB_TOK_END))
+        return false;
+    eb_expected(u, "'}'");
+    return true;
+}
+
 bool eb_in_main_file(const eb_unit *u, eb_loc loc) {
     const eb_source *main = &u->ctx->sources.at[u->pp->main];
     eb_str name;

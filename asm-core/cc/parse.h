@@ -105,6 +105,9 @@ bool eb_skip_word(eb_unit *u, eb_keyword word);
 bool eb_expect(eb_unit *u, eb_tok_kind kind, const char *what);
 /* Take a ';' that ends nothing. */
 bool eb_extra_semicolon(eb_unit *u);
+/* Between the things in braces, where a pragma may stand: whether they end. The '}' is taken, or
+ * told to be missing. */
+bool eb_braces_end(eb_unit *u);
 /* A diagnostic that it is missing behind the last token, where `what` is expected. */
 void eb_missing(eb_unit *u, const char *text, const char *what);
 /* Where the last token taken ends. */

@@ -138,15 +138,8 @@ static void check_flexible(eb_unit *u, const eb_record *record) {
 static void record_body(eb_unit *u, eb_record *record) {
     eb_nest(u);
     record->reading = true;
-    for (;;) {
+    while (!eb_braces_end(u)) {
         uint32_t before = u->at;
-        eb_pragmas(u);
-        if (eb_skip(u, EB_TOK_RBRACE))
-            break;
-        if (eb_is(u, EB_TOK_END)) {
-            eb_expected(u, "'}'");
-            break;
-        }
         if (!eb_extra_semicolon(u))
             member_declaration(u, record);
         if (u->at == before)

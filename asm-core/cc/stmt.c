@@ -592,15 +592,8 @@ static eb_stmt *block_item(eb_unit *u) {
 static eb_stmt *block(eb_unit *u) {
     eb_stmt *s = new_stmt(u, EB_STMT_BLOCK, eb_take(u).loc), **last = &s->body;
     unsigned mixed = 0; /* 1: there was a statement */
-    for (;;) {
+    while (!eb_braces_end(u)) {
         uint32_t before = u->at;
-        eb_pragmas(u);
-        if (eb_skip(u, EB_TOK_RBRACE))
-            break;
-        if (eb_is(u, EB_TOK_END)) {
-            eb_expected(u, "'}'");
-            break;
-        }
         *last = block_item(u);
         if ((*last)->kind != EB_STMT_DECL)
             mixed = mixed ? mixed : 1;
