@@ -224,30 +224,17 @@ describeUnless(noWire(), 'options, interfaces', () => {
 
   test('another network namespace, by its path', () => {
     const object = loadC(counting('sk_lookup', { result: '1' }));
-    const link = programOf(object).attach({
-      kind: 'netns',
-      path: `/run/netns/${wire.namespace}`,
-    });
+    const path = `/run/netns/${wire.namespace}`;
+    const there = () => query({ kind: 'netns', path, attachType: 36 }).programs;
+    const link = programOf(object).attach({ kind: 'netns', path });
     const here = programOf(object).attach({ kind: 'netns' });
     const inode = (one: Link): unknown =>
       (one.info() as { netnsInode: number }).netnsInode;
     expect(inode(link)).not.toBe(inode(here));
-    expect(
-      query({
-        kind: 'netns',
-        path: `/run/netns/${wire.namespace}`,
-        attachType: 36,
-      }).programs,
-    ).toMatchObject([{ programId: programOf(object).info.id }]);
+    expect(there()).toMatchObject([{ programId: programOf(object).info.id }]);
     here.close();
     link.detach();
-    expect(
-      query({
-        kind: 'netns',
-        path: `/run/netns/${wire.namespace}`,
-        attachType: 36,
-      }).programs,
-    ).toEqual([]);
+    expect(there()).toEqual([]);
     link.close();
   });
 
