@@ -530,11 +530,35 @@ static void reader_takes_any_text(void **state) {
     }
 }
 
+static void reader_refuses_what_no_object_has(void **state) {
+    static const struct {
+        const char *text, *error;
+    } rows[] = {
+        {"unit little v3\n@1 variable \"a\" defined size 4 align 6\n",
+         "an alignment is a power of two"},
+        {"unit little v3\n@1 function \"f\"\nfunction @1 params 0 void\n"
+         "slot 0: 4 align 3 \"x\"\n",
+         "an alignment is a power of two"},
+        {"unit little v5\n", "v1 to v4 is missing"},
+    };
+    (void)state;
+    for (size_t n = 0; n < sizeof rows / sizeof rows[0]; n++) {
+        ebpf_ctx *ctx = unit_open();
+        eb_str error;
+        assert_null(eb_ir_read(ctx, eb_str_from(rows[n].text), &error));
+        const char *said = eb_str_copy(&ctx->arena, error).at;
+        if (!strstr(said, rows[n].error))
+            fail_msg("%s: not of '%s'", said, rows[n].error);
+        unit_close(ctx);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(passes_keep_meaning),
         cmocka_unit_test(code_keeps_meaning),
         cmocka_unit_test(reader_takes_any_text),
+        cmocka_unit_test(reader_refuses_what_no_object_has),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
