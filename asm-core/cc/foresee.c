@@ -31,6 +31,7 @@ typedef struct foresight {
     EB_VEC(visit) todo;
     uint8_t *seen; /* by symbol: a bit for each parameter that was the context, 1 for none */
     eb_fn *fn;
+    bool *optional; /* by block of fn, NULL before somebody asked */
     uint32_t context;
     bool licence_told;
 } foresight;
@@ -88,17 +89,30 @@ static bool is_given(eb_fn *fn, eb_value value, unsigned depth) {
     return false;
 }
 
-/* Whether a block is only reached by one side of a branch that is decided at load. */
-static bool is_optional(eb_fn *fn, uint32_t block) {
-    for (uint32_t b = block; fn->blocks.at[b].idom; b = fn->blocks.at[b].idom) {
-        const eb_block *inner = &fn->blocks.at[b];
-        uint32_t from = inner->preds.len == 1 ? inner->preds.at[0] : 0;
-        const eb_ir *last = from ? eb_ir_at(fn, fn->blocks.at[from].last) : NULL;
-        if (last && last->op == EB_IR_BRANCH &&
-            (is_given(fn, last->a, 0) || is_given(fn, last->b, 0)))
-            return true;
+/* Whether a block is entered by one side of a branch that is decided at load. */
+static bool is_decided(eb_fn *fn, const eb_block *block) {
+    uint32_t from = block->preds.len == 1 ? block->preds.at[0] : 0;
+    const eb_ir *last = from ? eb_ir_at(fn, fn->blocks.at[from].last) : NULL;
+    return last && last->op == EB_IR_BRANCH &&
+           (is_given(fn, last->a, 0) || is_given(fn, last->b, 0));
+}
+
+/* Whether a block is only reached by one side of such a branch. */
+static bool is_optional(foresight *f, uint32_t block) {
+    const eb_fn *fn = f->fn;
+    if (!f->optional) {
+        f->optional = eb_alloc_array(&f->u->ctx->arena, fn->blocks.len, sizeof *f->optional);
+        for (uint32_t n = 1; n < fn->rpo.len; n++) { /* dominators come first */
+            const eb_block *b = &fn->blocks.at[fn->rpo.at[n]];
+            f->optional[fn->rpo.at[n]] = f->optional[b->idom] || is_decided(f->fn, b);
+        }
     }
-    return false;
+    return f->optional[block];
+}
+
+static void look_into(foresight *f, eb_fn *fn) {
+    f->fn = fn;
+    f->optional = NULL;
 }
 
 /* ---- helpers ---- */
@@ -118,7 +132,7 @@ static eb_str callers_of(foresight *f, uint32_t helper) {
 static void check_helper(foresight *f, const eb_ir *ir) {
     uint32_t helper = ir->imm > 0 && ir->imm < UINT32_MAX ? (uint32_t)ir->imm : 0;
     const char *name = eb_helper_name(helper);
-    if (!name || eb_may_call(f->kind.prog, f->kind.attach, helper) || is_optional(f->fn, ir->block))
+    if (!name || eb_may_call(f->kind.prog, f->kind.attach, helper) || is_optional(f, ir->block))
         return;
     const char *type = eb_prog_type_name(f->kind.prog);
     bool attach = eb_types_call(f->kind.prog, helper);
@@ -149,7 +163,7 @@ static eb_str licence_of(const eb_ir_unit *ir) {
 
 static void check_licence(foresight *f, const eb_ir *ir, eb_str licence) {
     uint32_t helper = ir->imm > 0 && ir->imm < UINT32_MAX ? (uint32_t)ir->imm : 0;
-    if (f->licence_told || !eb_helper_needs_gpl(helper) || is_optional(f->fn, ir->block))
+    if (f->licence_told || !eb_helper_needs_gpl(helper) || is_optional(f, ir->block))
         return;
     f->licence_told = true;
     eb_diag *diag = eb_warn_at(f->u, token_at(f->u, ir->loc), EB_DIAG_HELPER_LICENCE, ir->loc,
@@ -185,7 +199,7 @@ static void check_access(foresight *f, const eb_ir *ir) {
         return;
     uint32_t at = offset < 0 || offset > UINT32_MAX ? UINT32_MAX : (uint32_t)offset;
     const char *why = eb_access_refused(f->layout, f->group, at, ir->size, write, &field);
-    if (!why || is_optional(f->fn, ir->block))
+    if (!why || is_optional(f, ir->block))
         return;
     eb_diag *diag =
         eb_warn_at(f->u, token_at(f->u, ir->loc), EB_DIAG_CONTEXT_ACCESS, ir->loc, ir->loc + 1,
@@ -243,7 +257,7 @@ static void visit_all(foresight *f, eb_str licence) {
     bool licensed = licence.at && eb_licence_is_gpl(licence);
     while (f->todo.len) {
         visit next = f->todo.at[--f->todo.len];
-        f->fn = f->ir->symbols.at[next.symbol].fn;
+        look_into(f, f->ir->symbols.at[next.symbol].fn);
         f->context = next.context;
         for (uint32_t n = 0; n < f->fn->rpo.len; n++)
             for (eb_value v = f->fn->blocks.at[f->fn->rpo.at[n]].first; v;
@@ -290,10 +304,12 @@ static eb_loc place_of(const eb_fn *fn, uint32_t block) {
     return loc;
 }
 
-static void check_loops(eb_unit *u, eb_fn *fn) {
+static void check_loops(foresight *f) {
+    eb_unit *u = f->u;
+    eb_fn *fn = f->fn;
     for (eb_endless loops = eb_endless_of(fn); eb_endless_next(&loops);) {
         eb_loc loc = place_of(fn, loops.header);
-        if (!is_optional(fn, loops.header))
+        if (!is_optional(f, loops.header))
             note_function(u,
                           eb_warn_at(u, token_at(u, loc), EB_DIAG_ENDLESS, loc, loc + (loc != 0)),
                           fn->symbol, fn->unit);
@@ -308,7 +324,8 @@ void eb_foresee(eb_unit *u, eb_ir_unit *ir) {
         if (!fn)
             continue;
         eb_cfg_analyse(fn);
-        check_loops(u, fn);
+        look_into(&f, fn);
+        check_loops(&f);
         eb_arena_reset(&u->ctx->scratch);
     }
     for (uint32_t n = 1; n < ir->symbols.len; n++)

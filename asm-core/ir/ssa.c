@@ -4,8 +4,10 @@
  * Phis stand where the definitions' dominance frontiers, iterated, meet blocks in which the
  * variable is live. Frontiers are not stored: Sreedhar and Gao, "A Linear Time Algorithm for
  * Placing phi-Nodes": from the deepest definition up, walk its subtree of dominators and look at
- * edges that leave it. Then one walk down the dominator tree carries the current definition of each
- * variable and takes it back on the way up. A variable of one block needs neither.
+ * edges that leave it. No definition from above comes through a block where the variable is not
+ * live, so the walk goes around it, and a short life costs little. Then one walk down the dominator
+ * tree carries the current definition of each variable and takes it back on the way up. A variable
+ * of one block needs neither.
  *
  * A slot that is narrower than a register: what is stored is cut to its size with the sign that all
  * loads want (or without), so a load is just the value. What is read before it was written is
@@ -136,7 +138,7 @@ static void walk_subtree(ssa *s, uint32_t var, uint32_t stamp, uint32_t root) {
             if (s->fn->blocks.at[block->succs.at[n]].idom != b)
                 meet_edge(s, var, stamp, block->succs.at[n], level);
         for (uint32_t child = block->child; child; child = s->fn->blocks.at[child].sibling)
-            if (s->walked[child] != stamp) {
+            if (s->live[child] == stamp && s->walked[child] != stamp) {
                 s->walked[child] = stamp;
                 s->stack[depth++] = child;
             }

@@ -40,7 +40,7 @@ typedef struct unroller {
     /* running the test: */
     uint32_t *stamp; /* of each value: the round for which `value` holds, 0: none */
     int64_t *value;
-    uint32_t round;
+    uint32_t round, first_round; /* they count on from loop to loop */
     /* the branch that leaves: */
     uint32_t test;
     unsigned leaves; /* the successor outside */
@@ -124,7 +124,7 @@ static uint32_t step(unroller *u, const eb_value *phis, uint32_t count, eb_value
     int64_t next[PHIS_MOST];
     uint32_t known = 0;
     for (uint32_t n = 0; n < count; n++)
-        if (incoming(u, phis[n], u->round != 0, &next[known]))
+        if (incoming(u, phis[n], u->round != u->first_round, &next[known]))
             left[known++] = phis[n];
     u->round++;
     for (uint32_t n = 0; n < known; n++)
@@ -139,8 +139,11 @@ static bool run_test(unroller *u, uint32_t most) {
     for (eb_value v = u->fn->blocks.at[u->header].first;
          at(u, v)->op == EB_IR_PHI && count < PHIS_MOST; v = at(u, v)->next)
         phis[count++] = v;
-    memset(u->stamp, 0xff, u->fn->values.len * sizeof *u->stamp);
-    u->round = 0;
+    if (u->round > UINT32_MAX / 2) {
+        memset(u->stamp, 0, u->fn->values.len * sizeof *u->stamp);
+        u->round = 0;
+    }
+    u->first_round = ++u->round;
     for (u->rounds = 0; u->rounds <= most; u->rounds++) {
         count = step(u, phis, count, phis);
         if (!evaluate(u, end->a, 0) || !evaluate(u, end->b, 0))
