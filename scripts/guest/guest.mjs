@@ -162,7 +162,9 @@ async function bootOnce(name, kernel, qemu, { append, ...options }, hear) {
     GUEST_OPTIONS: Buffer.from(JSON.stringify(options)).toString('base64'),
   };
   const command = [
-    ...['console=ttyS0', 'loglevel=4', 'panic=-1', 'lsm=lockdown,yama,bpf'],
+    ...['console=ttyS0', 'loglevel=5', 'panic=-1', 'lsm=lockdown,yama,bpf'],
+    // A kernel that goes round forever ends soon, and says where.
+    ...['softlockup_panic=1', 'watchdog_thresh=20'],
     ...(append ? [append] : []),
     ...Object.entries(environment).map(([key, value]) => `${key}=${value}`),
   ];

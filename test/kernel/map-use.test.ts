@@ -459,29 +459,36 @@ ${type === 'SOCKMAP' ? 'return bpf_msg_redirect_map(ctx, &sockets, key, BPF_F_IN
         await Promise.all([from.close(), to.close()]);
       });
 
-    test('sk_skb/stream_parser says how long a message is', async () => {
-      const object = loadC(
-        counting('sk_skb/stream_parser', {
-          ctx: 'struct __sk_buff *ctx',
-          head: `${map('sockets', 'SOCKMAP', typed('u32', 'u64', 4))}
+    const locksUp = olderThan('5.11')
+      ? 'Linux 5.10 goes round forever where a parsed message passes'
+      : undefined;
+    testUnless(
+      locksUp,
+      'sk_skb/stream_parser says how long a message is',
+      async () => {
+        const object = loadC(
+          counting('sk_skb/stream_parser', {
+            ctx: 'struct __sk_buff *ctx',
+            head: `${map('sockets', 'SOCKMAP', typed('u32', 'u64', 4))}
 SEC("sk_skb/stream_verdict") int verdict(struct __sk_buff *ctx) { count(1); return 1; }`,
-          result: '4',
-        }),
-      );
-      const { client, peer, close } = await connected();
-      const sockets = mapOf(object, 'sockets');
-      const links = ['prog', 'verdict'].map((name) =>
-        programOf(object, name).attach({ kind: 'sockmap', map: sockets }),
-      );
-      sockets.set(word(0), long(fdOf(peer)));
-      peer.on('data', () => {});
-      client.write('fourfour');
-      for (let i = 0; i < 100 && slot(object, 1) < 2n; i++)
-        await new Promise((done) => setTimeout(done, 10));
-      expect(slot(object, 1)).toBe(2n);
-      for (const link of links) link.close();
-      await close();
-    });
+            result: '4',
+          }),
+        );
+        const { client, peer, close } = await connected();
+        const sockets = mapOf(object, 'sockets');
+        const links = ['prog', 'verdict'].map((name) =>
+          programOf(object, name).attach({ kind: 'sockmap', map: sockets }),
+        );
+        sockets.set(word(0), long(fdOf(peer)));
+        peer.on('data', () => {});
+        client.write('fourfour');
+        for (let i = 0; i < 100 && slot(object, 1) < 2n; i++)
+          await new Promise((done) => setTimeout(done, 10));
+        expect(slot(object, 1)).toBe(2n);
+        for (const link of links) link.close();
+        await close();
+      },
+    );
   });
 
   const noGroup = cgroupRoot() ? undefined : 'cgroup2 is not mounted';
