@@ -11,13 +11,11 @@ struct ebpf_cc {
     ebpf_ctx *ctx;
     eb_pp *pp;
     eb_pp_options options;
-    bool bare;
 };
 
 typedef struct unit_args {
     eb_str name, text;
     eb_pp_options options;
-    bool bare;
     uint32_t error_limit;
     ebpf_cc **out;
 } unit_args;
@@ -30,7 +28,6 @@ static int run_new(ebpf_ctx *ctx, void *args) {
     unit->ctx = ctx;
     unit->pp = eb_pp_new(ctx, a->name, a->text, &a->options);
     unit->options = a->options;
-    unit->bare = a->bare;
     ctx->error_most = a->error_limit ? a->error_limit : ERRORS_USUAL;
     *a->out = unit;
     return EBPF_OK;
@@ -39,12 +36,12 @@ static int run_new(ebpf_ctx *ctx, void *args) {
 int ebpf_cc_new(ebpf_ctx *ctx, const char *name, size_t name_size, const void *text, size_t size,
                 const ebpf_cc_options *options, ebpf_cc **out) {
     *out = NULL;
-    unit_args args = {{name, name_size}, {text, size}, {.cpu = 3, .optimize = true}, false, 0, out};
+    unit_args args = {{name, name_size}, {text, size}, {.cpu = 3, .optimize = true}, 0, out};
     if (options) {
         if (options->cpu > 4 || options->endian > EBPF_BIG)
             return EBPF_E_ARG;
         args.options.cpu = options->cpu ? options->cpu : 3;
-        args.bare = options->bare != 0;
+        args.options.bare = options->bare != 0;
         args.error_limit = options->error_limit;
         args.options.big = options->endian == EBPF_BIG;
         args.options.optimize = !options->plain;
@@ -115,7 +112,7 @@ static int run_compile(ebpf_ctx *ctx, void *args) {
     (void)ctx;
     if (!eb_pp_run(a->unit->pp))
         return EBPF_NEED_FILE;
-    *a->out = eb_compile(a->unit->pp, &a->unit->options, !a->unit->bare);
+    *a->out = eb_compile(a->unit->pp, &a->unit->options);
     return *a->out ? EBPF_OK : EBPF_E_INPUT;
 }
 

@@ -8,7 +8,7 @@
 #include "lower.h"
 #include "pass.h"
 
-ebpf_object *eb_compile(eb_pp *pp, const eb_pp_options *options, bool debug) {
+ebpf_object *eb_compile(eb_pp *pp, const eb_pp_options *options) {
     ebpf_ctx *ctx = pp->ctx;
     eb_unit *unit = eb_parse(pp);
     if (ctx->errors)
@@ -24,9 +24,11 @@ ebpf_object *eb_compile(eb_pp *pp, const eb_pp_options *options, bool debug) {
     if (ctx->errors)
         return NULL;
     ebpf_object *obj = eb_gen_data(ir);
-    eb_btf_gen *g = debug ? eb_btf_gen_new(unit, obj) : NULL;
+    eb_btf_gen *g = options->bare ? NULL : eb_btf_gen_new(unit, obj);
     if (g)
         eb_btf_gen_unit(g, ir);
+    else
+        eb_btf_gen_none(ir);
     if (!ctx->errors)
         eb_gen_code(ir, obj);
     eb_gen_aliases(ir, obj);

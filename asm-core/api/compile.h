@@ -5,8 +5,7 @@
 #include "object.h"
 #include "pp.h"
 
-/* The preprocessed unit as an object, with BTF and line info if `debug`; NULL when errors are in
- * the context. */
-ebpf_object *eb_compile(eb_pp *pp, const eb_pp_options *options, bool debug);
+/* The preprocessed unit as an object, NULL when errors are in the context. */
+ebpf_object *eb_compile(eb_pp *pp, const eb_pp_options *options);
 
 #endif

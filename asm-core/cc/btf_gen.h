@@ -36,6 +36,8 @@ uint32_t eb_btf_gen_var(eb_btf_gen *g, const eb_decl *decl, eb_str name, eb_str 
 /* All that is live in `ir`, whose data has been laid out in the object (eb_gen_data). The ids that
  * code needs are filled in: symbol.btf of functions, core.type, and core.value of type ids. */
 void eb_btf_gen_unit(eb_btf_gen *g, eb_ir_unit *ir);
+/* Instead, where no BTF is wanted: an error for each instruction that CO-RE was to relocate. */
+void eb_btf_gen_none(const eb_ir_unit *ir);
 
 /* The object gets .BTF and, when its sections have records, .BTF.ext; obj->btf is what the reader
  * makes of it. Sections have their sizes by now. 0, or EBPF_E_INPUT after diagnostics. */

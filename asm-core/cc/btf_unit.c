@@ -45,16 +45,31 @@ static void gen_core(eb_btf_gen *g, cores *all, eb_ir_core *core) {
         core->value = core->type;
 }
 
-/* The records of the instructions that are left; ir.def says which have one. */
+/* The number of an instruction's record, or 0; ir.def says which may have one. */
+static uint32_t core_of(const eb_ir *value) {
+    const char *operands = eb_ir_rows[value->op].operands;
+    return strchr(operands, 'r') || strchr(operands, 'm') ? value->extra : 0;
+}
+
+/* The records of the instructions that are left. */
 static void gen_cores(eb_btf_gen *g, eb_ir_unit *ir, const eb_fn *fn, cores *all) {
     for (uint32_t n = 1; n < fn->values.len; n++) {
-        const eb_ir *value = &fn->values.at[n];
-        const char *operands = eb_ir_rows[value->op].operands;
-        bool has_core = strchr(operands, 'r') || strchr(operands, 'm');
-        if (!value->extra || !has_core || all->seen[value->extra])
+        uint32_t core = core_of(&fn->values.at[n]);
+        if (!core || all->seen[core])
             continue;
-        all->seen[value->extra] = true;
-        gen_core(g, all, &ir->cores.at[value->extra]);
+        all->seen[core] = true;
+        gen_core(g, all, &ir->cores.at[core]);
+    }
+}
+
+void eb_btf_gen_none(const eb_ir_unit *ir) {
+    for (uint32_t s = 1; s < ir->symbols.len; s++) {
+        const eb_fn *fn = ir->symbols.at[s].live ? ir->symbols.at[s].fn : NULL;
+        for (uint32_t n = 1; fn && n < fn->values.len; n++) {
+            eb_loc loc = fn->values.at[n].loc;
+            if (core_of(&fn->values.at[n]))
+                eb_diag_add(ir->ctx, EB_DIAG_CORE_BARE, loc, loc + (loc != 0));
+        }
     }
 }
 

@@ -309,7 +309,8 @@ static void add_alias(eb_lower *l, eb_str name, eb_decl *of, const eb_attrs *att
 }
 
 eb_ir_unit *eb_lower_unit(eb_unit *u, const eb_pp_options *options) {
-    eb_lower l = {.u = u, .ctx = u->ctx, .strings = {.arena = &u->ctx->arena}};
+    eb_lower l = {
+        .u = u, .ctx = u->ctx, .bare = options->bare, .strings = {.arena = &u->ctx->arena}};
     l.ir = eb_ir_unit_new(u->ctx, options->big, options->cpu, options->optimize);
     for (uint32_t n = 0; n < u->texts.len; n++)
         *EB_PUSH(&u->ctx->arena, &l.ir->texts) =

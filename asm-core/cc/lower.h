@@ -48,6 +48,7 @@ typedef struct eb_lower {
     const eb_decl *function;
     uint32_t block;    /* where instructions go */
     unsigned preserve; /* inside __builtin_preserve_access_index */
+    bool bare;         /* no BTF: the attribute preserve_access_index means nothing */
     uint32_t break_to, continue_to;
     uint32_t break_depth, continue_depth, depth; /* of blocks, for cleanups */
     uint32_t data_depth;                         /* of variables that point to variables */

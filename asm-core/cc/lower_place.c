@@ -118,7 +118,7 @@ static void choose_core_unit(eb_lvalue *p) {
 static void step_into(eb_lower *l, eb_lvalue *p, uint32_t index, eb_loc loc) {
     const eb_record *record = eb_type_plain(p->type)->of.record;
     const eb_member *member = &record->members.at[index];
-    bool relocated = l->preserve || record->preserve;
+    bool relocated = l->preserve || (record->preserve && !l->bare);
     if (relocated)
         open_chain(l, p, 0, loc);
     p->is_volatile |= (eb_type_quals(member->type) & EB_VOLATILE) != 0;
@@ -141,8 +141,8 @@ static void step_into(eb_lower *l, eb_lvalue *p, uint32_t index, eb_loc loc) {
 /* Whether clang relocates the elements of what `array` names: a member of a record that has the
  * attribute, or a variable that points to such records. */
 static bool is_preserved_array(const eb_lower *l, const eb_expr *array) {
-    if (l->preserve)
-        return true;
+    if (l->preserve || l->bare)
+        return l->preserve != 0;
     while (array->kind == EB_EXPR_CAST || array->kind == EB_EXPR_LOAD ||
            array->kind == EB_EXPR_DECAY)
         array = array->a;

@@ -158,6 +158,7 @@ typedef struct eb_pp_options {
     unsigned cpu; /* 1 to 4 */
     bool big;     /* target bpfeb */
     bool optimize, small;
+    bool bare; /* no BTF and no line information: CO-RE has no types to name */
     eb_standard standard;
     eb_str defines;  /* lines of #define, #undef and #include: what -D, -U and -include say */
     eb_str warnings; /* lines of -W… and -w */

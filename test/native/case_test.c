@@ -3,8 +3,8 @@
  * A case is text in parts. A part starts with a line "-- name"; what stands before the first one is
  * a comment. Parts:
  *   -- input.s    assembly                  -- args    --dialect ubpf|llvm, --endian big|little,
- *                                             C: -W…; --compile where only diagnostics of that
- *                                             are expected
+ *                                             C: -W…, -g0, -ferror-limit=N; --compile where only
+ *                                             diagnostics of that are expected
  *   -- input.c    or C                      -- file NAME  what an #include finds, one part each;
  *                                             with parts about code it is compiled
  *   -- btf NAME   types as raw_btf.h reads them; the first stands for vmlinux.h, the others on it
@@ -73,6 +73,7 @@ typedef struct test_case {
     uint32_t error_limit;
     bool changed;  /* a part got another text: BLESS */
     bool compiles; /* args: --compile */
+    bool bare;     /* args: -g0 */
 } test_case;
 
 static bool code_seen[EB_DIAG_COUNT];
@@ -310,22 +311,24 @@ static void check_runs(test_case *c, const ebpf_object *obj) {
 
 /* ---- a case ---- */
 
+/* Where an argument stands, or NULL. */
+static const char *arg_of(const part *p, const char *arg) {
+    const char *at = strstr(p->text.at, arg);
+    return at && at < p->text.at + p->text.len ? at : NULL;
+}
+
 static void parse_args(test_case *c) {
     part *p = find_part(c, "args");
     c->error_limit = UINT32_MAX;
     if (!p)
         return;
-    c->dialect = strstr(p->text.at, "--dialect ubpf") &&
-                         strstr(p->text.at, "--dialect ubpf") < p->text.at + p->text.len
-                     ? EBPF_DIALECT_UBPF
-                     : EBPF_DIALECT_LLVM;
-    const char *compiles = strstr(p->text.at, "--compile");
-    c->compiles = compiles && compiles < p->text.at + p->text.len;
-    const char *big = strstr(p->text.at, "--endian big");
-    c->endian = big && big < p->text.at + p->text.len ? EBPF_BIG : EBPF_LITTLE;
+    c->dialect = arg_of(p, "--dialect ubpf") ? EBPF_DIALECT_UBPF : EBPF_DIALECT_LLVM;
+    c->compiles = arg_of(p, "--compile") != NULL;
+    c->bare = arg_of(p, "-g0") != NULL;
+    c->endian = arg_of(p, "--endian big") ? EBPF_BIG : EBPF_LITTLE;
     size_t length = 0;
-    const char *limit = strstr(p->text.at, "-ferror-limit=");
-    if (limit && limit < p->text.at + p->text.len)
+    const char *limit = arg_of(p, "-ferror-limit=");
+    if (limit)
         c->error_limit = (uint32_t)strtoul(strchr(limit, '=') + 1, NULL, 10);
     for (size_t at = 0; at + 2 < p->text.len; at++) {
         if (p->text.at[at] != '-' || p->text.at[at + 1] != 'W')
@@ -424,6 +427,7 @@ static int answer(test_case *c, ebpf_cc *unit) {
 
 static ebpf_cc *unit_of(test_case *c, const char *name, eb_str input) {
     ebpf_cc_options options = {.endian = (uint32_t)c->endian,
+                               .bare = c->bare,
                                .warnings = c->warnings,
                                .warnings_size = strlen(c->warnings),
                                .error_limit = c->error_limit};
