@@ -5,7 +5,7 @@
  *
  * Nearness is the number of letters to change (Levenshtein), where a name that starts with the
  * wanted one and a compiler's suffix (.isra.0, .constprop.0), or a system call's prefix and it
- * (__x64_sys_openat), is the nearest of all.
+ * (__x64_sys_openat), or that has another version (memcpy@@GLIBC_2.14), is the nearest of all.
  */
 #include "feature.h"
 #include <dirent.h>
@@ -47,9 +47,12 @@ static unsigned letters(const char *a, const char *b, unsigned most) {
 }
 
 static unsigned distance(const char *wanted, const char *name) {
-    size_t length = strlen(wanted), size = strlen(name);
+    size_t length = strlen(wanted), size = strlen(name), plain = strcspn(wanted, "@");
 
-    if (strncmp(name, wanted, length) == 0 && (name[length] == '.' || name[length] == '@'))
+    if (strncmp(name, wanted, length) == 0 && name[length] == '.')
+        return 0;
+    if (strncmp(name, wanted, plain) == 0 &&
+        (name[plain] == '@' || (plain < length && !name[plain])))
         return 0;
     if (size > length + 4 && strcmp(name + size - length, wanted) == 0 &&
         strncmp(name + size - length - 4, "sys_", 4) == 0)

@@ -3,6 +3,11 @@
  * file. In: a path, or a name that is searched as the dynamic loader and the shell search; names of
  * functions, or a pattern with '*' and '?'; out: offsets. Both symbol tables are read, the static
  * one (.symtab) where the file has it.
+ *
+ * A library may have several functions of one name: "memcpy@@GLIBC_2.14", which programs are linked
+ * with today, and "memcpy@GLIBC_2.2.5" for older ones. The static table has the versions in its
+ * names, the dynamic one beside it (.gnu.version, .gnu.version_d). A name without a version means
+ * the default.
  */
 #include "attach.h"
 #include <errno.h>
@@ -64,6 +69,7 @@ struct search {
     const char *const *names;
     size_t count;
     const char *pattern;
+    bool older; /* names without a version mean also what is there for older programs */
     struct kb_symbols *found;
     size_t room;
 };
@@ -101,42 +107,130 @@ static uint64_t file_offset(Elf *elf, const GElf_Sym *symbol) {
     return symbol->st_value - header.sh_addr + header.sh_offset;
 }
 
-/* "memcpy" of "memcpy" and of "memcpy@@GLIBC_2.14". */
-static bool same_name(const char *symbol, const char *name) {
-    size_t length = strlen(name);
+/* A symbol's name in parts; the version is "" where it has none. */
+struct symbol {
+    const char *name; /* `length` bytes of it */
+    size_t length;
+    const char *version;
+    bool is_default;
+};
 
-    return strncmp(symbol, name, length) == 0 && (!symbol[length] || symbol[length] == '@');
+static struct symbol split_name(const char *name) {
+    size_t length = strcspn(name, "@"), ats = strspn(name + length, "@");
+
+    return (struct symbol){name, length, name + length + ats, ats != 1};
+}
+
+static bool same_name(const struct symbol *symbol, const char *name, bool older) {
+    struct symbol wanted = split_name(name);
+
+    if (symbol->length != wanted.length || memcmp(symbol->name, wanted.name, wanted.length) != 0)
+        return false;
+    return *wanted.version ? strcmp(symbol->version, wanted.version) == 0
+                           : symbol->is_default || older;
+}
+
+/* As it is written: the version only where it is asked for. False if it has no room. */
+static bool full_name(const struct symbol *symbol, bool versioned, char *text, size_t size) {
+    versioned = versioned && *symbol->version;
+    int used = snprintf(text, size, "%.*s%s%s", (int)symbol->length, symbol->name,
+                        !versioned           ? ""
+                        : symbol->is_default ? "@@"
+                                             : "@",
+                        versioned ? symbol->version : "");
+    return used >= 0 && (size_t)used < size;
 }
 
 /* What one symbol is for the search. */
-static bool visit(struct search *s, const char *name, uint64_t offset) {
+static bool visit(struct search *s, const struct symbol *symbol, uint64_t offset) {
+    const char *wanted = s->near ? s->near->wanted : s->pattern;
+    char text[1024];
+
+    if (wanted && !full_name(symbol, strchr(wanted, '@'), text, sizeof(text)))
+        return true;
     if (s->near) {
-        kb_near_offer(s->near, name);
+        kb_near_offer(s->near, text);
         return true;
     }
     if (s->pattern)
-        return fnmatch(s->pattern, name, 0) != 0 || add_offset(s, offset);
+        return fnmatch(s->pattern, text, 0) != 0 || add_offset(s, offset);
     for (size_t i = 0; i < s->count; i++)
-        if (!s->found->offsets[i] && same_name(name, s->names[i]))
+        if (!s->found->offsets[i] && same_name(symbol, s->names[i], s->older))
             s->found->offsets[i] = offset;
     return true;
+}
+
+/* The data of the section of this type that belongs to the table at `link`; NULL if there is none.
+ */
+static Elf_Data *section_of_type(Elf *elf, uint32_t type, size_t link, GElf_Shdr *header) {
+    Elf_Scn *section = NULL;
+
+    while ((section = elf_nextscn(elf, section)))
+        if (gelf_getshdr(section, header) && header->sh_type == type &&
+            (!link || header->sh_link == link))
+            return elf_getdata(section, NULL);
+    return NULL;
+}
+
+/* The versions of the dynamic table's symbols: a number for each, and what the numbers mean. */
+struct versions {
+    Elf_Data *numbers;  /* NULL where there are none */
+    const char **names; /* VERSIONS of them, to be freed */
+};
+
+enum { HIDDEN = 0x8000, VERSIONS = 0x8000 }; /* a bit of a number, and how many there are without */
+
+static void read_versions(Elf *elf, Elf_Scn *table, struct versions *versions) {
+    GElf_Shdr header;
+    GElf_Verdef definition = {.vd_next = 1};
+    GElf_Verdaux name;
+
+    versions->numbers = section_of_type(elf, SHT_GNU_versym, elf_ndxscn(table), &header);
+    Elf_Data *data = section_of_type(elf, SHT_GNU_verdef, 0, &header);
+    versions->names = data ? calloc(VERSIONS, sizeof(*versions->names)) : NULL;
+    for (size_t at = 0; versions->names && definition.vd_next && at < data->d_size &&
+                        gelf_getverdef(data, (int)at, &definition);
+         at += definition.vd_next)
+        if (!(definition.vd_flags & VER_FLG_BASE) && /* the file's own name */
+            gelf_getverdaux(data, (int)(at + definition.vd_aux), &name))
+            versions->names[definition.vd_ndx % VERSIONS] =
+                elf_strptr(elf, header.sh_link, name.vda_name);
+}
+
+static struct symbol name_of(const char *name, const struct versions *versions, size_t index) {
+    struct symbol symbol = split_name(name);
+    GElf_Versym number;
+
+    if (versions->numbers && gelf_getversym(versions->numbers, (int)index, &number)) {
+        const char *version = versions->names ? versions->names[number % VERSIONS] : NULL;
+        symbol.is_default = !(number & HIDDEN);
+        symbol.version = version ? version : "";
+    }
+    return symbol;
 }
 
 static bool read_table(struct search *s, Elf_Scn *section, const GElf_Shdr *header) {
     Elf_Data *data = elf_getdata(section, NULL);
     size_t count = data && header->sh_entsize ? data->d_size / header->sh_entsize : 0;
-    GElf_Sym symbol;
+    struct versions versions = {0};
+    GElf_Sym elf_symbol;
+    bool more = true;
 
-    for (size_t i = 0; i < count && gelf_getsym(data, (int)i, &symbol); i++) {
-        const char *name = elf_strptr(s->elf, header->sh_link, symbol.st_name);
-        uint64_t offset = name ? file_offset(s->elf, &symbol) : 0;
-        if (offset && !visit(s, name, offset))
-            return false;
+    if (header->sh_type == SHT_DYNSYM)
+        read_versions(s->elf, section, &versions);
+    for (size_t i = 0; more && i < count && gelf_getsym(data, (int)i, &elf_symbol); i++) {
+        const char *name = elf_strptr(s->elf, header->sh_link, elf_symbol.st_name);
+        uint64_t offset = name ? file_offset(s->elf, &elf_symbol) : 0;
+        if (!offset)
+            continue;
+        struct symbol symbol = name_of(name, &versions, i);
+        more = visit(s, &symbol, offset);
     }
-    return true;
+    free(versions.names);
+    return more;
 }
 
-static int read_tables(struct search *s, const char **missing) {
+static int read_all(struct search *s) {
     Elf_Scn *section = NULL;
     GElf_Shdr header;
 
@@ -145,16 +239,32 @@ static int read_tables(struct search *s, const char **missing) {
             (header.sh_type == SHT_DYNSYM || header.sh_type == SHT_SYMTAB) &&
             !read_table(s, section, &header))
             return -ENOMEM;
+    return 0;
+}
+
+/* The first name that was not found, or NULL. */
+static const char *not_found(const struct search *s) {
+    for (size_t i = 0; i < s->count; i++)
+        if (!s->found->offsets[i])
+            return s->names[i];
+    return NULL;
+}
+
+static int read_tables(struct search *s, const char **missing) {
+    int rc = read_all(s);
+
+    if (rc || s->near)
+        return rc;
     if (s->pattern) {
         *missing = s->pattern;
         return s->found->count ? 0 : -ENOENT;
     }
-    for (size_t i = 0; i < s->count; i++)
-        if (!s->found->offsets[i]) {
-            *missing = s->names[i];
-            return -ENOENT;
-        }
-    return 0;
+    if (not_found(s)) {
+        s->older = true;
+        rc = read_all(s);
+    }
+    *missing = not_found(s);
+    return rc ? rc : *missing ? -ENOENT : 0;
 }
 
 const char *kb_near_symbol(const char *path, const char *name, char *text, size_t size) {

@@ -289,11 +289,9 @@ export function buildTarget(
   return status === 0 ? path : undefined;
 }
 
-/** Calls probed_one() once and probed_two() twice, and fires test:fire three times. */
-const targetSource = `
-__attribute__((noinline)) int probed_one(int x) { __asm__ volatile(""); return x + 1; }
-__attribute__((noinline)) int probed_two(int x) { __asm__ volatile(""); return x + 2; }
-static __attribute__((noinline)) void fire(int number) {
+/** C of a function with a static probe test:NAME of its argument, and a semaphore if it has one. */
+export const staticProbe = (name: string, semaphore = '0'): string => `
+static __attribute__((noinline)) void ${name}(int number) {
     __asm__ volatile(
         "990: nop\\n"
         ".pushsection .note.stapsdt,\\"?\\",\\"note\\"\\n"
@@ -303,9 +301,9 @@ static __attribute__((noinline)) void fire(int number) {
         "992: .balign 4\\n"
         "993: .8byte 990b\\n"
         ".8byte _.stapsdt.base\\n"
-        ".8byte 0\\n"
+        ".8byte ${semaphore}\\n"
         ".asciz \\"test\\"\\n"
-        ".asciz \\"fire\\"\\n"
+        ".asciz \\"${name}\\"\\n"
         ".asciz \\"-4@%0\\"\\n"
         "994: .balign 4\\n"
         ".popsection\\n"
@@ -318,6 +316,13 @@ static __attribute__((noinline)) void fire(int number) {
         ".popsection\\n"
         ".endif\\n" ::"r"(number));
 }
+`;
+
+/** Calls probed_one() once and probed_two() twice, and fires test:fire three times. */
+const targetSource = `
+__attribute__((noinline)) int probed_one(int x) { __asm__ volatile(""); return x + 1; }
+__attribute__((noinline)) int probed_two(int x) { __asm__ volatile(""); return x + 2; }
+${staticProbe('fire')}
 int main(void) {
     int sum = probed_one(1) + probed_two(2) + probed_two(3);
     for (int i = 0; i < 3; i++)
