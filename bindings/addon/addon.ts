@@ -376,8 +376,8 @@ export interface NativeLink {
   info(): NativeLinkInfo;
   /** Puts another program in its place; with `old`, only in that one's. */
   update(program: NativeProgram, old?: NativeProgram): void;
-  /** The same for struct_ops maps, by their descriptors. */
-  updateMap(fd: number): void;
+  /** The same for struct_ops maps. */
+  updateMap(map: NativeMap): void;
   detach(): void;
   /** A descriptor that reads what an iterator visits; the caller's. */
   iterate(): number;

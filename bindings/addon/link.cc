@@ -77,15 +77,15 @@ static napi_value update(Call &call) {
 }
 
 static napi_value update_map(Call &call) {
-    uint32_t fd;
+    Handle *map = nullptr;
     Error err;
 
-    if (!read_u32(call, 0, "fd", &fd))
+    if (!read_handle(call, 0, "link update", Kind::map, &map))
         return nullptr;
     auto *link = open_native<kb_link>(call, "link update");
     if (!link)
         return nullptr;
-    if (kb_link_update_map(link, static_cast<int>(fd), &err) != 0)
+    if (kb_link_update_map(link, static_cast<kb_map *>(map->native), &err) != 0)
         return throw_kernel(call, err);
     return undefined(call.env);
 }

@@ -154,7 +154,7 @@ export class Link extends Handle {
     this.ensureOpen();
     const { old } = options;
     if ('native' in next) this.#native.update(next.native, old?.native);
-    else this.#native.updateMap(next.fd);
+    else this.#native.updateMap(next.handle);
   }
 
   /**

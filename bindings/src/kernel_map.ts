@@ -167,6 +167,11 @@ export class KernelMap extends BpfMap<Uint8Array, Uint8Array> {
     return this.#backend.closed;
   }
 
+  /** @internal */
+  get handle(): NativeMap {
+    return this.#backend.native;
+  }
+
   get fd(): number {
     return this.#backend.native.fd;
   }

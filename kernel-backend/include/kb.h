@@ -533,8 +533,12 @@ void kb_link_details_clear(struct kb_link_details *details);
  */
 int kb_link_update(struct kb_link *link, struct kb_program *program, const struct kb_program *old,
                    struct kb_error *err);
-/* Puts another struct_ops map into its link (6.4). */
-int kb_link_update_map(struct kb_link *link, int map_fd, struct kb_error *err);
+/*
+ * Puts another struct_ops map (SEC(".struct_ops.link")) into the place of the one in the link
+ * (6.4), of the same type; a congestion control, also of the same name. A map that was never
+ * attached comes from its object, kb_object_map(): only there is what the kernel is told of it.
+ */
+int kb_link_update_map(struct kb_link *link, const struct kb_map *map, struct kb_error *err);
 /*
  * Detaches at once even if others hold the link too, where the link's type can (cgroup, xdp,
  * …: 5.8; tracing links cannot: -EOPNOTSUPP, close them). The handle stays and is closed as ever.

@@ -171,8 +171,9 @@ struct kb_map {
     uint32_t value_size;
     size_t value_size_user;
     char *name;
-    struct kb_object *object; /* one reference, of an arena that libbpf has mapped ... */
-    void *arena;              /* ... here */
+    struct kb_object *object;  /* one reference, of what libbpf has more of: */
+    void *arena;               /* an arena that it has mapped here, */
+    const struct bpf_map *ops; /* a struct_ops map */
 };
 
 struct kb_object *kb_object_ref(struct kb_object *object);

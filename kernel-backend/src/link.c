@@ -188,8 +188,68 @@ int kb_link_update(struct kb_link *link, struct kb_program *program, const struc
     return 0;
 }
 
-int kb_link_update_map(struct kb_link *link, int map_fd, struct kb_error *err) {
-    return update(link, map_fd, 0, err);
+/* The kernel takes a map that has its value, which libbpf alone can write: as it attaches the map,
+ * or puts it into a link of its own. So where the link is not libbpf's, the map is attached for a
+ * moment; where its place is taken, as it is by what it is to replace, that fails, and its value is
+ * there. */
+static int update_struct_ops(struct kb_link *link, const struct kb_map *map) {
+    uint32_t attr[4] = {(uint32_t)kb_link_fd(link), (uint32_t)map->fd, 0, 0};
+
+    if (map->ops && link->bpf)
+        return bpf_link__update_map(link->bpf, map->ops);
+    if (map->ops)
+        bpf_link__destroy(bpf_map__attach_struct_ops(map->ops));
+    return kb_sys(KB_LINK_UPDATE, attr, sizeof(attr));
+}
+
+int kb_link_update_map(struct kb_link *link, const struct kb_map *map, struct kb_error *err) {
+    static const char operation[] = "link update";
+    struct kb_link_info info;
+    struct bpf_map_info held;
+    struct kb_capture capture;
+    int rc;
+
+    if (map->type != KB_MAP_STRUCT_OPS)
+        return kb_fail(err, EINVAL, operation, map->name,
+                       "it is no struct_ops map, the only kind that links hold" KB_DO
+                       "give a map of SEC(\".struct_ops.link\"), or a program");
+    rc = kb_link_get_info(link, &info, err);
+    if (rc)
+        return rc;
+    if (info.type != KB_LINK_STRUCT_OPS)
+        return kb_fail(err, EINVAL, operation, map->name,
+                       "the link holds a program, not a struct_ops map" KB_DO
+                       "give another program");
+    rc = kb_map_fd_info(map->fd, &held);
+    if (rc)
+        return kb_fail(err, rc, operation, map->name, "%s", kb_reason(rc));
+    if (!(held.map_flags & KB_F_LINK))
+        return kb_fail(err, EINVAL, operation, map->name,
+                       "it was not made for links" KB_DO "put it into SEC(\".struct_ops.link\")");
+    kb_capture_begin(&capture);
+    rc = update_struct_ops(link, map);
+    kb_capture_end(&capture);
+    kb_capture_free(&capture);
+    switch (-rc) {
+    case 0:
+        return 0;
+    case EINVAL:
+        return kb_fail(
+            err, EINVAL, operation, map->name, "%s",
+            map->ops ? "it does not go where the other one is" KB_DO "give a structure of the "
+                       "same type, and a congestion control of the same name"
+                     : "it does not go where the other one is, or was never attached" KB_DO
+                       "give a structure of the same type and name, as its object has it");
+    case EOPNOTSUPP:
+        return kb_fail(err, EOPNOTSUPP, operation, map->name,
+                       "structures of this type take the place of none" KB_DO
+                       "close the link, and attach the other one");
+    case ENOLINK:
+        return kb_fail(err, ENOLINK, operation, map->name,
+                       "the link was detached" KB_DO "attach anew");
+    default:
+        return kb_fail(err, -rc, operation, map->name, "%s", kb_reason(-rc));
+    }
 }
 
 /* Opening --------------------------------------------------------------------------------------*/

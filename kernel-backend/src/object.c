@@ -415,12 +415,17 @@ int kb_object_map(struct kb_object *object, size_t index, struct kb_map **out,
         return kb_fail(err, EBADF, "open map", bpf_map__name(map),
                        "it is not in the kernel" KB_DO "load the object first");
     int rc = kb_map_adopt(fd, bpf_map__name(map), out, err);
-    if (!rc && (*out)->type == KB_MAP_ARENA) {
-        size_t size;
+    if (rc)
+        return rc;
+    if ((*out)->type == KB_MAP_ARENA || (*out)->type == KB_MAP_STRUCT_OPS)
         (*out)->object = kb_object_ref(object);
+    if ((*out)->type == KB_MAP_ARENA) {
+        size_t size;
         (*out)->arena = bpf_map__initial_value(map, &size);
     }
-    return rc;
+    if ((*out)->type == KB_MAP_STRUCT_OPS)
+        (*out)->ops = map;
+    return 0;
 }
 
 /* Programs -------------------------------------------------------------------------------------*/

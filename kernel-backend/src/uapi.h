@@ -100,8 +100,10 @@ union kb_iter_info {
     } task;
 };
 
-/* enum bpf_map_type (6.9) */
-enum { KB_MAP_ARENA = 33 };
+/* enum bpf_map_type (5.6, 6.9), a flag of maps (6.4), enum bpf_link_type (6.4) */
+enum { KB_MAP_STRUCT_OPS = 26, KB_MAP_ARENA = 33 };
+enum { KB_F_LINK = 1 << 13 };
+enum { KB_LINK_STRUCT_OPS = 9 };
 
 /* BPF_PROG_ATTACH, BPF_PROG_DETACH */
 struct kb_attr_attach {

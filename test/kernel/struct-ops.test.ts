@@ -4,19 +4,21 @@
  */
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { expect } from '@jest/globals';
-import { features, type KernelObject } from 'bpf';
+import { expect, test } from '@jest/globals';
+import { features, KernelMap, Link, type KernelObject } from 'bpf';
 import { describeUnless, testUnless } from '../support';
 import {
   closeLoaded,
-  leaveNothing,
+  counting,
   lacks,
+  leaveNothing,
   loadC,
+  programOf,
   slot,
   slots,
   unbuilt,
 } from './hooks';
-import { noKernel } from './support';
+import { errorOf, noKernel } from './support';
 
 describeUnless(noKernel, 'struct_ops', () => {
   leaveNothing();
@@ -24,7 +26,10 @@ describeUnless(noKernel, 'struct_ops', () => {
   const noPython = spawnSync('python3', ['-V']).error
     ? 'there is no python3 for setsockopt(TCP_CONGESTION)'
     : undefined;
-  const congestion = (section: string): string => `${slots}SEC("struct_ops")
+  const congestion = (
+    section: string,
+    name = 'bpf_steady',
+  ): string => `${slots}SEC("struct_ops")
 void BPF_PROG(start, struct sock *sk) {
     count(0);
 }
@@ -40,18 +45,23 @@ struct tcp_congestion_ops steady = {
     .ssthresh = (void *)ssthresh,
     .cong_avoid = (void *)avoid,
     .undo_cwnd = (void *)undo,
-    .name = "bpf_steady",
+    .name = "${name}",
 };
 char LICENSE[] SEC("license") = "GPL";
 `;
+  const known = (): string =>
+    readFileSync('/proc/sys/net/ipv4/tcp_available_congestion_control', 'utf8');
   const useIt = (object: KernelObject): void => {
     const link = object.attachStructOps('steady');
-    const known = (): string =>
-      readFileSync(
-        '/proc/sys/net/ipv4/tcp_available_congestion_control',
-        'utf8',
-      );
     expect(known()).toContain('bpf_steady');
+    connect();
+    expect(slot(object)).toBeGreaterThan(0n);
+    link.close();
+    object.close();
+    expect(known()).not.toContain('bpf_steady');
+  };
+  /** A connection of who asks for our congestion control. */
+  function connect(): void {
     const script = `import socket
 server = socket.socket()
 server.bind(('127.0.0.1', 0))
@@ -61,11 +71,7 @@ client.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b'bpf_steady')
 client.connect(server.getsockname())
 `;
     expect(spawnSync('python3', ['-c', script]).status).toBe(0);
-    expect(slot(object)).toBeGreaterThan(0n);
-    link.close();
-    object.close();
-    expect(known()).not.toContain('bpf_steady');
-  };
+  }
   testUnless(noPython, 'struct_ops: a congestion control of TCP', () => {
     useIt(loadC(congestion('.struct_ops')));
   });
@@ -77,6 +83,96 @@ client.connect(server.getsockname())
     link?.close();
     closeLoaded();
     useIt(loadC(congestion('.struct_ops.link')));
+  });
+
+  describeUnless(noPython ?? noLink, 'another one in its place', () => {
+    const load = (section = '.struct_ops.link', name = 'bpf_steady') => {
+      const object = loadC(congestion(section, name));
+      const map = object.maps['steady'];
+      if (!map) throw new Error('no map');
+      return { object, map };
+    };
+    const attached = (object: KernelObject): Link => {
+      const [link] = object.attach();
+      if (!link) throw new Error('no link');
+      return link;
+    };
+    const held = (link: Link): unknown =>
+      (link.info() as { mapId: number }).mapId;
+
+    test('of this process, and of who opens the link', () => {
+      const [first, second, third] = [load(), load(), load()];
+      const objects = [first, second, third].map(({ object }) => object);
+      const counts = (): boolean[] => {
+        const before = objects.map((object) => slot(object));
+        connect();
+        return objects.map((object, i) => slot(object) > (before[i] ?? 0n));
+      };
+      const link = attached(first.object);
+      expect([held(link), counts()]).toEqual([
+        first.map.info.id,
+        [true, false, false],
+      ]);
+      link.update(second.map);
+      expect([held(link), counts()]).toEqual([
+        second.map.info.id,
+        [false, true, false],
+      ]);
+      // What was in it before.
+      link.update(first.map);
+      expect(counts()).toEqual([true, false, false]);
+      // Who has only the link; the map's object need not stay.
+      const opened = Link.fromId(link.info().id);
+      link.close();
+      opened.update(third.map);
+      expect([held(opened), counts()]).toEqual([
+        third.map.info.id,
+        [false, false, true],
+      ]);
+      // A map by its id, which the kernel knows since it was attached.
+      using again = KernelMap.fromId(second.map.info.id);
+      opened.update(again);
+      expect(counts()).toEqual([false, true, false]);
+      opened.close();
+      expect(known()).not.toContain('bpf_steady');
+    });
+
+    test('what does not go there says why', () => {
+      const link = attached(load().object);
+      const refusal = (map: KernelMap, of = link): unknown =>
+        errorOf(() => of.update(map));
+      const refused = (text: string): unknown =>
+        expect.objectContaining({
+          operation: 'link update',
+          code: 'EINVAL',
+          message: expect.stringContaining(text),
+        });
+      using hash = KernelMap.create({
+        type: 1,
+        keySize: 4,
+        valueSize: 4,
+        maxEntries: 1,
+      });
+      expect(refusal(hash)).toEqual(refused('it is no struct_ops map'));
+      expect(refusal(load('.struct_ops').map)).toEqual(
+        refused('put it into SEC(".struct_ops.link")'),
+      );
+      expect(refusal(load('.struct_ops.link', 'bpf_other').map)).toEqual(
+        refused('a congestion control of the same name'),
+      );
+      using unknown = KernelMap.fromId(load().map.info.id);
+      expect(refusal(unknown)).toEqual(refused('or was never attached'));
+      const tracing = loadC(counting('raw_tp/sys_enter'));
+      const other = programOf(tracing).attach();
+      expect(refusal(load().map, other)).toEqual(
+        refused('the link holds a program'),
+      );
+      expect(errorOf(() => link.update(programOf(tracing))).message).toContain(
+        'links of this type take no other program',
+      );
+      other.close();
+      link.close();
+    });
   });
 
   const noScheduler = unbuilt('SCHED_CLASS_EXT');
