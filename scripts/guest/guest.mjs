@@ -181,15 +181,17 @@ async function bootOnce(name, kernel, qemu, { append, ...options }, hear) {
     ...['-initrd', makeInitramfs(kernel, folder), '-append', command.join(' ')],
   ];
   const guest = spawn(qemu.command, args, { stdio: ['ignore', 'pipe', log] });
-  const kill = () => [guest, files].forEach((child) => child.kill('SIGKILL'));
-  process.on('exit', kill);
+  const end = () => {
+    for (const child of [guest, files]) child.kill('SIGKILL');
+    fs.rmSync(folder, { recursive: true, force: true });
+  };
+  process.on('exit', end);
   try {
     return await listen(guest, log, hear, consoleLog);
   } finally {
-    kill();
-    process.off('exit', kill);
+    end();
+    process.off('exit', end);
     fs.closeSync(log);
-    fs.rmSync(folder, { recursive: true, force: true });
   }
 }
 
