@@ -151,7 +151,7 @@ static void atomic(eb_sel *s, eb_value value) {
         return;
     }
     bool fetch = ir->cond >= EB_ATOMIC_SWAP || (ir->type != EB_IR_VOID && s->uses[value]);
-    if (s->cpu < 3 && (fetch || ir->cond != EB_ATOMIC_ADD))
+    if (s->cpu < 3 && ir->size < 8 && (fetch || ir->cond != EB_ATOMIC_ADD))
         eb_diag_add(s->ctx, EB_DIAG_ATOMIC_CPU, ir->loc, ir->loc + (ir->loc != 0));
     if (ir->cond == EB_ATOMIC_CAS) {
         compare_and_swap(s, value, at);
