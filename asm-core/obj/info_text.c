@@ -6,7 +6,7 @@
 #include "info.h"
 #include "kinds.h"
 
-enum { COLUMNS = 4, WIDEST = 48 };
+enum { COLUMNS = 4, WIDEST = 48, PIN_BY_NAME = 1 };
 
 /* Lines of cells; a column is as wide as its widest cell, the last one is open. */
 typedef struct table {
@@ -109,8 +109,10 @@ static void put_rest_of_map(const eb_info *info, uint32_t number, eb_buf *text) 
         eb_buf_fmt(text, "%sflags 0x%x", comma, map->flags), comma = ", ";
     if (map->extra)
         eb_buf_fmt(text, "%sextra 0x%llx", comma, (unsigned long long)map->extra), comma = ", ";
-    if (map->pinning)
+    if (map->pinning == PIN_BY_NAME)
         eb_buf_fmt(text, "%spinned by name", comma), comma = ", ";
+    else if (map->pinning)
+        eb_buf_fmt(text, "%spinning %u", comma, map->pinning), comma = ", ";
     if (map->inner)
         eb_buf_fmt(text, "%sof %s maps", comma,
                    eb_map_type_name(info->obj->maps.at[map->inner - 1].type)),

@@ -12,7 +12,7 @@
 #include "sort.h"
 
 /* MOST_MEMBERS is far above what a definition can use; it bounds the work that damage can cause. */
-enum { PIN_BY_NAME = 1, FD_SIZE = 4, MOST_MEMBERS = 64 };
+enum { FD_SIZE = 4, MOST_MEMBERS = 64 };
 
 typedef struct parser {
     ebpf_object *obj;
@@ -129,11 +129,9 @@ static void set_values(parser *p, const eb_btf_member *m, bool last) {
 }
 
 static void set_pinning(parser *p, const eb_btf_member *m) {
-    p->map->pinning = number(p, m);
+    p->map->pinning = number(p, m); /* loaders in Go have kinds of their own */
     if (p->inner)
         refuse_member(p, m->name, "cannot stand in an inner map");
-    else if (p->map->pinning > PIN_BY_NAME)
-        refuse_member(p, m->name, "is neither 0 (none) nor 1 (by name)");
 }
 
 static void parse_member(parser *p, const eb_btf_member *m, bool last) {
