@@ -532,12 +532,8 @@ static void labelled(flow *f, const eb_stmt *s) {
 static void assembly(flow *f, const eb_asm *a) {
     for (uint32_t n = 0; n < a->inputs.len; n++)
         expression(f, a->inputs.at[n].expr);
-    for (uint32_t n = 0; n < a->outputs.len; n++) {
-        const eb_asm_operand *out = &a->outputs.at[n];
-        if (out->constraint.len && out->constraint.at[0] == '+' && watched(out->expr))
-            read_variable(f, out->expr);
-        assigned(f, out->expr);
-    }
+    for (uint32_t n = 0; n < a->outputs.len; n++) /* also "+r": macros write what they do not read */
+        assigned(f, a->outputs.at[n].expr);
     for (uint32_t n = 0; n < a->labels.len; n++) {
         join_at(f, &a->labels.at[n]->ways);
         f->exits++;
