@@ -43,11 +43,13 @@ typedef struct eb_place {
 typedef enum eb_severity { EB_ERROR, EB_WARNING, EB_NOTE } eb_severity;
 
 /* What the levels of diag.def's WARN rows are before any option. */
-#define EB_SEVERITY_USUAL EB_WARNING
-#define EB_SEVERITY_ALL   EB_WARNING
-#define EB_SEVERITY_EXTRA EB_WARNING
-#define EB_SEVERITY_ASKED EB_WARNING
-#define EB_SEVERITY_FATAL EB_ERROR
+#define EB_SEVERITY_USUAL    EB_WARNING
+#define EB_SEVERITY_OWN      EB_WARNING
+#define EB_SEVERITY_ALL      EB_WARNING
+#define EB_SEVERITY_EXTRA    EB_WARNING
+#define EB_SEVERITY_PEDANTIC EB_WARNING
+#define EB_SEVERITY_ASKED    EB_WARNING
+#define EB_SEVERITY_FATAL    EB_ERROR
 
 /* One row of diag.def each. */
 typedef enum eb_diag_code {

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-typedef enum level { USUAL, ALL, EXTRA, ASKED, FATAL } level;
+typedef enum level { USUAL, OWN, ALL, EXTRA, PEDANTIC, ASKED, FATAL } level;
 enum { TOLD = 1, RAISED = 2, NEVER_RAISED = 4 };
 
 /* A text with its length: these tables are gone through for each #pragma. */
@@ -36,11 +36,13 @@ typedef struct members {
 
 /* The rows of a group, and of the groups in it; groups nest three deep at most. */
 static void gather(eb_str name, unsigned depth, members *m) {
-    bool everything = eb_str_is(name, "everything"), extra = eb_str_is(name, "extra");
-    bool all = eb_str_is(name, "all") || eb_str_is(name, "most");
+    bool everything = eb_str_is(name, "everything");
+    level set = eb_str_is(name, "all") || eb_str_is(name, "most") ? ALL
+                : eb_str_is(name, "extra")                        ? EXTRA
+                : eb_str_is(name, "pedantic")                     ? PEDANTIC
+                                                                  : USUAL;
     for (unsigned n = 0; n < EB_WARN_COUNT; n++)
-        if (everything || (all && rows[n].level == ALL) || (extra && rows[n].level == EXTRA) ||
-            eb_str_eq(name, rows[n].group)) {
+        if (everything || (set && rows[n].level == set) || eb_str_eq(name, rows[n].group)) {
             m->is[n] = true;
             m->count++;
         }
@@ -60,7 +62,7 @@ static void change(eb_warnings *w, eb_str group, unsigned set, unsigned clear) {
 void eb_warnings_start(eb_warnings *w, unsigned year) {
     *w = (eb_warnings){.frame_most = UINT32_MAX};
     for (unsigned n = 0; n < EB_WARN_COUNT; n++)
-        w->flags[n] = rows[n].level == USUAL ? TOLD : rows[n].level == FATAL ? TOLD | RAISED : 0;
+        w->flags[n] = rows[n].level == FATAL ? TOLD | RAISED : rows[n].level <= OWN ? TOLD : 0;
     if (year < 1999) /* int was what nothing said otherwise of */
         change(w, EB_STR("implicit"), 0, RAISED);
 }
@@ -147,8 +149,9 @@ static unsigned row_of(eb_diag_code code) {
 }
 
 bool eb_warnings_severity(const eb_warnings *w, eb_diag_code code, eb_severity *severity) {
-    unsigned flags = w->flags[row_of(code)];
-    bool raised = (flags & RAISED) || (w->all_errors && !(flags & NEVER_RAISED));
+    unsigned row = row_of(code), flags = w->flags[row];
+    bool all = w->all_errors && rows[row].level != OWN;
+    bool raised = (flags & RAISED) || (all && !(flags & NEVER_RAISED));
     *severity = raised ? EB_ERROR : EB_WARNING;
-    return (flags & TOLD) && (!w->none || (raised && rows[row_of(code)].level == FATAL));
+    return (flags & TOLD) && (!w->none || (raised && rows[row].level == FATAL));
 }

@@ -6,8 +6,10 @@ import { inRoot } from '../lib/steps.mjs';
 
 const WHEN = {
   USUAL: 'always',
+  OWN: 'always',
   ALL: '-Wall',
   EXTRA: '-Wextra',
+  PEDANTIC: '-pedantic',
   ASKED: 'by name',
   FATAL: 'error',
 };
