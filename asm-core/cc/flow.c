@@ -529,10 +529,11 @@ static void labelled(flow *f, const eb_stmt *s) {
     new_region(f);
 }
 
+/* An output is given a value, "+r" too: macros write what they do not read. */
 static void assembly(flow *f, const eb_asm *a) {
     for (uint32_t n = 0; n < a->inputs.len; n++)
         expression(f, a->inputs.at[n].expr);
-    for (uint32_t n = 0; n < a->outputs.len; n++) /* also "+r": macros write what they do not read */
+    for (uint32_t n = 0; n < a->outputs.len; n++)
         assigned(f, a->outputs.at[n].expr);
     for (uint32_t n = 0; n < a->labels.len; n++) {
         join_at(f, &a->labels.at[n]->ways);
