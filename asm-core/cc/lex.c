@@ -171,6 +171,28 @@ static void skip_block_comment(eb_lexer *lexer) {
     eb_diag_add(lexer->words->ctx, EB_DIAG_BAD_COMMENT, lo, lo + 2);
 }
 
+eb_str eb_lexer_comment(eb_lexer *lexer, eb_loc *loc) {
+    while (lexer->at < lexer->end) {
+        const char *from = lexer->at;
+        char next = *from == '/' ? *second(lexer) : 0;
+        size_t splice;
+        *loc = eb_lexer_loc(lexer);
+        if (next == '/')
+            skip_line_comment(lexer);
+        else if (next == '*')
+            skip_block_comment(lexer);
+        if (lexer->at != from)
+            return (eb_str){from, (size_t)(lexer->at - from)};
+        if (*from == '\n' || *from == 0 || class_of(*from) == SPACE)
+            lexer->at++;
+        else if ((splice = splice_at(lexer, from)))
+            lexer->at += splice;
+        else
+            break;
+    }
+    return (eb_str){0};
+}
+
 /* White space, comments and, outside directives, line ends. Gives the flags of the next token:
  * what stands in front of it in its own line. */
 static unsigned skip_space(eb_lexer *lexer) {

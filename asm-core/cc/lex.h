@@ -80,6 +80,8 @@ unsigned eb_binding_of(unsigned kind);
 /* A lexer over a text that was entered as a source at `first`; a NUL must stand behind it. */
 eb_lexer eb_lexer_of(eb_words *words, eb_str text, eb_loc first);
 eb_tok eb_lex(eb_lexer *lexer);
+/* The next comment in front of the next token, "" where there is none; *loc is its first byte. */
+eb_str eb_lexer_comment(eb_lexer *lexer, eb_loc *loc);
 /* The location of the next byte. */
 eb_loc eb_lexer_loc(const eb_lexer *lexer);
 /* Go to the end of the line, joined lines included; the next token is at the next line's begin. */

@@ -163,6 +163,13 @@ static void read_options(eb_pp *pp, eb_str lines) {
 
 /* ---- tokens ---- */
 
+/* The comments from `before` to the token behind them, which was read. */
+static void keep_comments(eb_pp *pp, eb_lexer before) {
+    eb_loc loc;
+    for (eb_str text; (text = eb_lexer_comment(&before, &loc)).len;)
+        eb_pp_mark_here(pp, EB_PP_COMMENT, loc, (uint32_t)text.len);
+}
+
 eb_tok eb_pp_raw(eb_pp *pp) {
     while (pp->feeds.len) {
         eb_feed *feed = &pp->feeds.at[pp->feeds.len - 1];
@@ -175,10 +182,14 @@ eb_tok eb_pp_raw(eb_pp *pp) {
             continue;
         }
         eb_lexer before = feed->lexer;
+        uint32_t marks = pp->marks.len;
         eb_tok tok = eb_lex(&feed->lexer);
+        if ((pp->text & EBPF_CC_COMMENTS) && !pp->reading_args && !pp->ctx->errors)
+            keep_comments(pp, before);
         if (tok.kind == EB_TOK_HASH && (tok.flags & EB_TOK_BOL)) {
             if (!eb_directive(pp, feed)) {
                 pp->feeds.at[pp->feeds.len - 1].lexer = before; /* once more, with the answer */
+                pp->marks.len = marks;
                 break;
             }
             continue;

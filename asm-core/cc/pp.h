@@ -95,22 +95,23 @@ typedef struct eb_feed {
 } eb_feed;
 
 /* What the tokens do not show, and the text of -E does: a file begins, or goes on behind another
- * one, #line, #ident, #define and #undef. */
+ * one, #line, #ident, #define, #undef and comments. */
 typedef enum eb_pp_mark_kind {
     EB_PP_ENTER,
     EB_PP_LEAVE,
     EB_PP_RENAME,
     EB_PP_IDENT,
     EB_PP_DEFINE,
-    EB_PP_UNDEF
+    EB_PP_UNDEF,
+    EB_PP_COMMENT
 } eb_pp_mark_kind;
 
 typedef struct eb_pp_mark {
     eb_pp_mark_kind kind;
     uint32_t at; /* how many tokens stand before it */
     eb_loc loc;  /* ENTER: the first in the file; LEAVE and RENAME: in the line before */
-    uint32_t of; /* DEFINE: the macro's number; UNDEF: the name's; IDENT: the text's; else: it is a
-                    system's header */
+    uint32_t of; /* DEFINE: the macro's number; UNDEF: the name's; IDENT: the text's; COMMENT: its
+                    length; else: it is a system's header */
 } eb_pp_mark;
 
 /* Which C it is: 1989, 1999, 2011, 2017 (as does 0) or 2023, with GNU's extensions unless it is

@@ -4,7 +4,8 @@
  * Lines and columns are clang's: a token that begins a line stands in its line and column, close
  * lines are reached by empty ones, others by a line marker (# LINE "FILE" FLAGS; 1 a file begins, 2
  * it goes on, 3 it is the system's). Without markers (-P) lines that are empty go. -dD has the
- * definitions as well, in their places; -dM has them alone, by name, as they stand at the end. */
+ * definitions as well, in their places; -dM has them alone, by name, as they stand at the end. -C
+ * has the comments: their lines count as any, and no token sticks to them. */
 #include "pp.h"
 #include "sort.h"
 
@@ -196,24 +197,53 @@ static bool would_join(const printer *p, eb_tok tok) {
     return strchr(stickers_of(p->before.kind), first) != NULL;
 }
 
+/* To where a token or comment stands in its text; true when something is in front of it now. */
+static bool stand_at(printer *p, eb_place place, bool begins, bool spaced) {
+    uint32_t line = place.source ? place.line : p->line;
+    if (!(begins || p->directive) ||
+        !(move_to(p, line, p->directive) || (begins && line == 1 && !p->tokens)))
+        return false;
+    uint32_t column = place.source ? place.column : 1;
+    if (column == 1 && spaced)
+        column = 2;
+    for (; column > 1; column--)
+        eb_buf_byte(p->out, ' ');
+    return true;
+}
+
 /* White space in front of a token, and the token. `spaced`: at least one. */
 static void put(printer *p, eb_tok tok, bool same_line, bool spaced) {
     eb_place place = eb_place_of(p->pp->ctx, tok.loc);
     bool begins = (tok.flags & EB_TOK_BOL) && !same_line;
-    uint32_t line = place.source ? place.line : p->line;
-    if ((begins || p->directive) && (move_to(p, line, p->directive) || (begins && line == 1))) {
-        uint32_t column = place.source ? place.column : 1;
-        if (column == 1 && ((tok.flags & EB_TOK_SPACE) || tok.kind == EB_TOK_HASH))
-            column = 2; /* a macro came to nothing; this is no directive */
-        for (; column > 1; column--)
-            eb_buf_byte(p->out, ' ');
-    } else if (spaced || (tok.flags & EB_TOK_SPACE) ||
-               ((p->tokens || p->directive) && would_join(p, tok))) {
+    /* Where a macro came to nothing in front of it; or it is no directive. */
+    bool away = (tok.flags & EB_TOK_SPACE) || tok.kind == EB_TOK_HASH;
+    if (!stand_at(p, place, begins, away) && (spaced || (tok.flags & EB_TOK_SPACE) ||
+                                              ((p->tokens || p->directive) && would_join(p, tok))))
         eb_buf_byte(p->out, ' ');
-    }
     p->before_that = p->before;
     p->before = tok;
     eb_buf_str(p->out, eb_tok_text(&p->pp->words, tok));
+    p->tokens = true;
+}
+
+static bool is_blank(char c) {
+    return c == ' ' || c == '\t';
+}
+
+/* Where it ends, the line does that its last line is. */
+static void put_comment(printer *p, const eb_pp_mark *mark) {
+    eb_place place = eb_place_of(p->pp->ctx, mark->loc);
+    eb_str text = {eb_source_text(p->pp->ctx, mark->loc).at, mark->of};
+    size_t first = 0;
+    while (first < place.text.len && is_blank(place.text.at[first]))
+        first++;
+    if (!stand_at(p, place, first + 1 == place.column, false) && place.column > 1 &&
+        is_blank(place.text.at[place.column - 2]))
+        eb_buf_byte(p->out, ' ');
+    eb_buf_str(p->out, text);
+    for (size_t n = 0; n < text.len; n++)
+        p->line += text.at[n] == '\n';
+    p->before = (eb_tok){0};
     p->tokens = true;
 }
 
@@ -267,6 +297,10 @@ static void put_mark(printer *p, const eb_pp_mark *mark) {
     const eb_macro *macro = mark->kind == EB_PP_DEFINE ? pp->macros.at[mark->of - 1] : NULL;
     if (mark->kind <= EB_PP_RENAME) {
         put_file(p, mark);
+        return;
+    }
+    if (mark->kind == EB_PP_COMMENT) {
+        put_comment(p, mark);
         return;
     }
     move_to(p, eb_place_of(pp->ctx, mark->loc).line, true);

@@ -45,6 +45,7 @@ typedef enum action {
     DIALECT, /* bits of enum ebpf_cc_dialect */
     NO_DIALECT,
     WARN,
+    PEDANTIC,
     QUIET,
     LANGUAGE,
     DEPENDENCIES,
@@ -85,6 +86,8 @@ static const struct option {
     {"-P", NULL, WORD, NO_MARKERS, 0, "with -E: without line markers"},
     {"-dM", NULL, WORD, TEXT, EBPF_CC_MACROS, "with -E: the macros, and nothing else"},
     {"-dD", NULL, WORD, TEXT, EBPF_CC_DEFINITIONS, "with -E: definitions of macros, too"},
+    {"-C", NULL, WORD, TEXT, EBPF_CC_COMMENTS, "with -E: comments, too, but those of macros"},
+    {"-CC", NULL, WORD, TEXT, EBPF_CC_COMMENTS, "as -C"},
     {"-fsyntax-only", NULL, WORD, MODE, CC_CHECK, "check only"},
     {"-D", "NAME[=VALUE]", EITHER, DEFINE, 0, "define a macro, as 1 when there is no value"},
     {"-U", "NAME", EITHER, UNDEFINE, 0, "take a macro's definition back"},
@@ -139,6 +142,8 @@ static const struct option {
     {"-fno-wrapv", NULL, WORD, NO_DIALECT, EBPF_CC_WRAPPING, "they are undefined, as it is"},
     {"-fstrict-overflow", NULL, WORD, NO_DIALECT, EBPF_CC_WRAPPING, "as -fno-wrapv"},
     {"-W", "WARNING", GLUED, WARN, 0, "switch warnings on, off (no-NAME), into errors (error)"},
+    {"-pedantic", NULL, WORD, PEDANTIC, 0, "tell what is no ISO C, as -Wpedantic"},
+    {"-pedantic-errors", NULL, WORD, PEDANTIC, 1, "as -Werror=pedantic"},
     {"-w", NULL, WORD, QUIET, 0, "no warnings"},
     {"-x", "LANGUAGE", EITHER, LANGUAGE, 0, "c or cpp-output: all FILEs are C"},
     {"-M", NULL, WORD, DEPENDENCIES, 0, "print what the object depends on, for make, and stop"},
@@ -151,6 +156,7 @@ static const struct option {
     {"-MP", NULL, WORD, PHONY, 0, "a target for each header, too"},
     {"-MG", NULL, WORD, GENERATED, 0, "with -M, -MM: a header that is missing will be made"},
     {"-Wp,", "OPTION", GLUED, PREPROCESSOR, 0, "-MD,FILE, -MMD,FILE or another option"},
+    {"-Xpreprocessor", "OPTION", APART, PREPROCESSOR, 0, "the same"},
     {"-H", NULL, WORD, SHOW_HEADERS, 0, "print the headers that are read"},
     {"-v", NULL, WORD, VERBOSE, 0, "list the folders that are searched"},
     {"-###", NULL, WORD, COMMANDS, 0, "print what would be done, and stop"},
@@ -166,7 +172,15 @@ static const struct option {
     {"--print-supported-cpus", NULL, WORD, ANSWER_CPUS, 0, "list what -mcpu= takes, as -mcpu=help"},
     {"-f", "OPTION", GLUED, IGNORE, 0, "accepted, and nothing changes"},
     {"-mllvm", "OPTION", APART, IGNORE, 0, "accepted, and nothing changes"},
+    {"-mllvm=", "OPTION", GLUED, IGNORE, 0, "accepted, and nothing changes"},
+    {"-mtune=", "CPU", GLUED, IGNORE, 0, "accepted, and nothing changes"},
     {"-Xclang", "OPTION", APART, IGNORE, 0, "accepted, and nothing changes"},
+    {"--param", "NAME=N", APART, IGNORE, 0, "accepted, and nothing changes"},
+    {"-resource-dir", "DIR", APART, IGNORE, 0, "accepted: there are no files of clang's"},
+    {"-resource-dir=", "DIR", GLUED, IGNORE, 0, "accepted: there are no files of clang's"},
+    {"--gcc-toolchain=", "DIR", GLUED, IGNORE, 0, "accepted: there are no files of gcc's"},
+    {"-B", "DIR", EITHER, IGNORE, 0, "accepted: no other program is run"},
+    {"-Xassembler", "OPTION", APART, IGNORE, 0, "accepted: no assembler is run"},
     {"-Xlinker", "OPTION", APART, IGNORE, 0, "accepted: nothing is linked"},
     {"-l", "LIBRARY", EITHER, IGNORE, 0, "accepted: nothing is linked"},
     {"-L", "DIR", EITHER, IGNORE, 0, "accepted: nothing is linked"},
@@ -174,6 +188,8 @@ static const struct option {
     {"-Wa,", "OPTION", GLUED, IGNORE, 0, "accepted: no assembler is run"},
     {"-emit-llvm", NULL, WORD, REFUSE, 0,
      "refused: there is no LLVM in here; leave it and llc out, for -c makes what llc makes of it"},
+    {"-fsanitize=", "CHECKS", GLUED, REFUSE, 0,
+     "refused: in BPF it is the kernel's verifier that checks accesses"},
     {"-march=", "CPU", GLUED, REFUSE, 0,
      "refused: --target=bpf says it, -mcpu= the instruction set"},
     {"-save-temps", NULL, GLUED, REFUSE, 0, "refused: -E makes the .i, -S the .s"},
@@ -184,9 +200,10 @@ enum { OPTIONS = sizeof table / sizeof *table };
 
 /* Whole words that change nothing. */
 static const char ignored[] =
-    "-pipe -pedantic -pedantic-errors -Qunused-arguments -Qn -Qy -nostdlib -nodefaultlibs "
-    "-nostartfiles -nolibc -static -shared -pthread -rdynamic -s -m64 -no-canonical-prefixes "
-    "-no-integrated-cpp -integrated-as -no-integrated-as -trigraphs --driver-mode=gcc";
+    "-pipe -Qunused-arguments -Qn -Qy -nostdlib -nodefaultlibs -nostartfiles -nolibc -static "
+    "-static-libgcc -shared -no-pie -pthread -rdynamic -s -m64 -mkernel -mno-red-zone -msoft-float "
+    "-no-canonical-prefixes -no-integrated-cpp -integrated-as -no-integrated-as -trigraphs "
+    "--driver-mode=gcc";
 
 void cc_print_help(void) {
     printf("usage: bpfc cc FILE... [OPTION...]\n\n"
@@ -444,6 +461,8 @@ static bool apply(cc_options *o, const struct option *option, const char *argume
         return true;
     case WARN:
         return add_text(&o->warnings, "%s\n", argument);
+    case PEDANTIC:
+        return add_text(&o->warnings, option->value ? "error=pedantic\n" : "pedantic\n");
     case QUIET:
         return add_text(&o->warnings, "none\n");
     case LANGUAGE:

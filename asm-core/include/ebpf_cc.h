@@ -56,7 +56,8 @@ enum ebpf_cc_dialect {
 enum ebpf_cc_text {
     EBPF_CC_MARKERS = 1,     /* line markers, as -E without -P */
     EBPF_CC_DEFINITIONS = 2, /* #define and #undef, too, as -dD */
-    EBPF_CC_MACROS = 4       /* the macros that are defined at the end, and nothing else, as -dM */
+    EBPF_CC_MACROS = 4,      /* the macros that are defined at the end, and nothing else, as -dM */
+    EBPF_CC_COMMENTS = 8     /* comments outside directives and macros, as -C */
 };
 
 enum ebpf_cc_include {

@@ -64,6 +64,8 @@ export interface PreprocessOptions extends CompileOptions {
   definitions?: boolean;
   /** The macros that are defined at the end and nothing else, as -dM. */
   macros?: boolean;
+  /** Comments outside directives and macros, as -C. */
+  comments?: boolean;
 }
 
 /** What the preprocessor made of a text. */
@@ -310,7 +312,12 @@ function open(
     defines.size,
     said.at,
     said.size,
-    bits(options.lineMarkers, options.definitions, options.macros),
+    bits(
+      options.lineMarkers,
+      options.definitions,
+      options.macros,
+      options.comments,
+    ),
     bits(
       options.unsignedChar,
       options.shortEnums,

@@ -60,6 +60,11 @@ beforeAll(() => {
   put('src/embed.c', '#embed "a.bin"\n#embed <b.bin>\n');
   put('src/a.bin', 'A\n');
   put('sys/b.bin', 'B');
+  put(
+    'comment.c',
+    '/* a */ int x; // x\n#define M(x) /* b */ x /* c */\n#if 0\n// no\n#endif\n' +
+      '  /* two\n  lines */ M(int /* d */) y; // y\n// z\n',
+  );
   put('undef.c', '#include "own.h"\n#undef OWN\nint x;\n');
   put('wrong-here.c', '#include "own.h"\nint f(void) { return x; }\n');
   put('mixed.h', '#define D 5\nint mixed;\n');
@@ -141,7 +146,8 @@ function suite(cc: Cc): void {
       '-g -O2 -Wall -Wextra -Wno-unused-value -Werror=foo -std=gnu11 -fno-stack-protector ' +
       '-fno-builtin -pipe -mllvm -bpf-stack-size=1024 -Xclang -x -Qunused-arguments -x c ' +
       '-nostdlib -fsyntax-only -c -Ofast -O7 -ggdb3 -gdwarf-4 -pthread -lelf -L lib -Wl,-z -Wa,-x ' +
-      '-Xlinker -z -m64 -pedantic --target=bpf_le -fno-strict-aliasing -Wp,-DX -ansi -std=gnu11';
+      '-Xlinker -z -m64 -pedantic --target=bpf_le -fno-strict-aliasing -Wp,-DX -ansi -std=gnu11 ' +
+      '-mllvm=-x -Xpreprocessor -DY -Xassembler -x -B bin --gcc-toolchain=/x -resource-dir x -mtune=x';
     expect(out(...flags.split(' '), 'good.c')).toBe('');
   });
 
@@ -158,6 +164,9 @@ function suite(cc: Cc): void {
     expect(macros.stdout).not.toMatch(/int good/);
     expect(cc(['-E', '-P', '-dD', '-Isrc', 'undef.c']).stdout).toMatch(
       /#define OWN 1\n+#undef OWN\n+int x;\n$/,
+    );
+    expect(cc(['-E', '-P', '-C', 'comment.c']).stdout).toMatch(
+      /\/\* a \*\/ int x; \/\/ x\n+ {2}\/\* two\n {2}lines \*\/ int y; \/\/ y\n\/\/ z\n$/,
     );
     // What -E makes compiles, and is called what it was.
     const again = ['-E', '-nostdinc', '-Isrc', 'wrong-here.c', '-o', 'again.i'];

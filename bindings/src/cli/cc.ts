@@ -99,6 +99,7 @@ function compileOne(options: CcOptions, file: string): number {
     lineMarkers: options.lineMarkers,
     definitions: options.definitions,
     macros: options.macros,
+    comments: options.comments,
     generated: options.generated,
     showHeaders: options.showHeaders,
     optimize: level,

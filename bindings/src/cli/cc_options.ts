@@ -55,6 +55,7 @@ export interface CcOptions {
   ir: string;
   lineMarkers: boolean;
   definitions: boolean;
+  comments: boolean;
   macros: boolean;
   showHeaders: boolean;
   errorLimit: number;
@@ -217,6 +218,8 @@ const dialect = (name: string, values: Dialect, help: string): Row =>
 
 const nothing = 'accepted, and nothing changes';
 const unlinked = 'accepted: nothing is linked';
+const unassembled = 'accepted: no assembler is run';
+const noClang = "accepted: there are no files of clang's";
 const refuse = (): boolean => false;
 
 const table: readonly Row[] = [
@@ -239,6 +242,10 @@ const table: readonly Row[] = [
   bare('-dD', 'with -E: definitions of macros, too', (to) =>
     set(to, { definitions: true }),
   ),
+  bare('-C', 'with -E: comments, too, but those of macros', (to) =>
+    set(to, { comments: true }),
+  ),
+  bare('-CC', 'as -C', (to) => set(to, { comments: true })),
   bare('-fsyntax-only', 'check only', (to) => setMode(to, 'check')),
   either(
     '-D',
@@ -400,6 +407,12 @@ const table: readonly Row[] = [
     'switch warnings on, off (no-NAME), into errors (error)',
     (to, word) => push(to.warnings, word),
   ),
+  bare('-pedantic', 'tell what is no ISO C, as -Wpedantic', (to) =>
+    push(to.warnings, 'pedantic'),
+  ),
+  bare('-pedantic-errors', 'as -Werror=pedantic', (to) =>
+    push(to.warnings, 'error=pedantic'),
+  ),
   bare('-w', 'no warnings', (to) => push(to.warnings, 'none')),
   either('-x', 'LANGUAGE', 'c or cpp-output: all FILEs are C', (_, word) =>
     ['c', 'cpp-output', 'none'].includes(word),
@@ -435,6 +448,7 @@ const table: readonly Row[] = [
     '-MD,FILE, -MMD,FILE or another option',
     preprocessor,
   ),
+  apart('-Xpreprocessor', 'OPTION', 'the same', preprocessor),
   bare('-H', 'print the headers that are read', (to) =>
     set(to, { showHeaders: true }),
   ),
@@ -485,15 +499,34 @@ const table: readonly Row[] = [
   ),
   glued('-f', 'OPTION', nothing, done),
   apart('-mllvm', 'OPTION', nothing, done),
+  glued('-mllvm=', 'OPTION', nothing, done),
+  glued('-mtune=', 'CPU', nothing, done),
   apart('-Xclang', 'OPTION', nothing, done),
+  apart('--param', 'NAME=N', nothing, done),
+  apart('-resource-dir', 'DIR', noClang, done),
+  glued('-resource-dir=', 'DIR', noClang, done),
+  glued(
+    '--gcc-toolchain=',
+    'DIR',
+    "accepted: there are no files of gcc's",
+    done,
+  ),
+  either('-B', 'DIR', 'accepted: no other program is run', done),
+  apart('-Xassembler', 'OPTION', unassembled, done),
   apart('-Xlinker', 'OPTION', unlinked, done),
   either('-l', 'LIBRARY', unlinked, done),
   either('-L', 'DIR', unlinked, done),
   glued('-Wl,', 'OPTION', unlinked, done),
-  glued('-Wa,', 'OPTION', 'accepted: no assembler is run', done),
+  glued('-Wa,', 'OPTION', unassembled, done),
   bare(
     '-emit-llvm',
     'refused: there is no LLVM in here; leave it and llc out, for -c makes what llc makes of it',
+    refuse,
+  ),
+  glued(
+    '-fsanitize=',
+    'CHECKS',
+    "refused: in BPF it is the kernel's verifier that checks accesses",
     refuse,
   ),
   glued(
@@ -509,9 +542,10 @@ const table: readonly Row[] = [
 
 /** Whole words that change nothing. */
 const ignored =
-  '-pipe -pedantic -pedantic-errors -Qunused-arguments -Qn -Qy -nostdlib -nodefaultlibs ' +
-  '-nostartfiles -nolibc -static -shared -pthread -rdynamic -s -m64 -no-canonical-prefixes ' +
-  '-no-integrated-cpp -integrated-as -no-integrated-as -trigraphs --driver-mode=gcc';
+  '-pipe -Qunused-arguments -Qn -Qy -nostdlib -nodefaultlibs -nostartfiles -nolibc -static ' +
+  '-static-libgcc -shared -no-pie -pthread -rdynamic -s -m64 -mkernel -mno-red-zone -msoft-float ' +
+  '-no-canonical-prefixes -no-integrated-cpp -integrated-as -no-integrated-as -trigraphs ' +
+  '--driver-mode=gcc';
 
 export function ccUsage(): string {
   const rows = table.map(({ name, argument = '', form, help }) => {
@@ -633,6 +667,7 @@ export function parseCc(
     ir: '',
     lineMarkers: true,
     definitions: false,
+    comments: false,
     macros: false,
     showHeaders: false,
     verbose: false,
