@@ -1,18 +1,21 @@
 /* gvn.c - computes nothing twice: value numbering of pure operations and loads.
  *
  * One walk in reverse postorder. An operation that stands for the same operands in a block that
- * dominates is used again; a load, if nothing between may have written there. Constants, symbols
+ * dominates is used again; a load, if nothing between may have written there, on any way or round
+ * of a loop. Constants, symbols
  * and slots go to the entry and are shared by all: gen makes them anew where they are needed.
  *
  * The law is the verifier's: what is known about a value is known of the register that was
  * compared. So what was computed from a value before a compare bounds it is not used behind that
  * compare: there it is computed again, from the bounded value. CO-RE records are shared within a
  * block only. Nothing moves upwards. */
+#include "address.h"
 #include "blocks.h"
 #include "cfg.h"
+#include "fold.h"
 #include "pass.h"
 
-enum { CHAIN_MOST = 32, CLIMB_MOST = 64 };
+enum { CHAIN_MOST = 32, CLIMB_MOST = 64, BETWEEN_MOST = 256 };
 
 /* Where an address points: to the stack, outside of it for sure, who knows, or into the context of
  * a program: packets, maps and what else pointers lead to are other memory. CONTEXT is an unknown
@@ -27,23 +30,28 @@ enum {
 };
 typedef unsigned region;
 
-enum { STORES = 8 };
+enum { STORES = 8, LOADS = 16 };
 
 typedef struct memory {
     uint32_t clock[REGIONS]; /* what is equal was not written between */
     eb_value stores[STORES]; /* the last ones that still stand there, or 0 */
     uint32_t next;           /* which of them goes first */
+    eb_value loads[LOADS];   /* in the same way */
+    uint32_t next_load;
 } memory;
 
 typedef struct gvn {
     eb_fn *fn;
     uint32_t mask, *heads, *chain; /* by hash: the newest value + its elders */
     memory *ends;                  /* of each block */
+    uint64_t *writes;              /* of each block: the regions that it writes, as bits */
     memory now;
-    uint32_t clock, *age; /* of a load: its region's clock */
-    bool *compared;       /* a branch asks for its order */
-    bool leaks;           /* an address of the stack is kept in memory or given to a function */
-    bool gives;           /* the context's is */
+    uint32_t *seen;           /* of each block: the last join that it was looked at for */
+    EB_VEC(uint32_t) between; /* such blocks */
+    uint32_t clock, *age;     /* of a load: its region's clock */
+    bool *compared;           /* a branch asks for its order */
+    bool leaks;               /* an address of the stack is kept in memory or given to a function */
+    bool gives;               /* the context's is */
     bool changed;
 } gvn;
 
@@ -113,6 +121,25 @@ static void find_leaks(gvn *g) {
     }
 }
 
+/* What an instruction writes: a region, REGIONS for nothing. */
+static region written(const gvn *g, const eb_ir *ir) {
+    if (ir->op == EB_IR_STORE)
+        return region_at(g, ir);
+    if (ir->op == EB_IR_COPYMEM || ir->op == EB_IR_MOVEMEM || ir->op == EB_IR_SETMEM)
+        return region_of(g, ir->a);
+    bool writes = eb_ir_rows[ir->op].effect == EB_EFFECT_WRITE || ir->op == EB_IR_GOTO;
+    return writes ? ANYWHERE : REGIONS;
+}
+
+static void find_writes(gvn *g) {
+    for (eb_value v = 1; v < g->fn->values.len; v++) {
+        const eb_ir *ir = at(g, v);
+        region where = ir->block ? written(g, ir) : REGIONS;
+        if (where < REGIONS)
+            g->writes[ir->block] |= (uint64_t)1 << where;
+    }
+}
+
 static void write_to(gvn *g, region where) {
     uint32_t *clock = g->now.clock;
     clock[ANYWHERE] = ++g->clock;
@@ -129,20 +156,62 @@ static void write_to(gvn *g, region where) {
 
 /* ---- what was stored ---- */
 
-/* Whether the store `y` may change what the store `x` left; of `y` maybe only the region counts. */
-static bool may_touch(const gvn *g, const eb_ir *x, const eb_ir *y, bool whole) {
-    if (!whole && x->a == y->a)
-        return x->imm < y->imm + y->size && y->imm < x->imm + x->size;
-    region a = region_at(g, x), b = whole ? region_of(g, y->a) : region_at(g, y);
+/* The bytes at `at` behind a base; if that is a pointer with an index, they are somewhere from `lo`
+ * to `hi` behind the pointer. */
+typedef struct bytes {
+    eb_value base, pointer; /* 0: not known */
+    int64_t at, lo, hi;
+    uint32_t size;
+} bytes;
+
+static bool is_near(int64_t offset) {
+    return offset >= INT32_MIN && offset <= INT32_MAX;
+}
+
+static bytes bytes_of(const gvn *g, const eb_ir *ir) {
+    eb_address place = eb_address_of(g->fn, ir->a);
+    /* Where CO-RE says where a member is, it may be elsewhere. */
+    if (ir->extra || !is_near(place.offset) || !is_near(ir->imm))
+        return (bytes){0};
+    int64_t from = place.offset + ir->imm;
+    bytes p = {place.base, place.base, from, from, from + ir->size, ir->size};
+    const eb_ir *sum = at(g, place.base);
+    if (sum->op != EB_IR_ADD || sum->type != EB_IR_PTR)
+        return p;
+    bool first = at(g, sum->a)->type == EB_IR_PTR;
+    uint64_t most = ~eb_bits_zero(g->fn, first ? sum->b : sum->a);
+    eb_address start = eb_address_of(g->fn, first ? sum->a : sum->b);
+    if (most <= INT32_MAX && is_near(start.offset)) {
+        p.pointer = start.base;
+        p.lo += start.offset;
+        p.hi += start.offset + (int64_t)most;
+    }
+    return p;
+}
+
+/* Whether the write `y` may change what the load or store `x` had; of `y` its bytes count, if they
+ * are known, and its region. */
+static bool may_touch(const gvn *g, const eb_ir *x, bytes y, region b) {
+    bytes p = y.base ? bytes_of(g, x) : (bytes){0};
+    if (p.base && p.base == y.base)
+        return p.at < y.at + y.size && y.at < p.at + p.size;
+    if (p.base && p.pointer == y.pointer && (p.hi <= y.lo || y.hi <= p.lo))
+        return false;
+    region a = region_at(g, x);
     if (a >= CONTEXT && b >= CONTEXT)
         return a == b || a == CONTEXT || b == CONTEXT;
     return a == b || a == ANYWHERE || b == ANYWHERE;
 }
 
-static void forget_stores(gvn *g, const eb_ir *write, bool whole) {
-    for (unsigned n = 0; n < STORES; n++)
-        if (g->now.stores[n] && (!write || may_touch(g, at(g, g->now.stores[n]), write, whole)))
-            g->now.stores[n] = 0;
+static void forget_those(gvn *g, eb_value *list, unsigned count, bytes y, region where) {
+    for (unsigned n = 0; n < count; n++)
+        if (list[n] && may_touch(g, at(g, list[n]), y, where))
+            list[n] = 0;
+}
+
+static void forget(gvn *g, bytes y, region where) {
+    forget_those(g, g->now.stores, STORES, y, where);
+    forget_those(g, g->now.loads, LOADS, y, where);
 }
 
 static void note_store(gvn *g, eb_value v) {
@@ -150,6 +219,11 @@ static void note_store(gvn *g, eb_value v) {
         return;
     g->now.stores[g->now.next] = v;
     g->now.next = (g->now.next + 1) % STORES;
+}
+
+static void note_load(gvn *g, eb_value v) {
+    g->now.loads[g->now.next_load] = v;
+    g->now.next_load = (g->now.next_load + 1) % LOADS;
 }
 
 /* A load of what was stored before, whole and of its type, is that. Parts are left alone. */
@@ -230,6 +304,17 @@ static bool is_usable(const gvn *g, eb_value elder, const eb_ir *ir) {
     return !is_bounded(g, ir, x->block, ir->block);
 }
 
+/* Other places were written since, but not this one. */
+static bool load_again(gvn *g, eb_value load) {
+    const eb_ir *ir = at(g, load);
+    for (unsigned n = 0; n < LOADS; n++)
+        if (g->now.loads[n] && is_same(g, at(g, g->now.loads[n]), ir)) {
+            eb_ir_become(g->fn, load, g->now.loads[n]);
+            return g->changed = true;
+        }
+    return false;
+}
+
 static void number(gvn *g, eb_value v) {
     const eb_ir *ir = at(g, v);
     uint32_t slot = hash_of(g, ir) & g->mask;
@@ -241,8 +326,12 @@ static void number(gvn *g, eb_value v) {
             g->changed = true;
             return;
         }
-    if (ir->op == EB_IR_LOAD)
+    if (ir->op == EB_IR_LOAD) {
+        if (load_again(g, v))
+            return;
+        note_load(g, v);
         g->age[v] = g->now.clock[region_at(g, ir)];
+    }
     g->chain[v] = g->heads[slot];
     g->heads[slot] = v;
 }
@@ -319,27 +408,58 @@ static void visit(gvn *g, eb_value v) {
     } else if (ir->op == EB_IR_LOAD && !(ir->flags & EB_IR_VOLATILE)) {
         if (!forward(g, v))
             number(g, v);
-    } else if (ir->op == EB_IR_STORE) {
-        forget_stores(g, ir, false);
-        note_store(g, v);
-        write_to(g, region_at(g, ir));
-    } else if (ir->op == EB_IR_COPYMEM || ir->op == EB_IR_MOVEMEM || ir->op == EB_IR_SETMEM) {
-        forget_stores(g, ir, true);
-        write_to(g, region_of(g, ir->a));
-    } else if (eb_ir_rows[ir->op].effect == EB_EFFECT_WRITE || ir->op == EB_IR_GOTO) {
-        forget_stores(g, NULL, true);
-        write_to(g, ANYWHERE);
+    } else {
+        region where = written(g, ir);
+        bool store = ir->op == EB_IR_STORE;
+        if (where == REGIONS)
+            return;
+        forget(g, store ? bytes_of(g, ir) : (bytes){0}, where);
+        if (store)
+            note_store(g, v);
+        write_to(g, where);
     }
+}
+
+/* What the blocks write that stand on ways from the dominator of `join` to it; everything where
+ * these are many. */
+static uint64_t written_before(gvn *g, uint32_t join) {
+    uint64_t writes = 0;
+    g->between.len = 0;
+    for (uint32_t n = join, next = 0;; n = g->between.at[next++]) {
+        const eb_block *block = &g->fn->blocks.at[n];
+        for (uint32_t p = 0; p < block->preds.len; p++) {
+            uint32_t pred = block->preds.at[p];
+            if (pred == g->fn->blocks.at[join].idom || g->seen[pred] == join)
+                continue;
+            if (g->between.len == BETWEEN_MOST)
+                return UINT64_MAX;
+            g->seen[pred] = join;
+            writes |= g->writes[pred];
+            *EB_PUSH(eb_scratch(g->fn), &g->between) = pred;
+        }
+        if (next == g->between.len)
+            return writes;
+    }
+}
+
+/* Where ways meet, memory is as it was at the end of the block that dominates, but for what was
+ * written since. */
+static void join_memory(gvn *g, uint32_t join) {
+    uint64_t writes = written_before(g, join);
+    g->now = g->ends[g->fn->blocks.at[join].idom];
+    for (region where = 0; where < REGIONS; where++)
+        if (writes >> where & 1) {
+            forget(g, (bytes){0}, where);
+            write_to(g, where);
+        }
 }
 
 static void visit_block(gvn *g, uint32_t block) {
     const eb_block *b = &g->fn->blocks.at[block];
-    if (b->preds.len == 1 && block != 1) {
-        g->now = g->ends[b->preds.at[0]];
-    } else {
-        forget_stores(g, NULL, true);
+    if (block == 1)
         write_to(g, ANYWHERE);
-    }
+    else
+        join_memory(g, block);
     for (eb_value v = b->first, next; v; v = next) {
         next = at(g, v)->next;
         visit(g, v);
@@ -369,7 +489,10 @@ bool eb_pass_gvn(eb_fn *fn) {
     g.age = eb_value_map(fn);
     g.compared = eb_alloc_array(scratch, fn->values.len, sizeof *g.compared);
     g.ends = eb_alloc_array(scratch, fn->blocks.len, sizeof *g.ends);
+    g.writes = eb_alloc_array(scratch, fn->blocks.len, sizeof *g.writes);
+    g.seen = eb_alloc_array(scratch, fn->blocks.len, sizeof *g.seen);
     find_leaks(&g);
+    find_writes(&g);
     find_compared(&g);
     for (uint32_t n = 0; n < fn->rpo.len; n++)
         visit_block(&g, fn->rpo.at[n]);
