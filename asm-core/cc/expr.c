@@ -262,6 +262,8 @@ static eb_expr *statement_expression(eb_unit *u, eb_loc lo) {
         eb_skip_group(u);
         return eb_expr_error(u, lo, eb_behind(u));
     }
+    if (!u->extension)
+        eb_warn(u, EB_DIAG_GNU_STATEMENTS, lo, lo + 1);
     eb_nest(u);
     eb_stmt *block = eb_compound(u);
     eb_unnest(u);
@@ -740,8 +742,13 @@ static eb_expr *unary(eb_unit *u) {
             eb_unnest(u);
             return a;
         }
-        if (eb_skip_word(u, EB_KW_EXTENSION))
-            return cast_expression(u);
+        if (eb_skip_word(u, EB_KW_EXTENSION)) {
+            bool outer = u->extension;
+            u->extension = true;
+            a = cast_expression(u);
+            u->extension = outer;
+            return a;
+        }
         break;
     default:
         break;
@@ -863,6 +870,8 @@ eb_expr *eb_conditional(eb_unit *u) {
         eb_take(u);
         a = eb_condition(u, a);
         bool omitted = eb_is(u, EB_TOK_COLON);
+        if (omitted && !u->extension)
+            eb_warn(u, EB_DIAG_GNU_CONDITIONAL, eb_peek(u).loc, eb_peek(u).loc + 1);
         eb_expr *b = omitted ? a : eb_rvalue(u, eb_expression(u));
         eb_expect(u, EB_TOK_COLON, "':'");
         eb_expr *c = eb_rvalue(u, eb_conditional(u));

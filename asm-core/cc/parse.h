@@ -80,6 +80,7 @@ typedef struct eb_unit {
     uint32_t param_lists; /* around what is being read */
     bool ended;           /* something was missing at the end of the text */
     bool unevaluated;     /* inside sizeof and typeof */
+    bool extension;       /* behind __extension__ */
     bool lost;            /* at file scope: a function ended too early, as was said */
     uint32_t looks;       /* of suggest.c, through all names */
     EB_VEC(eb_told) told; /* the first row is from the start */

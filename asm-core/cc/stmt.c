@@ -284,8 +284,10 @@ static eb_stmt *case_statement(eb_unit *u) {
     if (!otherwise) {
         eb_constant_integer(u, eb_conditional(u), &s->value);
         s->last = s->value;
-        if (eb_skip(u, EB_TOK_ELLIPSIS))
+        if (eb_skip(u, EB_TOK_ELLIPSIS)) {
+            eb_warn(u, EB_DIAG_GNU_CASE_RANGE, eb_behind(u) - 3, eb_behind(u));
             eb_constant_integer(u, eb_conditional(u), &s->last);
+        }
         if (u->in_switch && !eb_expr_is_error(u->in_switch->expr)) {
             s->value = (int64_t)eb_wrap((uint64_t)s->value, u->in_switch->expr->type);
             s->last = (int64_t)eb_wrap((uint64_t)s->last, u->in_switch->expr->type);
