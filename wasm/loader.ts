@@ -86,6 +86,7 @@ export interface EngineFunctions {
     program: number,
     programSize: number,
   ): number;
+  ebpf_log_recognized(log: number): number;
   ebpf_log_explain(
     ctx: number,
     log: number,

@@ -36,6 +36,10 @@ int ebpf_log_object(ebpf_ctx *ctx, ebpf_log *log, const ebpf_object *obj, const 
     return eb_guard(ctx, run_object, &args);
 }
 
+int ebpf_log_recognized(const ebpf_log *log) {
+    return log->recognized;
+}
+
 uint32_t ebpf_log_count(const ebpf_log *log) {
     return log->lines.len;
 }

@@ -38,9 +38,19 @@ static int work_explain(ebpf_ctx *ctx, const options *opt, const blob *file) {
     if (status == EBPF_OK)
         status = opt->lines ? ebpf_log_json(ctx, log, 0, UINT32_MAX, &out)
                             : ebpf_log_explain(ctx, log, explain_format(opt), &out);
-    code = status == EBPF_OK ? put_out(opt, &out) : report(ctx, opt, status);
-    if (status == EBPF_OK && (opt->json || opt->lines) && !opt->out)
-        putchar('\n');
+    bool data = opt->json || opt->lines;
+    if (status != EBPF_OK) {
+        code = report(ctx, opt, status);
+    } else if (ebpf_log_recognized(log) || data) {
+        code = put_out(opt, &out);
+        if (data && !opt->out)
+            putchar('\n');
+    } else {
+        fprintf(stderr, "bpfc: %s: %.*s", input_name(opt->file), (int)out.size,
+                (const char *)out.data);
+    }
+    if (status == EBPF_OK && !ebpf_log_recognized(log))
+        code = EXIT_INPUT;
     free(object.data);
     return code;
 }

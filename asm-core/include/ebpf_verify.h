@@ -81,14 +81,16 @@ EBPF_API int ebpf_log_read(ebpf_ctx *ctx, const void *bytes, size_t size, ebpf_l
 EBPF_API int ebpf_log_object(ebpf_ctx *ctx, ebpf_log *log, const ebpf_object *obj,
                              const char *program, size_t program_size);
 
+/* 1 if it is a log of the verifier: some line is one that the kernel writes; 0 of other texts. */
+EBPF_API int ebpf_log_recognized(const ebpf_log *log);
 EBPF_API uint32_t ebpf_log_count(const ebpf_log *log);
 EBPF_API int ebpf_log_line_at(const ebpf_log *log, uint32_t index, ebpf_log_line *out);
 /* *values: the registers and slots of that line's state; *count of them. */
 EBPF_API int ebpf_log_values(ebpf_ctx *ctx, const ebpf_log *log, uint32_t index,
                              const ebpf_log_value **values, uint32_t *count);
 
-/* Why the program was refused: as text for people, or as JSON { refused, cause, message,
- * explanation, remedy, instruction, source, register, origin[], also[], report, stats };
+/* Why the program was refused: as text for people, or as JSON { recognized, refused, cause,
+ * message, explanation, remedy, instruction, source, register, origin[], also[], report, stats };
  * bindings/src/log.ts has the types. EBPF_DIAG_TEXT, _ANSI or _JSON. */
 EBPF_API int ebpf_log_explain(ebpf_ctx *ctx, const ebpf_log *log, int format, ebpf_bytes *out);
 /* `count` lines from `first` on as a JSON array of { kind, text, ... }, states parsed. */

@@ -495,9 +495,12 @@ void eb_log_explain_text(const ebpf_log *log, bool colours, eb_buf *out) {
     eb_explanation e;
     eb_log_explain(log, &e);
     if (!e.reason.refused) {
-        put(out, log->stats.processed >= 0
+        put(out, !log->lines.len ? "this is no log of the kernel's verifier: it is empty\n"
+                 : !log->recognized
+                     ? "this is no log of the kernel's verifier: no line is one that it writes\n"
+                 : log->stats.processed >= 0
                      ? "the log has no reason for a refusal: the program was accepted\n"
-                     : "the log has no reason for a refusal: it is empty or cut off\n");
+                     : "the log has no reason for a refusal: it is cut off\n");
         return;
     }
     if (e.placed && e.place.line) {

@@ -90,6 +90,7 @@ struct ebpf_log {
     eb_log_report *report; /* NULL: of a kernel before 7.3 */
     eb_log_reason reason;
     eb_str program;  /* that libbpf's marks name, or "" */
+    bool recognized; /* some line is one that the kernel writes; else it is another text */
     bool every_path; /* level 2: no path was taken out again */
     /* the object's side, place.c */
     const ebpf_object *obj;

@@ -232,6 +232,7 @@ void eb_log_explain_json(const ebpf_log *log, eb_buf *out) {
     eb_explanation e;
     eb_log_explain(log, &e);
     eb_json_open(&json, '{');
+    eb_json_key_bool(&json, "recognized", log->recognized);
     eb_json_key_bool(&json, "refused", e.reason.refused);
     if (e.reason.refused) {
         if (e.reason.cause >= 0)

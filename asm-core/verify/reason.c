@@ -143,16 +143,35 @@ static uint32_t first_of_last_run(const ebpf_log *log) {
     return first;
 }
 
+/* Lines that have a shape of their own. Comments, of which lines of C look like, are no proof. */
+static bool has_shape(const ebpf_log *log) {
+    for (uint32_t i = 0; i < log->lines.len; i++) {
+        uint8_t kind = log->lines.at[i].kind;
+        if (kind != EBPF_LOG_OTHER && kind != EBPF_LOG_SOURCE)
+            return true;
+    }
+    return log->program.len > 0;
+}
+
+/* What is no log has no reason. */
+static void forget_reason(ebpf_log *log) {
+    for (uint32_t i = 0; i < log->reason.lines.len; i++)
+        log->lines.at[log->reason.lines.at[i]].kind = EBPF_LOG_OTHER;
+    log->reason = (eb_log_reason){.cause = -1};
+}
+
 void eb_log_find_reason(ebpf_log *log) {
     eb_log_reason *out = &log->reason;
     bool strong = false, chosen = false;
     *out = (eb_log_reason){.cause = -1};
+    log->recognized = has_shape(log);
     for (uint32_t i = first_of_last_run(log); i < log->lines.len; i++) {
         eb_log_line *line = &log->lines.at[i];
         eb_str message = message_of(line->text);
         if (!is_message(line) || !message.len)
             continue;
         eb_match m = eb_reason_match(message);
+        log->recognized |= m.cause >= 0 || m.weak;
         if (m.cause < 0 && m.weak)
             continue; /* noise */
         bool better =
@@ -170,4 +189,6 @@ void eb_log_find_reason(ebpf_log *log) {
         out->line = i;
     }
     out->refused |= log->report != NULL;
+    if (!log->recognized)
+        forget_reason(log);
 }

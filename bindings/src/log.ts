@@ -130,6 +130,8 @@ export interface LogStats {
 
 /** What ebpf_log_explain says. */
 export interface LogExplanation {
+  /** It is a log of the verifier: some line is one that the kernel writes. */
+  recognized: boolean;
   /** The log has a reason why the program is refused. */
   refused: boolean;
   /** A stable name such as 'null-pointer'; none for messages that are not known. */
@@ -234,6 +236,13 @@ export function explainAs(
   }, options);
 }
 
+/** @internal Whether some line is one that the verifier writes. */
+export const isLog = (log: string | Uint8Array): boolean =>
+  request(
+    (context) =>
+      context.engine.call('ebpf_log_recognized', readLog(context, log)) !== 0,
+  );
+
 /** @internal The lines as JSON. */
 export function linesOf(log: string | Uint8Array): string {
   return request((context) => {
@@ -266,6 +275,11 @@ export class VerifierLog {
     this.details = JSON.parse(json) as LogExplanation;
     Object.defineProperty(this, 'raw', { enumerable: false });
     Object.defineProperty(this, 'ansi', { enumerable: false });
+  }
+
+  /** It is a log of the verifier at all: some line is one that the kernel writes. */
+  get recognized(): boolean {
+    return this.details.recognized;
   }
 
   /** The log has a reason why the program is refused. */

@@ -35,7 +35,9 @@ describe('explain', () => {
     expect(read.text).toBe(expected);
     expect(read.ansi.replace(/\x1b\[[0-9;]*m/g, '')).toBe(expected); // eslint-disable-line no-control-regex
     expect(read.raw).toBe(log);
-    expect(read.refused).toBe(!/^the log has no reason/.test(expected));
+    expect(read.refused).toBe(
+      !/^(the log has no reason|this is no log)/.test(expected),
+    );
   });
 
   test('a refusal as data', () => {
@@ -128,8 +130,31 @@ describe('explain', () => {
   test('bytes, an empty log, one that is none', () => {
     const bytes = new TextEncoder().encode(logOf('division'));
     expect(explain(bytes).cause).toBe('division');
-    expect(explain('')).toMatchObject({ refused: false, lines: [] });
-    expect(explain('\u0000\ufffd\n(((')).toMatchObject({ refused: false });
+    const none = { recognized: false, refused: false };
+    expect(explain('')).toMatchObject({ ...none, lines: [] });
+    for (const text of [
+      '\u0000\ufffd\n(((',
+      'bpftool: command not found\n',
+      '; a comment\nmov r0, 1\nexit\n',
+      'int main(void)\n{\n    return 0;\n}\n',
+    ]) {
+      expect(explain(text)).toMatchObject(none);
+      expect(explain(text).text).toMatch(/^this is no log/);
+      expect(explain(text).cause).toBeUndefined();
+    }
+    // One line is enough, a message by itself, too.
+    for (const line of [
+      'processed 0 insns (limit 1000000) max_states_per_insn 0 total_states 0 peak_states 0 mark_read 0',
+      '0: (95) exit',
+      'R0 !read_ok',
+      "libbpf: prog 'p': -- BEGIN PROG LOAD LOG --\nsomething new\n-- END PROG LOAD LOG --",
+    ])
+      expect(explain(`${line}\n`).recognized).toBe(true);
+    const unknown = explain('0: (95) exit\nsomething new of a later kernel\n');
+    expect(unknown).toMatchObject({
+      refused: true,
+      reason: 'something new of a later kernel',
+    });
   });
 });
 
@@ -148,6 +173,31 @@ describe('bpf explain', () => {
     );
   });
 
+  test('what is no log: status 1, said on stderr or in the data', () => {
+    const other = (...args: string[]) =>
+      run(process.execPath, [cliPath, 'explain', '-', ...args], {
+        input: 'hello\n',
+      });
+    expect(other()).toEqual({
+      status: 1,
+      stdout: '',
+      stderr:
+        "bpf: <stdin>: this is no log of the kernel's verifier: no line is one that it writes\n",
+    });
+    const { status, stdout } = other('--json');
+    expect([status, JSON.parse(stdout)]).toMatchObject([
+      1,
+      { recognized: false, refused: false },
+    ]);
+    expect(other('--lines').status).toBe(1);
+    const accepted = { input: 'processed 2 insns (limit 1000000)\n' };
+    const words = [cliPath, 'explain', '-'];
+    expect(run(process.execPath, words, accepted)).toMatchObject({
+      status: 0,
+      stdout: expect.stringContaining('the program was accepted'),
+    });
+  });
+
   test('a file that is not there', () => {
     expect(bpf('explain', join(folder, 'absent.log')).status).toBe(1);
   });
@@ -161,6 +211,10 @@ describeUnless(absent(nativeCli), 'bpfc explain', () => {
       const own = run(nativeCli, words, { input });
       const js = [cliPath, ...words];
       expect(run(process.execPath, js, { input })).toEqual(own);
+      const none = { input: 'no log at all\n' };
+      const other = run(nativeCli, words, none);
+      other.stderr = other.stderr.replace(/^bpfc:/, 'bpf:');
+      expect(run(process.execPath, js, none)).toEqual(other);
     }
   });
 });

@@ -4,7 +4,7 @@
 import { assemble, disassemble } from '../asm';
 import { Btf } from '../btf';
 import { BpfSyntaxError, MachineError, type Report } from '../errors';
-import { explainAs, linesOf } from '../log';
+import { explainAs, isLog, linesOf } from '../log';
 import { BpfObject } from '../object';
 import { relocateAs } from '../relocate';
 import { Machine } from '../vm';
@@ -89,7 +89,12 @@ function dis(options: Options): number {
     const object = raw
       ? loadObject(options, input)
       : BpfObject.fromElf(input, { filename });
-    const text = disassemble(object, { ...options, filename });
+    const { dialect, bytes, numeric, hex, source } = options;
+    const { objdump, relocs, alu32 } = options;
+    const text = disassemble(object, {
+      ...{ filename, dialect, bytes, numeric, hex, source },
+      ...{ objdump, relocs, alu32 },
+    });
     print(object, options);
     writeFile(options.out ?? '-', text);
     return 0;
@@ -142,7 +147,12 @@ function explain(options: Options): number {
       const text = explainAs(format, log, {
         ...(object && { object, program }),
       });
+      const known = isLog(log);
+      if (!known && !json && !options.lines) {
+        throw new Failure(`${nameOf(options)}: ${text.trimEnd()}`, EXIT_INPUT);
+      }
       writeFile(out, `${options.lines ? linesOf(log) : text}${end}`);
+      return known ? 0 : EXIT_INPUT;
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
       const has = program ? 'no such program' : 'not one program only';
@@ -151,7 +161,6 @@ function explain(options: Options): number {
         EXIT_INPUT,
       );
     }
-    return 0;
   });
 }
 
