@@ -359,9 +359,13 @@ const states: Record<Feature['answer'], CheckState> = {
   inconclusive: 'unknown',
 };
 
-function checkAttachments(): Check[] {
+/** What this process may not ask is the capabilities' check to tell, once. */
+function checkAttachments(allowed: boolean): Check[] {
   return attachments.map(([name, probe]) => {
-    const { answer, reason, since } = probe();
+    const { answer, reason, since, code } = probe();
+    if (!allowed && answer === 'inconclusive' && code === 'EPERM') {
+      return check(name, 'unknown', 'not tried, for want of capabilities');
+    }
     const remedy =
       answer === 'no' && since !== undefined ? `Linux ${since}` : undefined;
     return check(name, states[answer], reason ?? 'works', remedy);
@@ -374,11 +378,12 @@ export function doctor(): Health {
   let checks: Check[];
   try {
     libbpf = addon().version().libbpf;
-    checks = [checkKernel(), checkBpf(), checkCapabilities()];
+    const capable = checkCapabilities();
+    checks = [checkKernel(), checkBpf(), capable];
     checks.push(checkNamespace(), checkSeccomp(), checkUnprivileged());
     checks.push(checkLockdown(), checkLsm(), checkJit(), checkBtf());
     checks.push(checkMemlock(), ...checkMounts(), checkSymbols());
-    checks.push(checkConfig(), ...checkAttachments());
+    checks.push(checkConfig(), ...checkAttachments(capable.state === 'ok'));
   } catch (error) {
     if (!(error instanceof KernelError)) throw error;
     checks = [check('addon', 'problem', error.message)];

@@ -5,7 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
 import { doctor, features, KernelMap, kernelConfig, load, compile } from 'bpf';
-import { bpf, describeUnless, root, testUnless } from '../support';
+import { bpf, cliPath, describeUnless, root, testUnless } from '../support';
 import { noKernel } from './support';
 
 const config = kernelConfig();
@@ -248,6 +248,21 @@ describeUnless(noKernel, 'doctor', () => {
       remedy: expect.stringMatching(/root/),
     });
     if (all) expect(by['bpf(2)']?.state).toBe('problem');
+  });
+
+  test('what stands in the way is told once', () => {
+    const said = (user: string[]): string =>
+      spawnSync('setpriv', [...user, process.execPath, cliPath, 'doctor'], {
+        encoding: 'utf8',
+      }).stdout;
+    const text = said(nobody);
+    expect(text).toMatch(/BPF cannot be used here\.\n$/);
+    expect(text.match(/lacks CAP_BPF/g)).toHaveLength(2); // of bpf(2), and with what each is for
+    expect(text.match(/not tried, for want of capabilities/g)).toHaveLength(1);
+    expect(text).toMatch(/unknown {2}.*tp_btf.*\bcgroup\b.*ring buffer.*\n/);
+    // All of the first column is still there.
+    const { checks } = doctor();
+    for (const { name } of checks) expect(text).toContain(name);
   });
 
   test('bpf doctor', () => {

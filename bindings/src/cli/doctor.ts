@@ -2,7 +2,7 @@
  * doctor.ts - `bpf doctor` and `bpf features`: what the machine can do, for people or as JSON. Only the
  * npm command has them: bpfc knows no kernel.
  */
-import { doctor, type CheckState } from '../doctor';
+import { doctor, type Check, type CheckState } from '../doctor';
 import { features, type Feature } from '../features';
 import { EXIT_INPUT, EXIT_USAGE, Failure, takeJson, writeAll } from './files';
 
@@ -19,6 +19,31 @@ const marks: Record<CheckState, string> = {
   unknown: 'unknown',
 };
 
+const NAME = 16;
+const INDENT = ' '.repeat(NAME + 11);
+
+/** Checks that found the same are told together, where the first of them stands. */
+function linesOf(checks: readonly Check[]): string[] {
+  const groups = new Map<string, { first: Check; names: string[] }>();
+  for (const first of checks) {
+    const { name, state, found, remedy } = first;
+    const key = JSON.stringify([state, found, remedy]);
+    const group = groups.get(key) ?? { first, names: [] };
+    group.names.push(name);
+    groups.set(key, group);
+  }
+  return [...groups.values()].flatMap(({ first, names }) => {
+    const { state, found, remedy } = first;
+    const name = names.join(', ');
+    return [
+      ...(name.length <= NAME
+        ? [`${marks[state]}  ${name.padEnd(NAME)}  ${found}`]
+        : [`${marks[state]}  ${name}`, `${INDENT}${found}`]),
+      ...(remedy === undefined ? [] : [`${INDENT}-> ${remedy}`]),
+    ];
+  });
+}
+
 /** Status 1 when BPF cannot be used at all. */
 export function runDoctor(words: readonly string[]): number {
   const { asJson: json, rest } = takeJson(words);
@@ -27,16 +52,12 @@ export function runDoctor(words: readonly string[]): number {
   if (json) {
     writeAll(1, `${JSON.stringify(health, null, 2)}\n`);
   } else {
-    const { kernel, arch, libbpf, usable } = health;
-    const lines = health.checks.flatMap(({ name, state, found, remedy }) => [
-      `${marks[state]}  ${name.padEnd(16)}  ${found}`,
-      ...(remedy === undefined ? [] : [`${' '.repeat(27)}-> ${remedy}`]),
-    ]);
+    const { kernel, arch, libbpf, usable, checks } = health;
     const verdict = usable
       ? 'BPF can be used here.'
       : 'BPF cannot be used here.';
     const head = `Linux ${kernel} on ${arch}, libbpf ${libbpf || 'unknown'}`;
-    writeAll(1, `${[head, '', ...lines, '', verdict].join('\n')}\n`);
+    writeAll(1, `${[head, '', ...linesOf(checks), '', verdict].join('\n')}\n`);
   }
   return health.usable ? 0 : EXIT_INPUT;
 }
