@@ -5,6 +5,7 @@ import type { Context } from '../../wasm/loader';
 import { expectOk, expectSpan, request } from './engine';
 import { AssembleError } from './errors';
 import { BpfObject, endianNumber, readElf, type Endian } from './object';
+import { checkNames, namesOf } from './options';
 
 /** enum ebpf_dialect */
 const dialects = { llvm: 0, ubpf: 1 } as const;
@@ -24,6 +25,10 @@ export interface AssembleOptions {
   /** Bytes that the request may take; EngineError when it needs more. */
   memoryLimit?: number;
 }
+
+const assembleNames = namesOf<AssembleOptions>()(
+  'filename dialect endian memoryLimit',
+);
 
 export interface DisassembleOptions {
   /** Default 'llvm'. */
@@ -49,6 +54,10 @@ export interface DisassembleOptions {
   filename?: string;
 }
 
+const disassembleNames = namesOf<DisassembleOptions>()(
+  'dialect bytes numeric hex source objdump relocs alu32 filename',
+);
+
 function dialectNumber(name: string = 'llvm'): number {
   if (!Object.hasOwn(dialects, name)) {
     throw new RangeError(
@@ -63,6 +72,7 @@ export function assemble(
   source: string | Uint8Array,
   options: AssembleOptions = {},
 ): BpfObject {
+  checkNames('assemble()', options, assembleNames);
   return request(
     (context) =>
       BpfObject.take(context, assembleInto(context, source, options)),
@@ -115,6 +125,7 @@ export function disassemble(
   object: BpfObject | Uint8Array,
   options: DisassembleOptions = {},
 ): string {
+  checkNames('disassemble()', options, disassembleNames);
   const dialect = dialectNumber(options.dialect);
   const bytes = object instanceof BpfObject ? object.toElf() : object;
   return request((context) => {

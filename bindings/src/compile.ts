@@ -8,6 +8,7 @@ import { CompileError, type Report } from './errors';
 import { runningBtf } from './btf';
 import { Search, type Btfs, type IncludeOptions } from './include';
 import { BpfObject, endianNumber, type Endian } from './object';
+import { checkNames, namesOf } from './options';
 import { targetsIn, type RelocationTarget } from './relocate';
 
 /** An instruction set, as clang's -mcpu. */
@@ -67,6 +68,19 @@ export interface PreprocessOptions extends CompileOptions {
   /** Comments outside directives and macros, as -C. */
   comments?: boolean;
 }
+
+const includeNames =
+  'headers includePaths quoteIncludePaths systemIncludePaths afterIncludePaths embedPaths standardHeaders sysroot';
+const unitNames =
+  'filename defines include btf cpu endian optimize debug std unsignedChar shortEnums msExtensions freestanding wrapping warnings errorLimit memoryLimit';
+const compileNames = namesOf<CompileOptions>()(includeNames, unitNames);
+const preprocessNames = namesOf<PreprocessOptions>()(
+  ...([
+    includeNames,
+    unitNames,
+    'lineMarkers definitions macros comments',
+  ] as const),
+);
 
 /** What the preprocessor made of a text. */
 export interface Preprocessed extends Report {
@@ -152,6 +166,7 @@ export function compile(
   source: string | Uint8Array,
   options: CompileOptions = {},
 ): BpfObject {
+  checkNames('compile()', options, compileNames);
   const { object, ...made } = translate('object', source, options);
   if (!object) throw new CompileError(failed(options), made.report);
   return object;
@@ -162,6 +177,7 @@ export function preprocess(
   source: string | Uint8Array,
   options: PreprocessOptions = {},
 ): Preprocessed {
+  checkNames('preprocess()', options, preprocessNames);
   const made = translate('text', source, options);
   if (made.status !== Status.OK) {
     throw new CompileError(failed(options), made.report);
@@ -174,8 +190,8 @@ export function check(
   source: string | Uint8Array,
   options: CompileOptions = {},
 ): Checked {
+  checkNames('check()', options, compileNames);
   const made = translate('object', source, options);
-
   const ok = made.status === Status.OK;
   return { ...made.report, ok, files: made.search.files };
 }

@@ -17,6 +17,7 @@ import { Link } from './kernel_link';
 import { KernelMap, type MapContents } from './kernel_map';
 import { KernelProgram } from './kernel_program';
 import { BpfObject } from './object';
+import { checkNames, insteadOf, namesOf } from './options';
 
 export interface Availability {
   /** This process can make maps and load programs. */
@@ -136,11 +137,23 @@ export interface MapChanges {
   attach?: boolean;
 }
 
+const loadNames = namesOf<LoadOptions>()(
+  'name logLevel raw only programs maps globals pinRoot kconfig btfPath tokenPath',
+);
+const programNames = namesOf<ProgramChanges>()(
+  'type attachType flags target load attach logLevel',
+);
+const mapNames = namesOf<MapChanges>()(
+  'type keySize valueSize maxEntries flags numaNode ifindex extra inner reuse',
+  'pin initial contents create attach',
+);
+
 /** Opened, and changed as the options say. */
 function opened(
   source: BpfObject | Uint8Array | string,
   options: LoadOptions,
 ): { native: NativeObject; object: BpfObject | undefined } {
+  checkNames('load()', options, loadNames);
   const { bytes, object } = elfOf(source, options.raw === true);
   const { name, pinRoot, kconfig, btfPath, tokenPath } = options;
   const native = addon().openObject(bytes, {
@@ -256,10 +269,12 @@ function indexOf(
   name: string,
   what: string,
 ): number {
-  const index = list.findIndex((item) => item.name === name);
+  const names = list.map((item) => item.name);
+  const index = names.indexOf(name);
   if (index >= 0) return index;
-  const names = list.map((item) => item.name).join(', ') || 'none';
-  throw new TypeError(`the object has no ${what} ${name}; it has ${names}`);
+  throw new TypeError(
+    `the object has no ${what} '${name}'${insteadOf(name, names)}`,
+  );
 }
 
 /** Everything of the options that is set before the load. */
@@ -278,11 +293,14 @@ function change(
   }
   for (const [name, changes] of Object.entries(options.programs ?? {})) {
     const index = indexOf(programs, name, 'program');
+    checkNames(`load(): program ${name}`, changes, programNames);
     native.changeProgram(index, programChanges(changes));
   }
   const maps = native.maps();
   for (const [name, changes] of Object.entries(options.maps ?? {})) {
-    changeMap(native, mapIndex(maps, name), changes);
+    const index = mapIndex(maps, name);
+    checkNames(`load(): map ${name}`, changes, mapNames);
+    changeMap(native, index, changes);
   }
   for (const [name, value] of Object.entries(options.globals ?? {})) {
     setGlobal(native, object, name, value);
@@ -428,6 +446,26 @@ export class KernelObject extends Handle {
       maps[name] = map;
     });
     return maps;
+  }
+
+  /** programs[name], which must be there: TypeError says what may have been meant. */
+  program(name: string): KernelProgram {
+    this.ensureOpen();
+    const found = this.programs[name];
+    if (found !== undefined) return found;
+    indexOf(this.#native.programs(), name, 'program');
+    throw new TypeError(`program '${name}' was not loaded`);
+  }
+
+  /** maps[name], which must be there. A data section is '.bss', in full 'NAME.bss'. */
+  map(name: string): KernelMap {
+    this.ensureOpen();
+    const found = this.maps[name];
+    if (found !== undefined) return found;
+    const all = this.#native.maps();
+    const whole = this.maps[all[mapIndex(all, name)]?.name ?? ''];
+    if (whole !== undefined) return whole;
+    throw new TypeError(`map '${name}' was not made`);
   }
 
   /**

@@ -24,6 +24,7 @@ import {
   type MapSlots,
   type UpdateMode,
 } from './map';
+import { checkNames, namesOf } from './options';
 import { take, type PinOptions } from './pin';
 import { RecordSender, RecordStream, type StreamOptions } from './stream';
 
@@ -70,6 +71,11 @@ export interface KernelMapDef {
   /** What it holds at first. */
   contents?: MapContents;
 }
+
+const defNames = namesOf<KernelMapDef>()(
+  'name type keySize valueSize maxEntries flags numaNode inner ifindex extra',
+  'contents',
+);
 
 /** Keys and values: bytes, or what a map of maps, a program array or a sock map refers to. */
 export type MapContents = Iterable<
@@ -132,6 +138,7 @@ export class KernelMap extends BpfMap<Uint8Array, Uint8Array> {
 
   /** A new map; it lives until it is closed, unless somebody pins or uses it. */
   static create(def: KernelMapDef): KernelMap {
+    checkNames('KernelMap.create()', def, defNames);
     const { inner, contents, ...rest } = def;
     const native: NativeMapDef = { ...rest };
     if (inner !== undefined) native.innerFd = inner.fd;

@@ -10,6 +10,7 @@ import { explained } from './explained';
 import { closeAll, Handle, orClose } from './handle';
 import type { KernelObject } from './kernel';
 import { Link, pinnable } from './kernel_link';
+import { checkNames, namesOf } from './options';
 import { take } from './pin';
 import { nativeTarget, type AttachTarget } from './target';
 
@@ -149,6 +150,14 @@ export interface RawProgram {
   logLevel?: number;
 }
 
+const runNames = namesOf<RunOptions>()(
+  'data ctx room repeat cpu liveFrames batchSize checksumComplete',
+);
+const rawNames = namesOf<RawProgram>()(
+  'type instructions name license attachType flags ifindex fds target btf',
+  'functions lines logLevel',
+);
+
 /** BPF_F_TEST_RUN_ON_CPU, BPF_F_TEST_XDP_LIVE_FRAMES, BPF_F_TEST_SKB_CHECKSUM_COMPLETE */
 const ON_CPU = 1;
 const LIVE_FRAMES = 2;
@@ -182,6 +191,7 @@ export class KernelProgram extends Handle {
    * means, as load() does. Its section is '': attaching it needs a target.
    */
   static load(program: RawProgram): KernelProgram {
+    checkNames('KernelProgram.load()', program, rawNames);
     try {
       return orClose(
         addon().loadProgram(nativeRaw(program)),
@@ -282,6 +292,7 @@ export class KernelProgram extends Handle {
    */
   run(options: RunOptions = {}): RunResult {
     this.ensureOpen();
+    checkNames('run()', options, runNames);
     const {
       data,
       ctx,

@@ -2,7 +2,8 @@
  * query.ts - what is attached somewhere, whoever attached it.
  */
 import { addon } from './addon';
-import { onInterface, directionOf } from './target';
+import { checkNames, namesOf } from './options';
+import { onInterface, directionOf, type Of } from './target';
 
 /** A place whose programs the kernel lists. */
 export type QueryTarget =
@@ -35,6 +36,22 @@ export type QueryTarget =
     }
   | { kind: 'xdp'; interface: string | number };
 
+const onDirection = namesOf<Of<'tc', QueryTarget>>()(
+  'kind interface direction',
+);
+const targetNames: Readonly<Record<QueryTarget['kind'], readonly string[]>> = {
+  cgroup: namesOf<Of<'cgroup', QueryTarget>>()(
+    'kind path effective attachType',
+  ),
+  netns: namesOf<Of<'netns', QueryTarget>>()('kind path attachType'),
+  sockmap: namesOf<Of<'sockmap', QueryTarget>>()('kind map attachType'),
+  lirc: namesOf<Of<'lirc', QueryTarget>>()('kind path'),
+  tcx: onDirection,
+  tc: onDirection,
+  netkit: namesOf<Of<'netkit', QueryTarget>>()('kind interface device'),
+  xdp: namesOf<Of<'xdp', QueryTarget>>()('kind interface'),
+};
+
 export interface Attached {
   /** KernelProgram.fromId() opens it. */
   programId: number;
@@ -64,8 +81,12 @@ const MODES = { 2: 'generic', 4: 'native', 8: 'offload' } as const;
 
 /** What is attached there. Needs CAP_NET_ADMIN, but for xdp and tc. */
 export function query(target: QueryTarget): QueryResult {
+  const { kind } = target;
+  if (Object.hasOwn(targetNames, kind)) {
+    checkNames(`query(): ${kind}`, target, targetNames[kind]);
+  } // else it is told below
   const { attached, revision } = addon().query({
-    kind: target.kind,
+    kind,
     ...('path' in target && { path: target.path }),
     ...('map' in target && { fd: target.map.fd }),
     ...('attachType' in target && { attachType: target.attachType }),

@@ -8,6 +8,7 @@
  */
 import type { NativeSender, NativeStream, PerfOptions } from '../addon/addon';
 import { Handle, unwatch, watch, type Closable } from './handle';
+import { checkNames, namesOf } from './options';
 import { Readiness, turn, type Watch } from './readiness';
 
 export interface StreamOptions extends PerfOptions {
@@ -21,6 +22,10 @@ export interface StreamOptions extends PerfOptions {
    */
   interval?: number;
 }
+
+const streamNames = namesOf<StreamOptions>()(
+  'bytes records interval pages wakeupEvents wakeupBytes',
+);
 
 /** Records of one drain, oldest first, in memory that the next drain uses again. */
 export class Batch implements Iterable<Uint8Array> {
@@ -102,6 +107,7 @@ export class RecordStream extends Handle implements AsyncIterable<Batch> {
     options: StreamOptions = {},
   ) {
     super(`the stream of map ${name}`);
+    checkNames('stream()', options, streamNames);
     const { bytes = DEFAULT_BYTES, records = DEFAULT_RECORDS } = options;
     const { pages, wakeupEvents, wakeupBytes, interval } = options;
     this.#data = new Uint8Array(size('bytes', bytes));

@@ -5,6 +5,8 @@
  */
 import type { NativeTarget } from '../addon/addon';
 import { Link } from './kernel_link';
+import { nearest, question } from './near';
+import { checkNames, namesOf } from './options';
 
 /** What bpf_get_attach_cookie() returns in the program. */
 export interface Cookie {
@@ -214,6 +216,78 @@ export type AttachTarget = (
   attachType?: number;
 };
 
+type Kind = AttachTarget['kind'];
+/** @internal The members of a union that are of this kind. */
+export type Of<K, T = AttachTarget> = T extends { kind: infer Kinds }
+  ? K extends Kinds
+    ? T
+    : never
+  : never;
+
+const kprobe = namesOf<Of<'kprobe'>>()(
+  'kind attachType name offset address cookie',
+);
+const ksyscall = namesOf<Of<'ksyscall'>>()('kind attachType name cookie');
+const kprobeMulti = namesOf<Of<'kprobe_multi'>>()(
+  'kind attachType names pattern addresses cookies',
+);
+const uprobe = namesOf<Of<'uprobe'>>()(
+  'kind attachType path name offset pid refCtrOffset cookie',
+);
+const uprobeMulti = namesOf<Of<'uprobe_multi'>>()(
+  'kind attachType path names pattern offsets refCtrOffsets cookies pid',
+);
+const socket = namesOf<Of<'socket'>>()('kind attachType fd');
+
+/** What each kind of target has. */
+const targetNames: Readonly<Record<Kind, readonly string[]>> = {
+  section: namesOf<Of<'section'>>()('kind attachType cookie'),
+  raw_tracepoint: namesOf<Of<'raw_tracepoint'>>()(
+    'kind attachType name cookie',
+  ),
+  tracepoint: namesOf<Of<'tracepoint'>>()(
+    'kind attachType category name cookie',
+  ),
+  kprobe,
+  kretprobe: kprobe,
+  ksyscall,
+  kretsyscall: ksyscall,
+  kprobe_multi: kprobeMulti,
+  kretprobe_multi: kprobeMulti,
+  uprobe,
+  uretprobe: uprobe,
+  uprobe_multi: uprobeMulti,
+  uretprobe_multi: uprobeMulti,
+  usdt: namesOf<Of<'usdt'>>()('kind attachType path provider name pid cookie'),
+  tracing: namesOf<Of<'tracing'>>()('kind attachType cookie'),
+  freplace: namesOf<Of<'freplace'>>()('kind attachType program name'),
+  iter: namesOf<Of<'iter'>>()('kind attachType map cgroup order pid tid'),
+  perf_event: namesOf<Of<'perf_event'>>()(
+    'kind attachType event period frequency pid cpu inherit cookie',
+  ),
+  xdp: namesOf<Of<'xdp'>>()('kind attachType interface mode legacy replace'),
+  tc: namesOf<Of<'tc'>>()(
+    'kind attachType interface direction priority handle replace',
+  ),
+  tcx: namesOf<Of<'tcx'>>()(
+    'kind attachType interface direction place revision',
+  ),
+  netkit: namesOf<Of<'netkit'>>()(
+    'kind attachType interface device place revision',
+  ),
+  cgroup: namesOf<Of<'cgroup'>>()(
+    'kind attachType path mode place revision preorder',
+  ),
+  netns: namesOf<Of<'netns'>>()('kind attachType path'),
+  sockmap: namesOf<Of<'sockmap'>>()('kind attachType map legacy'),
+  socket,
+  reuseport: socket,
+  netfilter: namesOf<Of<'netfilter'>>()(
+    'kind attachType family hook priority defrag',
+  ),
+  lirc: namesOf<Of<'lirc'>>()('kind attachType path'),
+};
+
 /** enum bpf_cgroup_iter_order */
 const orders = {
   self: 1,
@@ -329,7 +403,9 @@ function placement({ place, revision }: Placement): Partial<NativeTarget> {
 
 /** What the addon takes. */
 export function nativeTarget(target: AttachTarget): NativeTarget {
-  const { attachType } = target;
+  const { kind, attachType } = target;
+  checkKind(kind);
+  checkNames(`attach(): ${kind}`, target, targetNames[kind]);
   const native = translate(target);
   return attachType === undefined ? native : { ...native, attachType };
 }
@@ -446,18 +522,20 @@ function translate(target: AttachTarget): NativeTarget {
         priority: target.priority,
         flags: target.defrag ? IP_DEFRAG : 0,
       };
-    default: {
-      const { kind } = target as { kind: unknown };
-      if (typeof kind !== 'string') {
-        throw new TypeError(
-          "kind must be a string, as in { kind: 'raw_tracepoint', name: 'sys_enter' }",
-        );
-      }
-      throw new RangeError(
-        `kind must be a kind of target, such as 'raw_tracepoint' or 'xdp', not '${kind}'`,
-      );
-    }
   }
+}
+
+function checkKind(kind: unknown): void {
+  if (typeof kind !== 'string') {
+    throw new TypeError(
+      "kind must be a string, as in { kind: 'raw_tracepoint', name: 'sys_enter' }",
+    );
+  }
+  if (Object.hasOwn(targetNames, kind)) return;
+  const meant = nearest(kind, Object.keys(targetNames));
+  throw new RangeError(
+    `kind must be a kind of target, such as 'raw_tracepoint' or 'xdp', not '${kind}'${question(meant)}`,
+  );
 }
 
 function perfEvent(target: PerfEventTarget): NativeTarget {

@@ -24,6 +24,7 @@ import { EngineError, MachineError, type Report } from './errors';
 import { Handle } from './handle';
 import { BpfMap } from './map';
 import { BpfObject, readElf, type Endian } from './object';
+import { checkNames, named, namesOf } from './options';
 import { targetsIn, type RelocationTarget } from './relocate';
 import { VmMap } from './vm_map';
 import {
@@ -137,6 +138,13 @@ export interface RunOptions {
   budget?: number | bigint;
 }
 
+const machineNames = namesOf<MachineOptions>()(
+  'cpus memoryLimit helpers onHelper btf externs arch coverage trace',
+);
+const runNames = namesOf<RunOptions>()(
+  'mem ctx packet metadata args retval budget',
+);
+
 /** enum ebpf_stop */
 const Stop = { EXIT: 1, FAULT: 2, BUDGET: 3, HELPER: 4, BREAK: 5 } as const;
 /** struct ebpf_vm_state */
@@ -224,6 +232,7 @@ export class Machine extends Handle {
     options: MachineOptions = {},
   ) {
     super('machine');
+    checkNames('Machine', options, machineNames);
     const context = new Context(newEngine(), options.memoryLimit);
     this.#context = context;
     const out = context.pointer();
@@ -257,6 +266,18 @@ export class Machine extends Handle {
     this.observe(options);
   }
 
+  /** programs[name], which must be there: TypeError says what may have been meant. */
+  program(name: string): MachineProgram {
+    this.#use();
+    return named(this.programs, name, 'program');
+  }
+
+  /** maps[name], which must be there. */
+  map(name: string): MachineMap {
+    this.#use();
+    return named(this.maps, name, 'map');
+  }
+
   /**
    * Start a program (default: the first entry point) and run it to its end; breakpoints do not stop
    * it. Throws MachineError for what the kernel would not have allowed, BpfSyntaxError for a
@@ -274,6 +295,7 @@ export class Machine extends Handle {
     if (this.#running) {
       throw new Error('this machine is running: a helper cannot run it again');
     }
+    checkNames('run()', options, runNames);
     const budget = budgetOf(options);
     const index = this.#find(program);
     if (index < 0) throw this.#noProgram(program);

@@ -214,7 +214,7 @@ int kb_object_attach_map(struct kb_object *object, size_t index, struct kb_link 
                        object->map_count, index);
     const struct bpf_map *map = object->maps[index];
     const char *name = bpf_map__name(map);
-    if (bpf_map__fd(map) < 0)
+    if (kb_made_fd(map) < 0)
         return kb_fail(err, EBADF, operation, name,
                        "it is not in the kernel" KB_DO "load the object first");
     struct kb_link *link = kb_link_new();

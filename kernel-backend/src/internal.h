@@ -184,6 +184,10 @@ void kb_object_unref(struct kb_object *object);
 int kb_program_refused(struct kb_error *err, int errnum, const char *name, uint32_t type,
                        const char *log, const char *otherwise);
 
+/* object.c: the descriptor of an object's map, or -1: libbpf has one for those that are not made,
+ * too. */
+int kb_made_fd(const struct bpf_map *map);
+
 /* changes.c: gives programs of sections that libbpf does not know their types; 0 or -errno. */
 int kb_know_sections(struct kb_object *object);
 

@@ -376,6 +376,10 @@ static int fd_or_none(int fd) {
     return fd < 0 ? -1 : fd;
 }
 
+int kb_made_fd(const struct bpf_map *map) {
+    return bpf_map__autocreate(map) ? bpf_map__fd(map) : -1;
+}
+
 int kb_object_program_info(const struct kb_object *object, size_t index,
                            struct kb_program_info *info) {
     if (index >= object->program_count)
@@ -396,7 +400,7 @@ int kb_object_map_info(const struct kb_object *object, size_t index, struct kb_m
     info->value_size_user = kb_value_size_user(info->type, info->value_size);
     info->max_entries = bpf_map__max_entries(map);
     info->flags = bpf_map__map_flags(map);
-    info->fd = fd_or_none(bpf_map__fd(map));
+    info->fd = fd_or_none(kb_made_fd(map));
     info->id = map_fd_id(info->fd);
     info->btf_key_type_id = bpf_map__btf_key_type_id(map);
     info->btf_value_type_id = bpf_map__btf_value_type_id(map);
@@ -410,7 +414,7 @@ int kb_object_map(struct kb_object *object, size_t index, struct kb_map **out,
         return kb_fail(err, ERANGE, "open map", NULL, "the object has %zu maps, not a number %zu",
                        object->map_count, index);
     const struct bpf_map *map = object->maps[index];
-    int fd = bpf_map__fd(map);
+    int fd = kb_made_fd(map);
     if (fd < 0)
         return kb_fail(err, EBADF, "open map", bpf_map__name(map),
                        "it is not in the kernel" KB_DO "load the object first");

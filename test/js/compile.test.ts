@@ -12,6 +12,7 @@ import {
   BpfSyntaxError,
   Btf,
   check,
+  assemble,
   compile,
   CompileError,
   disassemble,
@@ -38,6 +39,56 @@ function errorOf(work: () => unknown): CompileError {
   }
   throw new Error('nothing was thrown');
 }
+
+describe('options that there are not', () => {
+  const source = 'int x;';
+  const made = compile('SEC("xdp") int handle(void *ctx) { return 2; }\n', {
+    defines: { 'SEC(name)': '__attribute__((section(name), used))' },
+  });
+  const wrong: [string, () => unknown, string][] = [
+    ['compile', () => compile(source, { define: {} } as never), "'defines'"],
+    ['preprocess', () => preprocess(source, { macro: 1 } as never), "'macros'"],
+    ['check', () => check(source, { fileName: '' } as never), "'filename'"],
+    ['assemble', () => assemble('exit', { dialct: 1 } as never), "'dialect'"],
+    ['disassemble', () => disassemble(made, { hexx: 1 } as never), "'hex'"],
+    ['Machine', () => new Machine(made, { cpu: 1 } as never), "'cpus'"],
+    [
+      'run',
+      () => new Machine(made).run('handle', { paket: 1 } as never),
+      "'packet'",
+    ],
+  ];
+  test.each(wrong)('%s', (name, call, meant) => {
+    expect(call).toThrow(TypeError);
+    expect(call).toThrow(
+      new RegExp(`^${name}.* has no option '\\w+'; did you mean ${meant}\\?$`),
+    );
+  });
+
+  test('what is near nothing, and what is no object', () => {
+    expect(() => assemble('exit', { verbose: true } as never)).toThrow(
+      "assemble() has no option 'verbose'; it has filename, dialect, endian, memoryLimit",
+    );
+    expect(() => compile(source, 'O2' as never)).toThrow(
+      'compile() takes its options as an object',
+    );
+    expect(() => compile(source, null as never)).toThrow(TypeError);
+  });
+
+  test('programs and maps by a name that is wrong', () => {
+    using machine = new Machine(made);
+    expect(machine.program('handle')).toBe(machine.programs['handle']);
+    expect(() => machine.program('handel')).toThrow(
+      "the object has no program 'handel'; did you mean 'handle'?",
+    );
+    expect(() => machine.map('counts')).toThrow(
+      "the object has no map 'counts'; it has none",
+    );
+    expect('handel' in machine.programs).toBe(false);
+    expect(machine.maps['counts']?.name).toBeUndefined();
+    expect(() => machine.program('toString')).toThrow(TypeError);
+  });
+});
 
 describe('options', () => {
   test('#embed takes bytes from what is given', () => {

@@ -128,7 +128,7 @@ describeUnless(noKernel, 'loadAsync', () => {
   test('what is no object rejects', async () => {
     await expect(loadAsync(new Uint8Array(100))).rejects.toThrow('ELF');
     await expect(loadAsync(slow(), { only: ['none'] })).rejects.toThrow(
-      'no program none',
+      "no program 'none'",
     );
   });
 

@@ -28,6 +28,7 @@ import {
   openPinned,
   pins,
   programIds,
+  query,
   u32,
   u64,
   unpin,
@@ -94,7 +95,7 @@ char LICENSE[] SEC("license") = "GPL";
         ),
       ).toEqual(['second', 'third']);
       expect(() => loadC(three, { only: ['fourth'] })).toThrow(
-        'the object has no program fourth; it has first, second, third',
+        "the object has no program 'fourth'; it has first, second, third",
       );
     });
 
@@ -114,7 +115,7 @@ char LICENSE[] SEC("license") = "GPL";
         loadC(three, { globals: { limit: new Uint8Array(2) } }),
       ).toThrow('variable limit has 4 bytes, not 2');
       expect(() => loadC(three, { globals: { nothing: number(1) } })).toThrow(
-        'the object has no variable nothing',
+        "the object has no variable 'nothing'",
       );
       expect(
         errorOf(() =>
@@ -139,8 +140,102 @@ char LICENSE[] SEC("license") = "GPL";
       const flagged = loadC(three, { maps: { table: { flags: 1 } } });
       expect(flagged.maps['table']?.info.flags).toBe(1);
       expect(() => loadC(three, { maps: { chair: {} } })).toThrow(
-        'the object has no map chair',
+        "the object has no map 'chair'; it has ",
       );
+    });
+
+    test('names and options that there are not', () => {
+      const object = loadC(three, { only: ['first'] });
+      expect(object.program('first')).toBe(object.programs['first']);
+      expect(object.map('table')).toBe(object.maps['table']);
+      expect(object.map('.bss')).toBe(
+        Object.values(object.maps).find(({ name }) => name.endsWith('.bss')),
+      );
+      const said = (call: () => unknown): string => {
+        try {
+          call();
+        } catch (error) {
+          if (error instanceof TypeError) return error.message;
+        }
+        throw new Error('no TypeError');
+      };
+      expect(said(() => object.program('frist'))).toBe(
+        "the object has no program 'frist'; did you mean 'first'?",
+      );
+      expect(said(() => object.program('second'))).toBe(
+        "program 'second' was not loaded",
+      );
+      expect(said(() => object.map('tabel'))).toContain(
+        "did you mean 'table'?",
+      );
+      // As ever, and for ?. and in:
+      expect(object.maps['tabel']).toBeUndefined();
+      expect('tabel' in object.maps).toBe(false);
+
+      const loading: [object, string][] = [
+        [
+          { maps: { table: { maxEntires: 1 } } },
+          "load(): map table has no option 'maxEntires'; did you mean 'maxEntries'?",
+        ],
+        [
+          { programs: { first: { lod: false } } },
+          "load(): program first has no option 'lod'; did you mean 'load'?",
+        ],
+        [
+          { global: {} },
+          "load() has no option 'global'; did you mean 'globals'?",
+        ],
+      ];
+      for (const [options, text] of loading)
+        expect(said(() => loadC(three, options))).toBe(text);
+      const program = object.program('first');
+      const attaching: [object, string][] = [
+        [
+          { kind: 'xdp', interfase: 'lo' },
+          "attach(): xdp has no option 'interfase'; did you mean 'interface'?",
+        ],
+        [
+          { kind: 'kretprobe', name: 'f', cokie: 1 },
+          "attach(): kretprobe has no option 'cokie'; did you mean 'cookie'?",
+        ],
+        [
+          { kind: 'uprobe_multi', path: 'x', refCtrOffset: 1n },
+          "attach(): uprobe_multi has no option 'refCtrOffset'; did you mean 'refCtrOffsets'?",
+        ],
+        [
+          { kind: 'tcx', interface: 1, place: 'first', prio: 2 },
+          "attach(): tcx has no option 'prio'; it has kind, attachType, interface, direction, place, revision",
+        ],
+      ];
+      for (const [target, text] of attaching)
+        expect(said(() => program.attach(target as never))).toBe(text);
+      expect(() => program.attach({ kind: 'trasepoint' } as never)).toThrow(
+        "not 'trasepoint'; did you mean 'tracepoint'?",
+      );
+      const sizes = { keySize: 4, valueSize: 4, maxEntries: 1 };
+      const rest: [() => unknown, string][] = [
+        [
+          () => KernelMap.create({ type: 1, ...sizes, flag: 1 } as never),
+          "KernelMap.create() has no option 'flag'; did you mean 'flags'?",
+        ],
+        [
+          () => KernelProgram.load({ typ: 1 } as never),
+          "KernelProgram.load() has no option 'typ'; did you mean 'type'?",
+        ],
+        [
+          () => program.run({ repaet: 2 } as never),
+          "run() has no option 'repaet'; did you mean 'repeat'?",
+        ],
+        [
+          () => object.map('table').stream({ byte: 1 } as never),
+          "stream() has no option 'byte'; did you mean 'bytes'?",
+        ],
+        [
+          () => query({ kind: 'cgroup', path: '/', efective: true } as never),
+          "query(): cgroup has no option 'efective'; did you mean 'effective'?",
+        ],
+      ];
+      for (const [call, text] of rest) expect(said(call)).toBe(text);
     });
 
     test('a map instead of a new one', () => {

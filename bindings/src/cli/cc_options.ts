@@ -7,7 +7,7 @@ import { standardOf, type CompileOptions, type Cpu } from '../compile';
 import type { IncludeOptions } from '../include';
 import type { Endian } from '../object';
 import { EXIT_USAGE, Failure, readFile } from './files';
-import { nearest, question } from './near';
+import { nearest, question } from '../near';
 
 /** What is made of each file. */
 export type Mode =

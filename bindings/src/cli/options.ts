@@ -7,7 +7,7 @@ import type { BtfFormat } from '../btf';
 import type { Endian } from '../object';
 import { DEFAULT_BUDGET } from '../vm';
 import { EXIT_USAGE, Failure } from './files';
-import { nearest, question } from './near';
+import { nearest, question } from '../near';
 
 export type VerbName =
   'as' | 'dis' | 'sim' | 'info' | 'strip' | 'core' | 'explain' | 'btf';
