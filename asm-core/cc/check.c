@@ -605,14 +605,14 @@ static void assigned(eb_unit *u, uint32_t at, const eb_expr *e) {
     }
 }
 
-void eb_check_condition(eb_unit *u, uint32_t at, const eb_expr *e) {
+/* A condition, or the right operand of && or || in one. */
+static void check_truth(eb_unit *u, uint32_t at, const eb_expr *e) {
     if (e->kind == EB_EXPR_ASSIGN && !e->parens)
         assigned(u, at, e);
-    eb_check_equality_parens(u, at, e);
     while (e->kind == EB_EXPR_UNARY && e->op == EB_TOK_NOT)
         e = e->a;
     if (e->kind == EB_EXPR_BINARY && (e->op == EB_TOK_ANDAND || e->op == EB_TOK_OROR)) {
-        eb_check_condition(u, at, e->b);
+        check_truth(u, at, e->b);
         return;
     }
     const eb_decl *decl = addressed(e);
@@ -620,6 +620,11 @@ void eb_check_condition(eb_unit *u, uint32_t at, const eb_expr *e) {
         return;
     eb_str text = eb_name_text(u, decl->name);
     eb_warn_at(u, at, EB_DIAG_POINTER_TRUE, e->lo, e->hi, (int)text.len, text.at);
+}
+
+void eb_check_condition(eb_unit *u, uint32_t at, const eb_expr *e) {
+    eb_check_equality_parens(u, at, e);
+    check_truth(u, at, e);
 }
 
 static void result_unused(eb_unit *u, uint32_t at, const eb_expr *e) {
