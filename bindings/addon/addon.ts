@@ -468,6 +468,8 @@ export interface PerfOptions {
 
 export interface NativeStream {
   readonly closed: boolean;
+  /** There is as much as wakes, which a perf buffer's descriptor tells once only. */
+  readonly due: boolean;
   /** Readable while there are records. */
   readonly fd: number;
   /** Bytes that can wait to be read. */

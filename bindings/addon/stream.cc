@@ -34,6 +34,12 @@ static napi_value stream_fd(Call &call) {
     return stream ? number(call.env, kb_stream_fd(stream)) : nullptr;
 }
 
+static napi_value stream_due(Call &call) {
+    auto *stream = open_native<kb_stream>(call, "stream due");
+
+    return stream ? boolean(call.env, kb_stream_due(stream)) : nullptr;
+}
+
 static napi_value stream_size(Call &call) {
     auto *stream = open_native<kb_stream>(call, "stream size");
 
@@ -118,6 +124,7 @@ bool define_stream_classes(napi_env env, Data *data) {
     const napi_property_descriptor stream_rows[] = {
         getter_row<Kind::stream, closed_getter<Kind::stream>>("closed"),
         getter_row<Kind::stream, stream_fd>("fd"),
+        getter_row<Kind::stream, stream_due>("due"),
         getter_row<Kind::stream, stream_size>("size"),
         getter_row<Kind::stream, stream_lost>("lost"),
         method_row<Kind::stream, drain>("drain"),

@@ -17,19 +17,23 @@ export interface Watch {
   writable?: boolean;
   /** Also look every so many ms; 0: at each turn of the event loop. */
   interval?: number | undefined;
+  /** Whether a wake may have been missed: one that came before the descriptor was watched. */
+  due?: (() => boolean) | undefined;
 }
 
 export class Readiness {
   readonly #poller: NativePoller | undefined;
   readonly #writable: boolean;
   readonly #interval: number | undefined;
+  readonly #due: (() => boolean) | undefined;
   readonly #waiting = new Set<() => void>();
   #timer: NodeJS.Timeout | NodeJS.Immediate | undefined;
   #alive = true;
   #closed = false;
 
-  constructor({ fd, writable = false, interval }: Watch) {
+  constructor({ fd, writable = false, interval, due }: Watch) {
     this.#writable = writable;
+    this.#due = due;
     this.#poller = openPoller(fd, () => this.#wake());
     this.#interval = this.#poller ? interval : (interval ?? FALLBACK_INTERVAL);
   }
@@ -70,6 +74,7 @@ export class Readiness {
 
   #arm(): void {
     this.#poller?.arm(this.#writable);
+    if (this.#due) this.#lookOnce(this.#due);
     if (this.#interval === undefined || this.#timer !== undefined) return;
     const wake = (): void => this.#wake();
     this.#timer =
@@ -77,6 +82,18 @@ export class Readiness {
         ? setImmediate(wake)
         : setTimeout(wake, this.#interval);
     if (!this.#alive) this.#timer.unref();
+  }
+
+  /** When the descriptor is watched: libuv begins with it as it polls, in a turn's middle. */
+  #lookOnce(due: () => boolean): void {
+    const look = (): void => {
+      if (!this.#closed && this.#waiting.size > 0 && due()) this.#wake();
+    };
+    const next = setImmediate(() => {
+      const after = setImmediate(look);
+      if (!this.#alive) after.unref();
+    });
+    if (!this.#alive) next.unref();
   }
 
   #disarm(): void {

@@ -117,7 +117,10 @@ export class RecordStream extends Handle implements AsyncIterable<Batch> {
       ...(wakeupEvents !== undefined && { wakeupEvents }),
       ...(wakeupBytes !== undefined && { wakeupBytes }),
     });
-    this.#ready = ready(this.#native, { fd: this.#native.fd, interval });
+    this.#ready = ready(this.#native, {
+      ...{ fd: this.#native.fd, interval },
+      due: () => this.#native.due,
+    });
     watch(this, `the stream of map ${name}`);
   }
 

@@ -737,8 +737,13 @@ int kb_stream_open_perf(const struct kb_map *map, const struct kb_perf_opts *opt
 
 /* What was not drained is left in the map. */
 void kb_stream_close(struct kb_stream **stream);
-/* Readable (poll, epoll; level-triggered) while there are records. */
+/* Readable (poll, epoll) while there are records; of a perf buffer see kb_stream_due(). */
 int kb_stream_fd(const struct kb_stream *stream);
+/*
+ * Whether there is as much as wakes. Of perf buffers poll(2) tells a wake once, and not to who
+ * comes late: who begins to watch the descriptor asks this when it is watched.
+ */
+bool kb_stream_due(const struct kb_stream *stream);
 /* Bytes of its buffers, the most that can wait to be read. */
 size_t kb_stream_size(const struct kb_stream *stream);
 /* Records that found no room since the stream was opened: perf buffers. Exact from Linux 6.0;

@@ -37,7 +37,7 @@ static int open_event(struct kb_stream *s, int cpu, const struct kb_perf_opts *o
     if (opts->wakeup_bytes)
         attr.wakeup_watermark = opts->wakeup_bytes;
     else
-        attr.wakeup_events = opts->wakeup_events ? opts->wakeup_events : 1;
+        attr.wakeup_events = s->perf.wakeup_events;
     long fd = syscall(SYS_perf_event_open, &attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
     if (fd < 0 && errno == EINVAL && s->perf.reads_lost) {
         s->perf.reads_lost = false;
@@ -94,6 +94,8 @@ static int open_cpus(struct kb_stream *s, const struct kb_perf_opts *opts, struc
     s->perf.page = (size_t)sysconf(_SC_PAGESIZE);
     s->perf.size = s->perf.page * pages;
     s->perf.reads_lost = true;
+    s->perf.wakeup_events = opts->wakeup_events ? opts->wakeup_events : 1;
+    s->perf.wakeup_bytes = opts->wakeup_bytes;
     s->size = s->perf.size * count;
     s->perf.cpus = calloc(count ? count : 1, sizeof(*s->perf.cpus));
     s->perf.epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -226,6 +228,32 @@ int kb_perf_drain(struct kb_stream *s, struct kb_drain *drain, struct kb_error *
             return rc;
     }
     return 0;
+}
+
+static bool cpu_due(const struct kb_stream *s, const struct kb_perf_cpu *c) {
+    struct perf_event_mmap_page *page = (struct perf_event_mmap_page *)(void *)c->base;
+    uint64_t at = page->data_tail;
+    uint64_t end = __atomic_load_n(&page->data_head, __ATOMIC_ACQUIRE);
+    uint32_t count = 0;
+
+    if (s->perf.wakeup_bytes)
+        return end - at >= s->perf.wakeup_bytes;
+    while (at < end && count < s->perf.wakeup_events) {
+        struct perf_event_header header;
+        copy_wrapped((uint8_t *)&header, c->base + s->perf.page, s->perf.size, at, sizeof(header));
+        if (header.size < sizeof(header) || header.size > end - at)
+            return true; /* draining tells */
+        at += header.size;
+        count++;
+    }
+    return count == s->perf.wakeup_events;
+}
+
+bool kb_perf_due(const struct kb_stream *s) {
+    for (uint32_t cpu = 0; cpu < s->perf.cpu_count; cpu++)
+        if (s->perf.cpus[cpu].base && cpu_due(s, &s->perf.cpus[cpu]))
+            return true;
+    return false;
 }
 
 uint64_t kb_perf_lost(const struct kb_stream *s) {

@@ -54,6 +54,10 @@ int kb_stream_fd(const struct kb_stream *stream) {
     return stream->perf.cpus ? stream->perf.epoll : stream->map_fd;
 }
 
+bool kb_stream_due(const struct kb_stream *stream) {
+    return stream->perf.cpus && kb_perf_due(stream); /* a ring buffer's poll(2) forgets nothing */
+}
+
 size_t kb_stream_size(const struct kb_stream *stream) {
     return stream->size;
 }

@@ -27,8 +27,9 @@ struct kb_perf {
     uint32_t cpu_count;
     uint32_t next; /* whose turn it is */
     size_t page;
-    size_t size;     /* bytes of data of one CPU */
-    bool reads_lost; /* read(2) tells losses, Linux 6.0 */
+    size_t size;                          /* bytes of data of one CPU */
+    bool reads_lost;                      /* read(2) tells losses, Linux 6.0 */
+    uint32_t wakeup_events, wakeup_bytes; /* what wakes: so many records, or bytes if not 0 */
 };
 
 struct kb_stream {
@@ -48,6 +49,7 @@ int kb_ring_drain(struct kb_stream *stream, struct kb_drain *drain, struct kb_er
 void kb_ring_unmap(struct kb_stream *stream);
 
 int kb_perf_drain(struct kb_stream *stream, struct kb_drain *drain, struct kb_error *err);
+bool kb_perf_due(const struct kb_stream *stream);
 uint64_t kb_perf_lost(const struct kb_stream *stream);
 void kb_perf_unmap(struct kb_stream *stream);
 

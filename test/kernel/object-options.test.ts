@@ -1,7 +1,7 @@
 /**
  * What a load or an opening can be told, beyond object.test.ts: maps that pin themselves, maps that are
  * not made, memory of a node, pins for one direction, symbols of the kernel, sizes that are filled in,
- * sums of packets, tokens. Each shows in what the kernel then does.
+ * when a perf buffer wakes, sums of packets, tokens. Each shows in what the kernel then does.
  */
 import { mkdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -20,7 +20,7 @@ import {
   slot,
   unbuilt,
 } from './hooks';
-import { errorOf, noKernel } from './support';
+import { errorOf, noKernel, within } from './support';
 
 const word = (value: number): Uint8Array =>
   new Uint8Array(Uint32Array.of(value).buffer);
@@ -201,6 +201,40 @@ extern void bpf_task_release(struct task_struct *task) __ksym;`,
       link.close();
       expect(slot(object, 1)).toBe(BigInt(process.pid));
     });
+  });
+
+  test('a perf buffer wakes once in so many records', async () => {
+    const object = loadC(
+      counting('raw_tp', {
+        head: 'struct { __uint(type, BPF_MAP_TYPE_PERF_EVENT_ARRAY); __uint(key_size, 4); __uint(value_size, 4); } events SEC(".maps");',
+        body: 'u64 number = 5; bpf_perf_event_output(ctx, &events, BPF_F_CURRENT_CPU, &number, 8);',
+      }),
+    );
+    const stream = object.map('events').stream({ wakeupEvents: 3 });
+    const woken = async (): Promise<boolean> => {
+      const signal = AbortSignal.timeout(within(100));
+      return stream.wait(signal).then(
+        () => true,
+        () => false,
+      );
+    };
+    const write = (): unknown => programOf(object).run({ cpu: 0 });
+    write();
+    write();
+    expect(await woken()).toBe(false);
+    write();
+    expect(await woken()).toBe(true);
+    expect(stream.drain().length).toBe(3);
+    expect(await woken()).toBe(false);
+    stream.close();
+    // What came while nobody watched is not missed, again and again.
+    using each = object.map('events').stream();
+    for (let i = 0; i < 20; i++) {
+      write();
+      const signal = AbortSignal.timeout(within(5000));
+      await each.wait(signal);
+      expect(each.drain().length).toBe(1);
+    }
   });
 
   const noSums = olderThan('6.15')
