@@ -66,6 +66,12 @@ static bool is_somewhere(eb_constant c) {
            !(c.base->kind == EB_EXPR_DECL && c.base->of.decl->attrs.weak);
 }
 
+/* Whether it is known if `c` is true, and that. */
+static bool is_decided(eb_constant c, bool *truth) {
+    *truth = c.kind == EB_CONSTANT_ADDRESS || c.value;
+    return c.kind == EB_CONSTANT_ADDRESS ? is_somewhere(c) : c.kind != 0;
+}
+
 /* Of 128 bits only what 64 extend to is known, by sign or with zeroes as the type has it. */
 static eb_constant to_wide(eb_constant c, eb_type *from, eb_type *to) {
     bool same = eb_type_is_unsigned(from) == eb_type_is_unsigned(to);
@@ -74,11 +80,9 @@ static eb_constant to_wide(eb_constant c, eb_type *from, eb_type *to) {
 
 static eb_constant unary(const eb_expr *e) {
     eb_constant a = eb_constant_of(e->a);
-    if (e->op == EB_TOK_NOT) {
-        if (a.kind == EB_CONSTANT_ADDRESS)
-            return is_somewhere(a) ? number(0, e->type) : none;
-        return a.kind ? number(a.value == 0, e->type) : none;
-    }
+    bool truth;
+    if (e->op == EB_TOK_NOT)
+        return is_decided(a, &truth) ? number(!truth, e->type) : none;
     if (a.kind != EB_CONSTANT_NUMBER || eb_type_is_wide(e->type))
         return none;
     return number(e->op == EB_TOK_MINUS ? 0 - a.value : ~a.value, e->type);
@@ -160,17 +164,12 @@ static eb_constant of_addresses(const eb_expr *e, eb_constant a, eb_constant b) 
 }
 
 static eb_constant logical(const eb_expr *e) {
-    eb_constant a = eb_constant_of(e->a);
-    bool is_or = e->op == EB_TOK_OROR;
-    if (!a.kind || (a.kind == EB_CONSTANT_ADDRESS && !is_somewhere(a)))
+    bool left, right, is_or = e->op == EB_TOK_OROR;
+    if (!is_decided(eb_constant_of(e->a), &left))
         return none;
-    bool left = a.kind == EB_CONSTANT_ADDRESS || a.value;
     if (left == is_or)
         return number(is_or, e->type);
-    eb_constant b = eb_constant_of(e->b);
-    if (!b.kind || (b.kind == EB_CONSTANT_ADDRESS && !is_somewhere(b)))
-        return none;
-    return number(b.kind == EB_CONSTANT_ADDRESS || b.value, e->type);
+    return is_decided(eb_constant_of(e->b), &right) ? number(right, e->type) : none;
 }
 
 static eb_constant binary(const eb_expr *e) {
@@ -386,6 +385,7 @@ static eb_constant variable(const eb_expr *e) {
 
 eb_constant eb_constant_of(const eb_expr *e) {
     eb_constant a;
+    bool truth;
     switch (e->kind) {
     case EB_EXPR_LOAD:
         return variable(e->a);
@@ -406,11 +406,9 @@ eb_constant eb_constant_of(const eb_expr *e) {
         return eb_constant_of(e->a).kind ? eb_constant_of(e->b) : none;
     case EB_EXPR_COND:
         a = eb_constant_of(e->a);
-        if (!a.kind)
+        if (!is_decided(a, &truth))
             return none;
-        if (!e->b)
-            return a.kind == EB_CONSTANT_ADDRESS || a.value ? a : eb_constant_of(e->c);
-        return eb_constant_of(a.kind == EB_CONSTANT_ADDRESS || a.value ? e->b : e->c);
+        return !truth ? eb_constant_of(e->c) : e->b ? eb_constant_of(e->b) : a;
     default:
         return none;
     }
