@@ -82,6 +82,7 @@ static void pop(eb_pp *pp) {
     eb_feed *feed = &pp->feeds.at[pp->feeds.len - 1];
     if (feed->macro)
         feed->macro->active = false;
+    pp->carried |= feed->carried;
     if (feed->is_file)
         eb_directive_file_end(pp, feed);
     pp->feeds.len--;
@@ -234,6 +235,7 @@ eb_tok eb_pp_next(eb_pp *pp) {
 eb_toks eb_pp_expand(eb_pp *pp, const eb_tok *at, uint32_t count) {
     eb_toks out = {0};
     bool reading = pp->reading_args;
+    unsigned carried = pp->carried;
     pp->reading_args = false;
     push_barrier(pp);
     eb_pp_push_tokens(pp, NULL, at, count);
@@ -243,6 +245,7 @@ eb_toks eb_pp_expand(eb_pp *pp, const eb_tok *at, uint32_t count) {
         pop(pp);
     pp->feeds.len--;
     pp->reading_args = reading;
+    pp->carried = carried;
     return out;
 }
 

@@ -83,6 +83,7 @@ typedef struct eb_feed {
     eb_macro *macro; /* inactive again when these tokens are used up; may be NULL */
     const eb_tok *at, *end;
     bool is_file, barrier; /* a barrier is an end: an argument is expanded by itself */
+    unsigned carried;      /* flags of the next token behind these */
     /* of a file: */
     eb_lexer lexer;
     uint32_t file;

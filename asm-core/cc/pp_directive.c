@@ -428,6 +428,14 @@ static void obey_pragma(eb_pp *pp, eb_lexer *lexer, eb_str first) {
         pragma_message(pp, lexer, eb_str_is(word, "error"));
 }
 
+/* #pragma clang … (MACRO), about a macro's uses: clang's preprocessor keeps it to itself. */
+static bool is_of_macros(const eb_pp *pp, eb_tok first, eb_tok second) {
+    eb_str word = second.kind == EB_TOK_NAME ? eb_tok_text(&pp->words, second) : (eb_str){0};
+    return first.kind == EB_TOK_NAME && eb_str_is(eb_tok_text(&pp->words, first), "clang") &&
+           (eb_str_is(word, "deprecated") || eb_str_is(word, "restrict_expansion") ||
+            eb_str_is(word, "final"));
+}
+
 static void pragma(eb_pp *pp, eb_feed *feed, eb_lexer *lexer, eb_tok tok) {
     eb_lexer ahead = *lexer;
     eb_tok first = eb_lex(&ahead);
@@ -442,6 +450,10 @@ static void pragma(eb_pp *pp, eb_feed *feed, eb_lexer *lexer, eb_tok tok) {
         obey_pragma(pp, &behind, eb_tok_text(&pp->words, first));
     }
     eb_tok second = eb_lex(&ahead);
+    if (is_of_macros(pp, first, second)) {
+        eb_lexer_skip_line(lexer);
+        return;
+    }
     if (second.kind == EB_TOK_NAME && eb_str_is(eb_tok_text(&pp->words, second), "system_header")) {
         if (feed->file) { /* not the main one */
             eb_source_silence(pp->ctx, tok.loc);

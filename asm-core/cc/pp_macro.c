@@ -28,6 +28,7 @@ typedef struct expansion {
     eb_loc first; /* the location of the body's first token here */
     eb_toks out;
     bool left_empty; /* what stands before ## came to nothing */
+    bool space;      /* in front of a parameter that came to nothing */
 } expansion;
 
 eb_macro *eb_macro_of(const eb_pp *pp, uint32_t name) {
@@ -250,6 +251,9 @@ static eb_toks expanded(expansion *x, argument *arg) {
 /* ---- replacement ---- */
 
 static void put(expansion *x, eb_tok tok) {
+    if (x->space)
+        tok.flags |= EB_TOK_SPACE;
+    x->space = false;
     *EB_PUSH(&x->pp->ctx->arena, &x->out) = tok;
 }
 
@@ -261,6 +265,13 @@ static void put_all(expansion *x, const eb_tok *at, uint32_t count, uint8_t flag
             tok.flags = (uint8_t)((tok.flags & KEPT) | (flags & EB_TOK_SPACE));
         put(x, tok);
     }
+}
+
+/* What stands in the place of a parameter; where that is nothing, its space is the next token's. */
+static void put_argument(expansion *x, eb_toks toks, uint8_t flags, bool behind) {
+    x->left_empty = !toks.len;
+    x->space |= !toks.len && behind && (flags & EB_TOK_SPACE);
+    put_all(x, toks.at, toks.len, flags);
 }
 
 static void put_escaped(eb_buf *out, eb_str text) {
@@ -412,15 +423,13 @@ static uint32_t element(expansion *x, uint32_t at, uint32_t from, uint32_t to) {
     if (macro->variadic && tok->kind == EB_TOK_NAME && tok->value == x->pp->name_va_opt &&
         is_kind(macro, at + 1, to, EB_TOK_LPAREN)) {
         uint32_t behind = va_opt(x, at, to, &toks);
-        x->left_empty = !toks.len;
-        put_all(x, toks.at, toks.len, tok->flags);
+        put_argument(x, toks, tok->flags, at > from);
         return behind;
     }
     if (tok->param) {
         argument *arg = &x->args[tok->param - 1];
         toks = pasted ? arg->raw : expanded(x, arg);
-        x->left_empty = !toks.len;
-        put_all(x, toks.at, toks.len, tok->flags);
+        put_argument(x, toks, tok->flags, at > from);
         return at + 1;
     }
     eb_tok copy = *tok;
@@ -471,5 +480,6 @@ bool eb_macro_expand(eb_pp *pp, eb_tok *tok) {
     else
         pp->carried |= tok->flags & (EB_TOK_BOL | EB_TOK_SPACE);
     eb_pp_push_tokens(pp, macro, x.out.at, x.out.len);
+    pp->feeds.at[pp->feeds.len - 1].carried = x.space ? EB_TOK_SPACE : 0;
     return true;
 }

@@ -21,6 +21,7 @@ typedef struct printer {
     eb_str file;
     bool system;
     bool tokens, directive; /* what stands in this line so far */
+    size_t marked;          /* where the last marker ends */
     eb_tok before, before_that;
 } printer;
 
@@ -87,6 +88,7 @@ static void put_marker(printer *p, uint32_t line, const char *flag) {
         eb_buf_byte(p->out, (uint8_t)p->file.at[n]);
     }
     eb_buf_fmt(p->out, "\"%s%s\n", flag, p->system ? " 3" : "");
+    p->marked = p->out->len;
 }
 
 /* To `line`; true when something stands in front of it now, a line's end. */
@@ -332,6 +334,8 @@ void eb_pp_print(const eb_pp *pp, eb_buf *out) {
             put(&p, pp->out.at[n], false, false);
     }
     start_line(&p);
+    if (p.markers && p.marked == out->len)
+        eb_buf_byte(out, '\n'); /* the line that it is about */
 }
 
 void eb_pp_print_includes(const eb_pp *pp, eb_buf *out) {
