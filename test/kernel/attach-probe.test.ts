@@ -4,6 +4,7 @@
  * explicitly.
  */
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import {
   features,
@@ -36,6 +37,13 @@ import {
   seePerfLink,
 } from './hooks';
 import { errorOf, noKernel } from './support';
+
+/** Where a function of the kernel is. */
+function addressOf(name: string): bigint {
+  const symbols = readFileSync('/proc/kallsyms', 'utf8');
+  const [, address] = new RegExp(`^(\\w+) T ${name}$`, 'm').exec(symbols) ?? [];
+  return BigInt(`0x${address}`);
+}
 
 describeUnless(noKernel, 'attach, probes', () => {
   const folder = temporary();
@@ -85,6 +93,16 @@ describeUnless(noKernel, 'attach, probes', () => {
       expect(slot(object)).toBeGreaterThan(0n);
       link?.close();
     });
+    testUnless(noKprobes, 'kprobe by an address', async () => {
+      const address = addressOf('__x64_sys_getuid');
+      const [here, beside] = [{ address }, { address: address + 1n }];
+      const object = loadC(counting('kprobe'));
+      const target = { kind: 'kprobe', ...here } as const;
+      expect(await runs(object, target, getuid)).toBeGreaterThanOrEqual(10n);
+      const inside = (): unknown =>
+        programOf(object).attach({ kind: 'kprobe', ...beside });
+      expect(errorOf(inside)).toMatchObject({ operation: 'attach kprobe' });
+    });
     testUnless(noKprobes, 'kprobe: an argument', async () => {
       const object = loadC(
         counting('kprobe/__x64_sys_kill', {
@@ -123,6 +141,16 @@ describeUnless(noKernel, 'attach, probes', () => {
         expect(slot(object, 1)).toBe(COOKIE);
       });
     }
+    testUnless(noMulti, 'kprobe_multi by addresses', async () => {
+      const object = loadC(counting('kprobe.multi', cookie));
+      const target: AttachTarget = {
+        kind: 'kprobe_multi',
+        addresses: ['__x64_sys_getuid', '__x64_sys_getgid'].map(addressOf),
+        cookies: [COOKIE, 1],
+      };
+      expect(await runs(object, target, getuid)).toBeGreaterThanOrEqual(10n);
+      expect(slot(object, 1)).toBe(COOKIE);
+    });
     const noSession =
       lacks(features.attachType('trace_kprobe_session')) ?? unbuilt('FPROBE');
     testUnless(noSession, 'kprobe.session: entry and return', async () => {
