@@ -21,7 +21,7 @@ typedef struct printer {
     eb_str file;
     bool system;
     bool tokens, directive; /* what stands in this line so far */
-    size_t marked;          /* where the last marker ends */
+    size_t marked;          /* where the last file begins or goes on */
     eb_tok before, before_that;
 } printer;
 
@@ -88,7 +88,6 @@ static void put_marker(printer *p, uint32_t line, const char *flag) {
         eb_buf_byte(p->out, (uint8_t)p->file.at[n]);
     }
     eb_buf_fmt(p->out, "\"%s%s\n", flag, p->system ? " 3" : "");
-    p->marked = p->out->len;
 }
 
 /* To `line`; true when something stands in front of it now, a line's end. */
@@ -292,6 +291,7 @@ static void put_file(printer *p, const eb_pp_mark *mark) {
         put_marker(p, p->line, flag);
     else
         start_line(p);
+    p->marked = p->out->len;
 }
 
 static void put_mark(printer *p, const eb_pp_mark *mark) {
@@ -334,8 +334,8 @@ void eb_pp_print(const eb_pp *pp, eb_buf *out) {
             put(&p, pp->out.at[n], false, false);
     }
     start_line(&p);
-    if (p.markers && p.marked == out->len)
-        eb_buf_byte(out, '\n'); /* the line that it is about */
+    if (p.marked == out->len)
+        eb_buf_byte(out, '\n'); /* which ends where nothing of it stands here */
 }
 
 void eb_pp_print_includes(const eb_pp *pp, eb_buf *out) {
