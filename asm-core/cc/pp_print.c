@@ -21,6 +21,7 @@ typedef struct printer {
     eb_str file;
     bool system;
     bool tokens, directive; /* what stands in this line so far */
+    uint32_t asked;         /* files of -include so far */
     size_t marked;          /* where the last file begins or goes on */
     eb_tok before, before_that;
 } printer;
@@ -270,14 +271,23 @@ static void put_file(printer *p, const eb_pp_mark *mark) {
     bool built_in = eb_str_is(place.name, "<built-in>");
     bool said = eb_str_is(place.name, "<command line>");
     const char *flag = mark->kind == EB_PP_ENTER ? " 1" : mark->kind == EB_PP_LEAVE ? " 2" : "";
+    bool included = mark->kind == EB_PP_ENTER && place.source->from;
+    eb_place from = included ? eb_place_of(p->pp->ctx, place.source->from) : place;
     if (mark->kind == EB_PP_ENTER && said)
         return;
-    if (mark->kind == EB_PP_ENTER && place.source->from)
-        move_to(p, eb_place_of(p->pp->ctx, place.source->from).line, false);
+    bool asked = included && eb_str_is(from.name, "<command line>"); /* by -include */
+    if (included && !asked)
+        move_to(p, from.line, false);
     if (p->markers)
         start_line(p);
-    if (p->markers && mark->kind == EB_PP_LEAVE && !said && eb_str_is(p->file, "<command line>"))
+    bool back = mark->kind == EB_PP_LEAVE && !said;
+    if (p->markers && (back || asked) && eb_str_is(p->file, "<command line>"))
         eb_buf_str(p->out, EB_STR("# 1 \"<built-in>\" 2\n"));
+    p->asked += asked;
+    if (mark->kind == EB_PP_LEAVE && said && p->asked) { /* where clang has the #include */
+        place.name = EB_STR("<built-in>");
+        place.line = p->asked;
+    }
     if (p->markers && built_in)
         eb_buf_str(p->out, EB_STR("# 1 \"<built-in>\" 1\n"));
     if (said && eb_str_is(p->file, "<built-in>"))
