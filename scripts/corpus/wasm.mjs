@@ -1,6 +1,7 @@
-// The same files through the package: compile() of dist, which runs bpf.wasm, and bpfc must give the same
-// bytes. compileInWasm() hands the files to processes of this script, each of which reads a list of
-// { source, flags, object } from standard input and writes a list of how each differs, '' for not at all.
+// The same files through the package: what is behind compile() of dist, which runs bpf.wasm, and bpfc
+// must give the same bytes. compileInWasm() hands the files to processes of this script, each of which
+// reads a list of { source, flags, object } from standard input and writes a list of how each differs,
+// '' for not at all.
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import { createRequire } from 'node:module';
@@ -54,7 +55,7 @@ function ask(list) {
 
 // ---- in the other process ----
 
-/** What the command's words mean for compile(). */
+/** What the command's words mean for translate(), as in the command `bpf cc`. */
 function optionsOf(parseCc, flags, filename) {
   const read = parseCc(['-c', ...flags, filename]);
   return {
@@ -74,11 +75,16 @@ function optionsOf(parseCc, flags, filename) {
   };
 }
 
-function differs({ compile, parseCc }, { source, flags, object }) {
+function differs(
+  { translate, CompileError, parseCc },
+  { source, flags, object },
+) {
   process.chdir(path.dirname(source));
   const options = optionsOf(parseCc, flags, path.basename(source));
   try {
-    const elf = compile(fs.readFileSync(source), options).toElf();
+    const made = translate('object', fs.readFileSync(source), options);
+    if (!made.object) throw new CompileError('not compiled', made.report);
+    const elf = made.object.toElf();
     const native = fs.readFileSync(object);
     if (Buffer.compare(elf, native) === 0) return '';
     const at = native.findIndex((byte, n) => byte !== elf[n]);
@@ -92,6 +98,7 @@ function answer() {
   const require = createRequire(self);
   const api = {
     ...require(path.join(DIST, 'index.js')),
+    ...require(path.join(DIST, 'compile.js')),
     ...require(path.join(DIST, 'cli/cc_options.js')),
   };
   const list = JSON.parse(fs.readFileSync(0, 'utf8'));
