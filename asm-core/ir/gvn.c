@@ -2,8 +2,8 @@
  *
  * One walk in reverse postorder. An operation that stands for the same operands in a block that
  * dominates is used again; a load, if nothing between may have written there, on any way or round
- * of a loop. Constants, symbols
- * and slots go to the entry and are shared by all: gen makes them anew where they are needed.
+ * of a loop. Constants, symbols and slots go to the entry and are shared by all: gen makes them
+ * anew where they are needed.
  *
  * The law is the verifier's: what is known about a value is known of the register that was
  * compared. So what was computed from a value before a compare bounds it is not used behind that
