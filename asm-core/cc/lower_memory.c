@@ -147,8 +147,8 @@ static eb_value string_length(const eb_call *c) {
 }
 
 static eb_value compare_strings(const eb_call *c, bool counted) {
-    eb_value v = eb_emit(c->l, EB_IR_STRCMP, EB_IR_I32, eb_arg(c, 0), eb_arg(c, 1), c->loc);
-    eb_value most = counted ? eb_arg(c, 2) : 0;
+    eb_value a = eb_arg(c, 0), b = eb_arg(c, 1), most = counted ? eb_arg(c, 2) : 0;
+    eb_value v = eb_emit(c->l, EB_IR_STRCMP, EB_IR_I32, a, b, c->loc);
     eb_ir_at(c->l->fn, v)->c = most;
     return v;
 }

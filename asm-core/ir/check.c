@@ -290,6 +290,14 @@ static void check_types(checker *c, const eb_ir *ir) {
         if (ir->imm < 0)
             PROBLEM(c, "b%u: v%u changes %lld bytes", c->block, c->value, (long long)ir->imm);
         break;
+    case EB_IR_STRLEN:
+    case EB_IR_STRCMP:
+    case EB_IR_MEMCMP:
+        if (ir->op != EB_IR_STRLEN)
+            want_type(c, ir->b, EB_IR_PTR, "address");
+        want_type(c, ir->a, EB_IR_PTR, "address");
+        want_type(c, c->value, ir->op == EB_IR_STRLEN ? EB_IR_I64 : EB_IR_I32, "result");
+        break;
     case EB_IR_OUTPUT:
         if (!ir->a ||
             (eb_ir_at(c->fn, ir->a)->op != EB_IR_ASM && eb_ir_at(c->fn, ir->a)->op != EB_IR_GOTO))
